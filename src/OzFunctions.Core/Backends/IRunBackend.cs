@@ -1,0 +1,66 @@
+using OzFunctions.Runs;
+
+namespace OzFunctions.Backends;
+
+/// <summary>Runs attempts on this machine. The protocol decides who owns what; the backend does the work of one attempt (design section 8).</summary>
+public interface IRunBackend
+{
+    /// <summary>Why this machine should take no run now (disk, inodes, memory, a missing agent), as a sentence; null when it may.</summary>
+    string? FindShortage();
+
+    /// <summary>C4: makes and locks an attempt directory and writes its intent durably.</summary>
+    IAttemptDirectory CreateDirectory(AttemptIntent intent);
+
+    /// <summary>A1: locks every attempt directory of this store whose previous holder is dead.</summary>
+    IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store);
+
+    /// <summary>
+    /// C8 to S6: from "workspace mine" to the durable outcome; an adopted attempt goes on where its journal stands (A3).
+    /// When <paramref name="detach"/> fires, following stops, the agent lives on, and the call ends with <see cref="OperationCanceledException"/>.
+    /// Everything else ends in an outcome; when the attempt was fenced the outcome is for nobody.
+    /// </summary>
+    Task<AttemptOutcome> RunAsync(IOwnedAttempt attempt, CancellationToken detach);
+}
+
+/// <summary>An attempt directory (<c>&lt;workspace_root&gt;/.ozf/&lt;16 hex&gt;</c>) whose lock this process holds. Disposing frees the lock and keeps the directory.</summary>
+public interface IAttemptDirectory : IDisposable
+{
+    /// <summary>16 hex digits, <c>owner.dir</c> in the record.</summary>
+    string Name { get; }
+
+    /// <summary>Null when the previous host was killed before it wrote one.</summary>
+    AttemptIntent? Intent { get; }
+
+    /// <summary>S6 of an earlier host, if it came so far.</summary>
+    AttemptOutcome? FindOutcome();
+
+    /// <summary>
+    /// For a directory that is no longer this run's attempt: ends what its shim still runs, runs no more commands, removes the workspace if the
+    /// journal says that this directory made it, then the directory itself.
+    /// </summary>
+    Task DiscardAsync(CancellationToken cancellationToken);
+
+    /// <summary>S9: removes the directory and frees the lock.</summary>
+    void Delete();
+}
+
+/// <summary>Which attempt a directory is for, written before the claim (C4).</summary>
+public sealed record AttemptIntent
+{
+    /// <summary>Identity of the store, so that two stores may share one workspace root.</summary>
+    public required string Store { get; init; }
+
+    public required RunId RunId { get; init; }
+
+    public required int Attempt { get; init; }
+}
+
+/// <summary>How an attempt ended, with all that was measured (S6, <c>outcome.json</c>).</summary>
+public sealed record AttemptOutcome
+{
+    public required RunReason Reason { get; init; }
+
+    public string? Message { get; init; }
+
+    public required AttemptRecord Attempt { get; init; }
+}
