@@ -1,7 +1,3 @@
-<<<<<<< HEAD
-namespace OzFunctions.Requests;
-public static class RunRequestReader { public static CheckedRequest Read(ReadOnlyMemory<byte> utf8) => throw new InvalidOperationException(); }
-=======
 using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
@@ -181,4 +177,3 @@ public static class RunRequestReader
         }
     }
 }
->>>>>>> requests
