@@ -75,6 +75,10 @@ public sealed record RunRecord
     [JsonIgnore]
     public AttemptRecord? CurrentAttempt => Attempts.Count > 0 && Attempts[^1].Attempt == Attempt ? Attempts[^1] : null;
 
+    /// <summary>The title a person sees: the request's own, else its name.</summary>
+    [JsonIgnore]
+    public string? Title => Request.Title ?? Request.Name;
+
     /// <summary>How many starts the request allows.</summary>
     [JsonIgnore]
     public int MaxStarts => Request.MaxAttempts ?? 1;
