@@ -35,5 +35,8 @@ public sealed record DeadLetter
 [JsonSerializable(typeof(DeadLetter))]
 public sealed partial class DeadLetterJson : JsonSerializerContext
 {
-    public static DeadLetterJson Wire { get; } = new(new JsonSerializerOptions(new DeadLetterJson().GeneratedSerializerOptions!) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static DeadLetterJson Wire => LazyWire.Value;
+
+    // Lazy: the generated half's static fields may be initialised after this half's.
+    private static readonly Lazy<DeadLetterJson> LazyWire = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
 }
