@@ -49,7 +49,7 @@ internal sealed class AttemptJournal : IDisposable
     public JournalEntry Append(JournalStep step, bool durable) => Append(new JournalEntry { At = _time.GetUtcNow(), Step = step }, durable);
 
     public JournalEntry End(RunReason reason, string? message) =>
-        Append(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Ended, Reason = reason, Message = message }, durable: true);
+        Append(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Ended, ReasonText = reason.Text(), Message = message }, durable: true);
 
     /// <summary>Remembers a warning for the record; the same one only once, also after adoption.</summary>
     public bool Warn(string message)

@@ -15,7 +15,12 @@ internal sealed record JournalEntry
 
     public string? Message { get; init; }
 
-    public RunReason? Reason { get; init; }
+    /// <summary>Name of a <see cref="RunReason"/> on the wire.</summary>
+    [JsonPropertyName("reason")]
+    public string? ReasonText { get; init; }
+
+    [JsonIgnore]
+    public RunReason Reason => Enum.GetValues<RunReason>().First(reason => reason.Text() == ReasonText);
 
     /// <summary>HEAD of each repository after setup.</summary>
     public IReadOnlyDictionary<string, string>? Heads { get; init; }

@@ -6,11 +6,11 @@ namespace OzFunctions.Direct.Environments;
 /// <summary>What <c>$OZF_REQUEST_FILE</c> holds, for setup and agent to read.</summary>
 internal sealed record RequestFile
 {
-    public required RunId RunId { get; init; }
+    public required string RunId { get; init; }
 
     public required int Attempt { get; init; }
 
-    public required RunTrigger Trigger { get; init; }
+    public required RequestTrigger Trigger { get; init; }
 
     public string? Title { get; init; }
 
@@ -24,9 +24,9 @@ internal sealed record RequestFile
 
     public static RequestFile Of(RunRecord record) => new()
     {
-        RunId = record.RunId,
+        RunId = record.RunId.Value,
         Attempt = record.Attempt,
-        Trigger = record.Trigger,
+        Trigger = new RequestTrigger(record.Trigger.Kind.ToString().ToLowerInvariant(), record.Trigger.Name, record.Trigger.DeliveryId),
         Title = record.Request.Title,
         Name = record.Request.Name,
         Metadata = record.Request.Metadata,
@@ -34,3 +34,6 @@ internal sealed record RequestFile
         Skill = record.Request.Skill,
     };
 }
+
+/// <summary>What asked for the run, in the words of the record.</summary>
+internal sealed record RequestTrigger(string Kind, string? Name, string? DeliveryId);
