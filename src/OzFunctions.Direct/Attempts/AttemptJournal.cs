@@ -35,7 +35,10 @@ internal sealed class AttemptJournal : IDisposable
     public bool Has(JournalStep step) => Find(step) is not null;
 
     /// <summary>Whether the workspace was made by this attempt and not removed yet.</summary>
-    public bool OwnsWorkspace => Has(JournalStep.WorkspaceReady) && !Has(JournalStep.WorkspaceRemoved);
+    public bool OwnsWorkspace => Has(JournalStep.WorkspaceMine) && Has(JournalStep.WorkspaceReady) && !Has(JournalStep.WorkspaceRemoved);
+
+    /// <summary>Where the workspace is or will be; null when nothing was said about it.</summary>
+    public string? WorkspacePath => (Find(JournalStep.WorkspaceMine) ?? Find(JournalStep.WorkspaceReady))?.Path;
 
     /// <summary>Appends a line; <paramref name="durable"/>: it outlives a power loss from now on. A crash of this process it always outlives.</summary>
     public JournalEntry Append(JournalEntry entry, bool durable)

@@ -13,8 +13,7 @@ public delegate IAttemptLog OpenAttemptLog(RunId runId, int attempt, string priv
 /// <summary>What all steps of one attempt share.</summary>
 internal sealed class AttemptScope(DirectOptions options, IOwnedAttempt owned, AttemptPlaces places, AttemptJournal journal, IAttemptLog log, AgentOutputReader reader, TimeProvider time)
 {
-    private readonly Lazy<CommandEnvironment> _environment = new(() =>
-        new CommandEnvironment(options, places, Workspace.Of(options, owned.Record.RunId, owned.Record.Attempt).Path, owned.Record));
+    private CommandEnvironment? _environment;
 
     public DirectOptions Options => options;
 
@@ -32,10 +31,13 @@ internal sealed class AttemptScope(DirectOptions options, IOwnedAttempt owned, A
 
     public TimeProvider Time => time;
 
-    public Workspace Workspace { get; } = Workspace.Of(options, owned.Record.RunId, owned.Record.Attempt);
+    /// <summary>As the journal says, should the configuration have changed since.</summary>
+    public Workspace Workspace { get; } = journal.WorkspacePath is { } path
+        ? Workspace.Known(path, shared: !journal.Has(JournalStep.WorkspaceMine))
+        : Workspace.Of(options, owned.Record.RunId, owned.Record.Attempt);
 
     /// <summary>Throws <see cref="RunRefusedException"/> when the host does not have what the request asks for.</summary>
-    public CommandEnvironment Environment => _environment.Value;
+    public CommandEnvironment Environment => _environment ??= new CommandEnvironment(options, places, Workspace.Path, owned.Record);
 
     /// <summary>Time of the agent: the request's, at most the policy's.</summary>
     public TimeSpan Timeout { get; } = Least(owned.Record.Request.Timeout ?? options.Timeout, options.Policy.MaxTimeout);

@@ -76,6 +76,22 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         }
     }
 
+    /// <summary>Reads again what an agent that is over wrote; without a living shim that was done when it was found dead.</summary>
+    public async Task RereadAgentAsync(CancellationToken cancellationToken)
+    {
+        if (IsAlive && Find(ShimPhase.Agent) is not null)
+        {
+            try
+            {
+                await FollowAsync(ShimPhase.Agent, stoppable: false, finished: null, cancellationToken);
+            }
+            catch (ShimLostException)
+            {
+                // Its spool was read instead.
+            }
+        }
+    }
+
     /// <summary>No more commands; harmless when no shim lives.</summary>
     public async Task EndAsync(CancellationToken cancellationToken)
     {

@@ -126,13 +126,14 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
             throw new WorkspaceException(obstacle);
         }
 
-        if (!announced)
+        var path = scope.Workspace.Path;
+        if (!announced && !scope.Workspace.IsShared)
         {
-            scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceMine, Path = scope.Workspace.Path }, durable: true);
+            scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceMine, Path = path }, durable: true);
         }
 
         scope.Workspace.Make(announced);
-        scope.Journal.Append(JournalStep.WorkspaceReady, durable: true);
+        scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceReady, Path = path }, durable: true);
         scope.Log.AddHostLine($"Attempt {scope.Record.Attempt} of run {scope.Record.RunId} in {scope.Workspace.Path}");
     }
 

@@ -37,11 +37,8 @@ internal enum JournalStep
     /// <summary>The workspace at <see cref="JournalEntry.Path"/> is about to be made by this attempt.</summary>
     WorkspaceMine,
 
-    /// <summary>It was made, or the shared target directory is in use.</summary>
+    /// <summary>It was made; or, without <see cref="WorkspaceMine"/> before it, the shared target directory at <see cref="JournalEntry.Path"/> is in use.</summary>
     WorkspaceReady,
-
-    /// <summary>It could not be made: what lies there is not ours.</summary>
-    WorkspaceRefused,
 
     /// <summary>A shim is about to be launched.</summary>
     ShimRequested,

@@ -14,6 +14,9 @@ internal sealed class Workspace
     /// <summary>In <c>target_dir</c> mode nothing is made or removed.</summary>
     public bool IsShared { get; }
 
+    /// <summary>The workspace that an earlier host of the same attempt used.</summary>
+    public static Workspace Known(string path, bool shared) => new(path, shared);
+
     public static Workspace Of(DirectOptions options, RunId runId, int attempt) => options.TargetDir is { } target
         ? new Workspace(Libc.FindRealPath(target) ?? System.IO.Path.GetFullPath(target), shared: true)
         : new Workspace(System.IO.Path.Combine(FindRoot(options), $"{runId}-{attempt}"), shared: false);
