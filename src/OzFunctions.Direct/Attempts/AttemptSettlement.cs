@@ -161,9 +161,16 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
             if (shim.IsAlive && status is not { Ended: true })
             {
                 // When its lease is over the shim starts teardown itself, and only that one.
-                if (status is null && shim.Status is not { LeaseOver: true })
+                try
                 {
-                    await shim.StartAsync(command, cancellationToken);
+                    if (status is null && shim.Status is not { LeaseOver: true })
+                    {
+                        await shim.StartAsync(command, cancellationToken);
+                    }
+                }
+                catch (ShimException exception) when (exception is not ShimLostException && shim.Status is { LeaseOver: true })
+                {
+                    // The lease ended in between.
                 }
 
                 status = await shim.FollowAsync(ShimPhase.Teardown, stoppable: false, finished: null, cancellationToken);
