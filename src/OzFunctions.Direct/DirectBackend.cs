@@ -1,0 +1,94 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Backends;
+using OzFunctions.Blobs;
+using OzFunctions.Direct.Agents;
+using OzFunctions.Direct.Attempts;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Workspaces;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct;
+
+/// <summary>Runs attempts as processes of this machine, each under a shim of its own (design section 8).</summary>
+public sealed partial class DirectBackend : IRunBackend
+{
+    private readonly DirectOptions _options;
+    private readonly IShims _shims;
+    private readonly OpenAttemptLog _openLog;
+    private readonly IBlobStore _blobs;
+    private readonly TimeProvider _time;
+    private readonly ILogger<DirectBackend> _logger;
+    private readonly AttemptDirectories _directories;
+    private readonly Shortages _shortages;
+
+    public DirectBackend(DirectOptions options, IShims shims, OpenAttemptLog openLog, IBlobStore blobs, TimeProvider time, ILogger<DirectBackend> logger)
+    {
+        (_options, _shims, _openLog, _blobs, _time, _logger) = (options, shims, openLog, blobs, time, logger);
+        _directories = new AttemptDirectories(options, shims, time);
+        _shortages = new Shortages(options);
+    }
+
+    public string? FindShortage() => _shortages.Find();
+
+    public IAttemptDirectory CreateDirectory(AttemptIntent intent) => _directories.Create(intent);
+
+    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store) => _directories.TakeAbandoned(store);
+
+    public async Task<AttemptOutcome> RunAsync(IOwnedAttempt attempt, CancellationToken detach)
+    {
+        var directory = (AttemptDirectory)attempt.Directory;
+        if (directory.FindOutcome() is { } outcome)
+        {
+            return outcome;
+        }
+
+        var record = attempt.Record;
+        using var journal = AttemptJournal.Open(directory.Places.Journal, _time);
+        var reader = new AgentOutputReader(record.Request.Harness, _options.FinishedPattern);
+        await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader);
+        var scope = new AttemptScope(_options, attempt, directory.Places, journal, log, reader, _time);
+        await using var shim = new AttemptShim(_shims, scope);
+        if (attempt.Adopted)
+        {
+            await shim.AttachAsync(detach);
+        }
+
+        var verdict = await DecideAsync(scope, shim, detach);
+        var settlement = new AttemptSettlement(scope, shim, _blobs);
+        await settlement.RunAsync(verdict, detach);
+        outcome = AttemptRecords.Render(scope, shim, settlement, verdict);
+        directory.WriteOutcome(outcome);
+        attempt.Probe.Passed(ProtocolStep.S6, record.RunId);
+        return outcome;
+    }
+
+    private async Task<Verdict> DecideAsync(AttemptScope scope, AttemptShim shim, CancellationToken detach)
+    {
+        if (scope.Journal.Find(JournalStep.Ended) is { } ended)
+        {
+            // What the agent said of itself is in its output only.
+            await shim.RereadAgentAsync(detach);
+            return new Verdict(ended.Reason, ended.Message);
+        }
+
+        Verdict verdict;
+        try
+        {
+            verdict = await new AttemptStart(scope, shim).RunAsync(detach);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException || !detach.IsCancellationRequested)
+        {
+            // The one catch-all of an attempt: a bug must not leave a workspace, a shim or an unfinished run behind.
+            Crashed(scope.Record.RunId, exception);
+            verdict = new Verdict(RunReason.Internal, "The host failed; its log says more.");
+        }
+
+        scope.Log.AddHostLine(verdict.Message ?? "The agent has finished");
+        scope.Journal.End(verdict.Reason, verdict.Message);
+        return verdict;
+    }
+
+    [LoggerMessage(LogLevel.Error, "Run {RunId} met an unexpected fault")]
+    private partial void Crashed(RunId runId, Exception exception);
+}
