@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
 
@@ -28,7 +30,10 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     /// <summary>Whether the flag stands on the command line.</summary>
     public bool Has(Option option) => parsed.GetResult(option) is { Implicit: false };
 
-    public OpenStore OpenStore() => LocalStore.Open(Settings, Surroundings.Time, Logging.SilentLoggers.Instance);
+    public LineLoggers Loggers(LogLevel least, LogFormat format = LogFormat.Text) => new(Surroundings, least, format, Settings.Mask);
+
+    /// <summary>The store, with what goes wrong behind an answer said on stderr.</summary>
+    public OpenStore OpenStore() => LocalStore.Open(Settings, Surroundings.Time, Loggers(LogLevel.Warning));
 }
 
 /// <summary>How commands are put together.</summary>

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using OzFunctions.Cli.Configuring;
-using OzFunctions.Cli.Demo;
+//using OzFunctions.Cli.Configuring;
+//using OzFunctions.Cli.Demo;
 using OzFunctions.Cli.Events;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
@@ -26,14 +26,14 @@ internal static class OzfCommands
         root.With(
             RunCommand.Create(surroundings),
             RunsCommand.Create(surroundings),
-            WorkerCommand.Create(surroundings),
+            //WorkerCommand.Create(surroundings),
             WorkersCommand.Create(surroundings),
             QueueCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
-            ConfigCommand.Create(surroundings),
-            DoctorCommand.Create(surroundings),
-            DemoCommand.Create(surroundings),
+            //ConfigCommand.Create(surroundings),
+            //DoctorCommand.Create(surroundings),
+            //DemoCommand.Create(surroundings),
             VersionCommand.Create(surroundings));
         return root;
     }
