@@ -1,3 +1,5 @@
+using OzFunctions.Direct.Workspaces;
+
 namespace OzFunctions.Direct.Tests;
 
 /// <summary>A directory below /tmp that goes with the test, whatever lies in it.</summary>
@@ -22,5 +24,5 @@ internal sealed class TempDirectory : IDisposable
         return path;
     }
 
-    public void Dispose() => Workspaces.TreeRemover.RemoveOnce(Path);
+    public void Dispose() => TreeRemover.RemoveOnce(Path);
 }

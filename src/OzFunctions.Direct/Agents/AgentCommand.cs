@@ -43,8 +43,7 @@ internal static class AgentCommand
 
         foreach (var share in request.Share ?? [])
         {
-            // Without a value: with oneself (facts A3.5).
-            arguments.Add(share is "" or "self" || share.StartsWith("self:", StringComparison.Ordinal) || share.StartsWith(':') ? "--share" : $"--share={share}");
+            arguments.Add(ShareTarget.TryParse(share, out var target) ? target.Argument : $"--share={share}");
         }
 
         arguments.AddRange(options.AgentArguments);
@@ -77,7 +76,7 @@ internal static class AgentCommand
 
     private static void AddMcp(List<string> arguments, DirectOptions options, RunRequest request, AttemptPlaces places)
     {
-        var secrets = new SecretReferences(options.Secrets);
+        var secrets = new HostSecrets(options.Secrets);
         var number = 0;
         foreach (var server in request.Mcp ?? [])
         {
@@ -85,7 +84,7 @@ internal static class AgentCommand
             if (!server.AsSpan().TrimStart().StartsWith("{"))
             {
                 // An id or a path stands in the process list: no place for a secret.
-                AddValue(arguments, "mcp", SecretReferences.HasReference(server)
+                AddValue(arguments, "mcp", SecretReferences.Find(server).Count > 0
                     ? throw new RunRefusedException($"mcp[{number - 1}] names a secret outside of inline JSON; only there it is kept from the process list.")
                     : server);
                 continue;

@@ -1,10 +1,9 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using OzFunctions.Backends;
-using OzFunctions.Direct.Posix;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
+using OzFunctions.Local;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Direct.Attempts;
@@ -17,31 +16,25 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     public AttemptDirectory Create(AttemptIntent intent)
     {
         var home = MakeHome();
-        for (var round = 1; ; round++)
+        for (var round = 1; round <= Tries; round++)
         {
             var path = Path.Combine(home, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
-            if (Libc.MakeDirectory(path, 0x1C0) == 0)
+            if (!DurableFiles.CreateDirectory(path))
             {
-                var places = new AttemptPlaces(path);
-
-                // A scanning host may have been quicker; it will delete what has no intent.
-                if (AttemptLock.TryTake(places.Lock) is { } held)
-                {
-                    DurableFile.Write(places.Intent, JsonSerializer.SerializeToUtf8Bytes(intent, RunJson.Wire.AttemptIntent));
-                    DurableFile.SynchronizeDirectory(home);
-                    return new AttemptDirectory(places, held, intent, options, shims, time);
-                }
-            }
-            else if (Marshal.GetLastPInvokeError() != Libc.Eexist || round == Tries)
-            {
-                throw new IOException($"No attempt directory can be made in {home}: {Libc.DescribeLast()}.");
+                continue;
             }
 
-            if (round == Tries)
+            // A scanning host may have been quicker; it deletes what has no intent.
+            var places = new AttemptPlaces(path);
+            if (TryLock(places) is { } held)
             {
-                throw new IOException($"No attempt directory in {home} can be locked.");
+                DurableFiles.Replace(places.Intent, JsonSerializer.SerializeToUtf8Bytes(intent, RunJson.Wire.AttemptIntent));
+                DurableFiles.FsyncDirectory(home);
+                return new AttemptDirectory(places, held, intent, options, shims, time);
             }
         }
+
+        throw new IOException($"No attempt directory could be made and locked in {home}.");
     }
 
     /// <summary>Locks every directory of this store whose holder is dead. One without an intent is nobody's and is removed.</summary>
@@ -64,7 +57,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
                 continue;
             }
 
-            if (AttemptLock.TryTake(places.Lock) is not { } held)
+            if (TryLock(places) is not { } held)
             {
                 continue;
             }
@@ -92,12 +85,25 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     {
         Directory.CreateDirectory(options.WorkspaceRoot, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
-        Libc.MakeDirectory(home, 0x1C0);
+        DurableFiles.CreateDirectory(home);
 
         // Secrets will lie in it: a link or somebody else's directory is not taken.
-        return Libc.FindFacts(home) is { IsDirectory: true } facts && (facts.Mode & 0x3F) == 0
+        return Posix.Libc.FindFacts(home) is { IsDirectory: true } facts && (facts.Mode & 0x3F) == 0
             ? home
             : throw new IOException($"{home} must be a directory that only this user can enter (mode 0700).");
+    }
+
+    /// <summary>Null when it is held, or was removed while we looked at it.</summary>
+    private static FileLock? TryLock(AttemptPlaces places)
+    {
+        try
+        {
+            return FileLock.TryTake(places.Lock);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
     }
 
     private static AttemptIntent? ReadIntent(AttemptPlaces places)

@@ -1,15 +1,15 @@
 using System.Text.Json;
 using OzFunctions.Backends;
-using OzFunctions.Direct.Posix;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
+using OzFunctions.Local;
 using OzFunctions.Runs;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>An attempt directory whose lock this process holds.</summary>
-internal sealed class AttemptDirectory(AttemptPlaces places, AttemptLock held, AttemptIntent? intent, DirectOptions options, IShims shims, TimeProvider time) : IAttemptDirectory
+internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, AttemptIntent? intent, DirectOptions options, IShims shims, TimeProvider time) : IAttemptDirectory
 {
     public string Name => Path.GetFileName(places.Directory);
 
@@ -30,7 +30,7 @@ internal sealed class AttemptDirectory(AttemptPlaces places, AttemptLock held, A
     }
 
     /// <summary>S6.</summary>
-    public void WriteOutcome(AttemptOutcome outcome) => DurableFile.Write(places.Outcome, JsonSerializer.SerializeToUtf8Bytes(outcome, RunJson.Wire.AttemptOutcome));
+    public void WriteOutcome(AttemptOutcome outcome) => DurableFiles.Replace(places.Outcome, JsonSerializer.SerializeToUtf8Bytes(outcome, RunJson.Wire.AttemptOutcome));
 
     public async Task DiscardAsync(CancellationToken cancellationToken)
     {
@@ -52,7 +52,7 @@ internal sealed class AttemptDirectory(AttemptPlaces places, AttemptLock held, A
             else if (!owned)
             {
                 // Said that it would make it and was killed: an empty directory may be ours, anything else is not.
-                _ = Libc.RemoveDirectory(workspace);
+                _ = PosixFiles.RemoveDirectory(workspace);
             }
         }
 

@@ -50,7 +50,7 @@ internal sealed class CommandEnvironment
     public IReadOnlyList<string> ForChanges(IReadOnlyList<KeyValuePair<string, string>> fromSetup)
     {
         var variables = Agent(fromSetup, softDeadline: null);
-        foreach (var name in variables.Keys.Where(name => SecretNames.Match(name) || IsSecretOfRequest(name) || name.StartsWith("GIT_", StringComparison.Ordinal)).ToList())
+        foreach (var name in variables.Keys.Where(name => SecretNames.IsSecret(name) || IsSecretOfRequest(name) || name.StartsWith("GIT_", StringComparison.Ordinal)).ToList())
         {
             variables.Remove(name);
         }
@@ -70,7 +70,7 @@ internal sealed class CommandEnvironment
     /// <summary>Resolves the request's secrets; refuses what the host's policy does not allow.</summary>
     public static IReadOnlyDictionary<string, string> Resolve(DirectOptions options, RunRequest request)
     {
-        var secrets = new SecretReferences(options.Secrets);
+        var secrets = new HostSecrets(options.Secrets);
         var variables = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, variable) in request.Env ?? new Dictionary<string, RunVariable>())
         {
@@ -119,7 +119,7 @@ internal sealed class CommandEnvironment
         var variables = new SortedDictionary<string, string>(StringComparer.Ordinal);
         if (_options.InheritHookEnvironment)
         {
-            Overlay(variables, _options.HostEnvironment.Where(pair => !SecretNames.Match(pair.Key) && !_options.HostCredentials.Contains(pair.Key)));
+            Overlay(variables, _options.HostEnvironment.Where(pair => !SecretNames.IsSecret(pair.Key) && !_options.HostCredentials.Contains(pair.Key)));
         }
 
         AddBase(variables);

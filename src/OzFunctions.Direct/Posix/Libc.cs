@@ -10,20 +10,12 @@ internal static unsafe partial class Libc
     public const int AtSymlinkNoFollow = 0x100;
     public const int AtEmptyPath = 0x1000;
     public const int OReadOnly = 0;
-    public const int OReadWrite = 2;
-    public const int OCreate = 0x40;
     public const int ONonBlock = 0x800;
     public const int OCloseOnExec = 0x80000;
     public const int Enoent = 2;
     public const int Eacces = 13;
-    public const int Ebusy = 16;
     public const int Eexist = 17;
-    public const int Eperm = 1;
-    public const int Enotempty = 39;
-    public const int Eloop = 40;
     public const int ExecuteAccess = 1;
-    public const int LockExclusive = 2;
-    public const int LockNonBlocking = 4;
 
     private const uint StatxBasic = 0x7ff;
 
@@ -58,15 +50,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "renameat", SetLastError = true)]
     public static partial int RenameAt(int fromDirectory, byte* from, int toDirectory, byte* to);
-
-    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
-    public static partial int Lock(int descriptor, int operation);
-
-    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    public static partial int Synchronize(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "rmdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int RemoveDirectory(string path);
 
     [LibraryImport("libc", EntryPoint = "dup", SetLastError = true)]
     public static partial int Duplicate(int descriptor);

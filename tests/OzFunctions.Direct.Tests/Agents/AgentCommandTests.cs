@@ -21,7 +21,7 @@ public sealed class AgentCommandTests : IDisposable
         [
             "/opt/oz", "agent", "run", "--prompt=base\n\n--not-a-flag", "--skill=review", "--model=m-1", "--name=nightly", "--mcp=3f0c", "--environment=env-1",
             "--conversation=c-1", "--harness=claude", "--no-computer-use", "--idle-on-complete=10m", "--profile=p-1", "--output-format=json",
-            "--share", "--share=team:edit", "--share=a@b.example",
+            "--share", "--share=team:edit", "--share=a@b.example:view",
         ],
         Write(new RunRequest
         {
