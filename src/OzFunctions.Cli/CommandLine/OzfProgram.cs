@@ -51,10 +51,12 @@ internal static class OzfProgram
 
     private static int Refuse(ParseResult parsed, Screen screen)
     {
-        // One slip makes several errors: what was not understood explains the rest.
-        var messages = parsed.UnmatchedTokens.Count > 0
-            ? [.. parsed.UnmatchedTokens.Select(token => Unknown(parsed, token))]
-            : parsed.Errors.Select(error => error.Message).Distinct().ToList();
+        // One slip makes several errors: an unknown flag explains the words after it, and both explain the rest.
+        var flags = parsed.UnmatchedTokens.Where(token => token.StartsWith('-')).ToList();
+        var unknown = flags.Count > 0 ? flags : parsed.UnmatchedTokens;
+        var messages = unknown.Count > 0
+            ? unknown.Select(token => Unknown(parsed, token)).ToList()
+            : parsed.Errors.Select(error => string.Join(' ', error.Message.Split((char[])['\n', '\r', '\t'], StringSplitOptions.RemoveEmptyEntries))).Distinct().ToList();
         foreach (var message in messages)
         {
             screen.Fail(message);

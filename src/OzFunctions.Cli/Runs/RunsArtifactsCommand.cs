@@ -62,7 +62,7 @@ internal static class RunsArtifactsCommand
         {
             table.Add(
                 PlainText.Bytes(artifact.Bytes),
-                artifact.Sha256 is { } sha ? sha[..12] : new("left out", Style.Warning),
+                artifact.Sha256 is { } sha ? new Cell(sha[..12]) : new("left out", Style.Warning),
                 PlainText.OneLine(artifact.Path + (artifact.LeftOut is { } why ? $" ({why})" : "")));
         }
 

@@ -15,10 +15,17 @@ internal static class RequestText
 {
     private static readonly JsonSerializerOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Throws <see cref="CommandException"/> with every fault that the flags themselves have.</summary>
-    public static async Task<ReadOnlyMemory<byte>> ReadAsync(RequestOptions options, CommandContext context, CancellationToken cancellationToken)
+    /// <summary>Throws <see cref="CommandException"/> with every fault of flags and request.</summary>
+    public static async Task<RunRequest> ReadAsync(RequestOptions options, CommandContext context, CancellationToken cancellationToken)
     {
         var faults = new List<string>();
+        var read = RunRequestReader.Read(await WriteAsync(options, context, faults, cancellationToken));
+        faults.AddRange(read.Faults.Select(fault => fault.ToString()));
+        return faults.Count == 0 ? read.Request! : throw CommandException.Usage([.. faults]);
+    }
+
+    private static async Task<ReadOnlyMemory<byte>> WriteAsync(RequestOptions options, CommandContext context, List<string> faults, CancellationToken cancellationToken)
+    {
         var document = new JsonObject();
         if (context.Get(options.File) is { } file)
         {
@@ -35,9 +42,7 @@ internal static class RequestText
         // Flags speak of the request, also when a CloudEvent carries it.
         var request = document.ContainsKey("specversion") && document["data"] is JsonObject data ? data : document;
         Overlay(request, options, context, faults);
-        return faults.Count == 0
-            ? Encoding.UTF8.GetBytes(document.ToJsonString(Writing))
-            : throw CommandException.Usage([.. faults]);
+        return Encoding.UTF8.GetBytes(document.ToJsonString(Writing));
     }
 
     private static JsonObject? Parse(ReadOnlyMemory<byte> content)

@@ -25,19 +25,14 @@ internal static class RunCommand
         CommandContext context, RequestOptions options, Option<bool> wait, Option<string?> waitTimeout, CancellationToken cancellationToken)
     {
         var atMost = ParseWait(context.Get(waitTimeout));
-        var read = RunRequestReader.Read(await RequestText.ReadAsync(options, context, cancellationToken));
-        if (!read.IsValid)
-        {
-            throw CommandException.Usage([.. read.Faults.Select(fault => fault.ToString())]);
-        }
-
+        var request = await RequestText.ReadAsync(options, context, cancellationToken);
         await using var store = context.OpenStore();
         var answer = await store.Core.Intake.SubmitAsync(
             new()
             {
-                Request = read.Request!,
+                Request = request,
                 Trigger = new() { Kind = TriggerKind.Cli },
-                Key = IntakeKeys.Cli(read.Request!.IdempotencyKey),
+                Key = IntakeKeys.Cli(request.IdempotencyKey),
                 AskedBy = context.Surroundings.Variable("USER"),
             },
             cancellationToken);
