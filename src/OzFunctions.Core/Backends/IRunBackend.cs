@@ -1,3 +1,4 @@
+using OzFunctions.Artifacts;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Backends;
@@ -63,4 +64,7 @@ public sealed record AttemptOutcome
     public string? Message { get; init; }
 
     public required AttemptRecord Attempt { get; init; }
+
+    /// <summary>The kept files, for the completion event; at most 50, more are in the manifest only.</summary>
+    public IReadOnlyList<ArtifactEntry>? Artifacts { get; init; }
 }

@@ -23,5 +23,8 @@ namespace OzFunctions.Runs;
 public sealed partial class RunJson : JsonSerializerContext
 {
     /// <summary>The context to use: as generated, but leaves non-ASCII text readable.</summary>
-    public static RunJson Wire { get; } = new(new JsonSerializerOptions(new RunJson().GeneratedSerializerOptions!) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static RunJson Wire => LazyWire.Value;
+
+    // Lazy: the generated half's static fields may be initialised after this half's.
+    private static readonly Lazy<RunJson> LazyWire = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
 }

@@ -75,6 +75,10 @@ public sealed record RunRecord
     [JsonIgnore]
     public AttemptRecord? CurrentAttempt => Attempts.Count > 0 && Attempts[^1].Attempt == Attempt ? Attempts[^1] : null;
 
+    /// <summary>The title a person sees: the request's own, else its name.</summary>
+    [JsonIgnore]
+    public string? Title => Request.Title ?? Request.Name;
+
     /// <summary>How many starts the request allows.</summary>
     [JsonIgnore]
     public int MaxStarts => Request.MaxAttempts ?? 1;
@@ -120,7 +124,7 @@ public enum WaitingFor
 internal sealed class WaitingForConverter() : JsonStringEnumConverter<WaitingFor>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false);
 
 /// <summary>A wish to cancel, noted in the record by whoever asked first.</summary>
-public sealed record RunCancel(string By, DateTimeOffset At, string? Reason);
+public sealed record RunCancel(string By, DateTimeOffset At, string? Reason = null);
 
 /// <summary>An event still owed to a publisher.</summary>
-public sealed record OutboxEntry(string Publisher, int Tries, DateTimeOffset? NextAt);
+public sealed record OutboxEntry(string Publisher, int Tries, DateTimeOffset? NextAt = null);

@@ -1,0 +1,126 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Backends;
+using OzFunctions.Blobs;
+using OzFunctions.Events;
+using OzFunctions.Hosts;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+using OzFunctions.Settlement;
+
+namespace OzFunctions.Attempts;
+
+/// <summary>A1 and A2: takes over the attempts of hosts on this machine that are gone; their directories' free locks say so.</summary>
+internal sealed partial class AttemptAdoption(
+    OzPorts ports, RunRecords records, RunEvents events, UnownedRuns unowned, IRunBackend backend, ILogger<AttemptAdoption> logger)
+{
+    /// <summary>Runs that this host goes on with. The heartbeat is sent after the locks were got (A2).</summary>
+    public async Task<IReadOnlyList<AdoptedAttempt>> AdoptAsync(HostPresence presence, CancellationToken cancellationToken)
+    {
+        var directories = backend.TakeAbandonedDirectories(ports.StoreId);
+        if (directories.Count == 0)
+        {
+            return [];
+        }
+
+        var beaten = await presence.TryBeatAsync(cancellationToken);
+        var adopted = new List<AdoptedAttempt>();
+        foreach (var directory in directories)
+        {
+            if (!beaten)
+            {
+                directory.Dispose();
+                continue;
+            }
+
+            try
+            {
+                if (await TryAdoptAsync(directory, presence, cancellationToken) is { } attempt)
+                {
+                    adopted.Add(attempt);
+                }
+            }
+            catch (Exception ex) when (ex is BlobStoreException or UnreadableRecordException or IOException)
+            {
+                // Not known whose it is: the lock goes back and the next round looks again.
+                directory.Dispose();
+                NotAdopted(directory.Name, ex);
+            }
+        }
+
+        return adopted;
+    }
+
+    private async Task<AdoptedAttempt?> TryAdoptAsync(IAttemptDirectory directory, HostPresence presence, CancellationToken cancellationToken)
+    {
+        if (directory.Intent is not { } intent)
+        {
+            directory.Delete();
+            return null;
+        }
+
+        ports.Probe.Passed(ProtocolStep.A1, intent.RunId);
+        var terminal = false;
+        var update = await records.UpdateAsync(
+            intent.RunId,
+            null,
+            record =>
+            {
+                terminal = false;
+                if (record.Attempt != intent.Attempt || record.Owner?.Dir != directory.Name)
+                {
+                    return RecordDecision.Refuse;
+                }
+
+                if (record.State.IsTerminal())
+                {
+                    terminal = true;
+                    return RecordDecision.Refuse;
+                }
+
+                return record.Owner.HostId == presence.HostId
+                    ? RecordDecision.Done
+                    : RecordDecision.Write(record with
+                    {
+                        Owner = new(presence.HostId, record.Fence + 1, directory.Name),
+                        Attempts = [.. record.Attempts.Select(attempt => attempt.Attempt == record.Attempt ? attempt with { HostId = presence.HostId } : attempt)],
+                    });
+            },
+            cancellationToken);
+
+        if (terminal)
+        {
+            return new(new(ports, records, events, presence, update.Run!, directory, adopted: true), Settled: update.Run!);
+        }
+
+        if (!update.IsDone)
+        {
+            // C4 before C5, fenced, or requeued: nobody's attempt any more.
+            Discarded(intent.RunId, intent.Attempt, directory.Name);
+            await directory.DiscardAsync(cancellationToken);
+            await PutRightAsync(update.Run, cancellationToken);
+            return null;
+        }
+
+        ports.Probe.Passed(ProtocolStep.A2, intent.RunId);
+        presence.Add(intent.RunId);
+        return new(new(ports, records, events, presence, update.Run!, directory, adopted: true), Settled: null);
+    }
+
+    /// <summary>A run that was requeued by the dead host may lack its entry; the tick would find it a minute later.</summary>
+    private async Task PutRightAsync(StoredRun? run, CancellationToken cancellationToken)
+    {
+        if (run is { Record.State: RunState.Queued })
+        {
+            await unowned.PutBackAsync(run.Record, cancellationToken);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Attempt directory {Directory} could not be looked at; the next round tries again")]
+    private partial void NotAdopted(string directory, Exception exception);
+
+    [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt}: directory {Directory} of a host that is gone belongs to nobody and is removed")]
+    private partial void Discarded(RunId runId, int attempt, string directory);
+}
+
+/// <summary>An attempt taken over. <see cref="Settled"/>: its record is terminal already and only S8 to S11 are owed.</summary>
+internal sealed record AdoptedAttempt(OwnedAttempt Attempt, StoredRun? Settled);

@@ -1,0 +1,171 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Backends;
+using OzFunctions.Blobs;
+using OzFunctions.Dispatch;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+using OzFunctions.Settlement;
+
+namespace OzFunctions.Attempts;
+
+/// <summary>Carries an owned attempt to its end: the backend's work, then S7 to S11. An outage of the store makes it wait, never give up.</summary>
+internal sealed partial class AttemptRunner(
+    OzPorts ports, DispatchIndex index, ConcurrencyLocks locks, RunEnding ending, UnownedRuns unowned, EventOutbox outbox, IRunBackend backend, ILogger<AttemptRunner> logger)
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+
+    /// <summary>Returns when nothing is left to do for the attempt; on <paramref name="detach"/> with <see cref="OperationCanceledException"/>, the agent living on.</summary>
+    public async Task RunAsync(OwnedAttempt attempt, CancellationToken detach)
+    {
+        Began(attempt.RunId, attempt.Attempt, attempt.Adopted);
+        var outcome = attempt.Directory.FindOutcome() ?? await RunBackendAsync(attempt, detach);
+        var settled = await RetryAsync(() => TrySettleAsync(attempt, outcome, detach), detach);
+        if (settled is null)
+        {
+            Fenced(attempt.RunId, attempt.Attempt);
+            attempt.Presence.Remove(attempt.RunId);
+            await attempt.Directory.DiscardAsync(detach);
+            return;
+        }
+
+        ports.Probe.Passed(ProtocolStep.S7, attempt.RunId);
+        attempt.Presence.Remove(attempt.RunId);
+        Ended(attempt.RunId, attempt.Attempt, outcome.Reason, settled.Record.State);
+        await FinishAsync(attempt, settled, detach);
+    }
+
+    /// <summary>S8 to S11 of a record that is settled: also where an adopted directory belongs to a run that ended already.</summary>
+    public async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await locks.ReleaseAsync(settled.Record, attempt.Attempt, cancellationToken);
+            ports.Probe.Passed(ProtocolStep.S8, attempt.RunId);
+        }
+        catch (BlobStoreException ex)
+        {
+            // A holder that is not live is dropped by the next taker.
+            NotFinished(attempt.RunId, ex);
+        }
+
+        attempt.Directory.Delete();
+        ports.Probe.Passed(ProtocolStep.S9, attempt.RunId);
+
+        try
+        {
+            if (settled.Record.State == RunState.Queued)
+            {
+                await unowned.PutBackAsync(settled.Record, cancellationToken);
+                return;
+            }
+
+            if (settled.Record.Request.ExpiresAt is not null)
+            {
+                await index.RemoveAsync(settled.Record, cancellationToken);
+            }
+
+            await outbox.PublishAsync(settled, cancellationToken);
+        }
+        catch (BlobStoreException ex)
+        {
+            // The record carries all that is owed; the tick sends it (T3).
+            NotFinished(attempt.RunId, ex);
+        }
+    }
+
+    private async Task<AttemptOutcome> RunBackendAsync(OwnedAttempt attempt, CancellationToken detach)
+    {
+        try
+        {
+            return await backend.RunAsync(attempt, detach);
+        }
+        catch (Exception ex) when (!(ex is OperationCanceledException && detach.IsCancellationRequested))
+        {
+            // The one catch-all of an attempt: a fault in one run must not stop the others, and the run must still end.
+            Crashed(attempt.RunId, ex);
+            var record = attempt.Record.CurrentAttempt!;
+            return new() { Reason = RunReason.Internal, Message = $"The host failed: {ex.Message}", Attempt = record with { Reason = RunReason.Internal } };
+        }
+    }
+
+    /// <summary>S7. Null: fenced.</summary>
+    private Task<StoredRun?> TrySettleAsync(OwnedAttempt attempt, AttemptOutcome outcome, CancellationToken cancellationToken) =>
+        attempt.WriteAsync(
+            record =>
+            {
+                if (!record.State.IsOwned())
+                {
+                    // Terminal or requeued under my own ownership: my write, its answer lost.
+                    return RecordDecision.Done;
+                }
+
+                var measured = Merge(record, outcome);
+                if (outcome.Reason.State() != RunState.Error)
+                {
+                    return RecordDecision.Write(ending.End(record, outcome with { Attempt = measured }));
+                }
+
+                return RecordDecision.Write(outcome.Reason == RunReason.GracefulShutdown && record.State == RunState.Claimed && record.Cancel is null
+                    ? ending.GiveBack(record, waitingFor: null)
+                    : ending.Lose(record, outcome.Reason, outcome.Message ?? outcome.Reason.Text(), measured, outcome.Artifacts));
+            },
+            cancellationToken);
+
+    /// <summary>What the record knows of the attempt (who, when) with what the backend measured.</summary>
+    private AttemptRecord Merge(RunRecord record, AttemptOutcome outcome)
+    {
+        var known = record.CurrentAttempt;
+        var durations = outcome.Attempt.Durations ?? new();
+        return outcome.Attempt with
+        {
+            Attempt = record.Attempt,
+            HostId = record.Owner!.HostId,
+            Host = outcome.Attempt.Host ?? known?.Host,
+            ClaimedAt = known?.ClaimedAt,
+            StartedAt = known?.StartedAt ?? outcome.Attempt.StartedAt,
+            FinishedAt = outcome.Attempt.FinishedAt ?? DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds()),
+            State = outcome.Reason.State(),
+            Reason = outcome.Reason,
+            Message = outcome.Message,
+            Durations = durations with { Queued = durations.Queued ?? known?.ClaimedAt - record.CreatedAt },
+        };
+    }
+
+    private async Task<T> RetryAsync<T>(Func<Task<T>> action, CancellationToken cancellationToken)
+    {
+        var pause = FirstPause;
+        while (true)
+        {
+            try
+            {
+                return await action();
+            }
+            catch (BlobStoreException ex)
+            {
+                // The outcome stands in outcome.json (S6); the store must take it in the end, whoever writes it.
+                Waiting(pause, ex);
+                await Task.Delay(pause, ports.Time, cancellationToken);
+                pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            }
+        }
+    }
+
+    [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt} is here (adopted: {Adopted})")]
+    private partial void Began(RunId runId, int attempt, bool adopted);
+
+    [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt} ended {Reason}; the run is {State}")]
+    private partial void Ended(RunId runId, int attempt, RunReason reason, RunState state);
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId} attempt {Attempt} belongs to another host now; what it left here was removed")]
+    private partial void Fenced(RunId runId, int attempt);
+
+    [LoggerMessage(LogLevel.Error, "Run {RunId} met a fault of this host")]
+    private partial void Crashed(RunId runId, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId} is settled, what follows failed; the next tick repeats it")]
+    private partial void NotFinished(RunId runId, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "An outcome could not be written; next try in {Pause}")]
+    private partial void Waiting(TimeSpan pause, Exception exception);
+}

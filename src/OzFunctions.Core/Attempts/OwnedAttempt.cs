@@ -1,0 +1,198 @@
+using OzFunctions.Backends;
+using OzFunctions.Blobs;
+using OzFunctions.Events;
+using OzFunctions.Hosts;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Attempts;
+
+/// <summary>An attempt this host owns: every write compares owner, fence and directory, and a changed owner fences it for good.</summary>
+internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+
+    private readonly OzPorts _ports;
+    private readonly RunRecords _records;
+    private readonly RunEvents _events;
+    private readonly HostPresence _presence;
+    private readonly RunOwner _owner;
+    private readonly CancellationTokenSource _stopOrdered = new();
+    private readonly Lock _gate = new();
+    private StoredRun _run;
+    private StopOrder? _order;
+
+    public OwnedAttempt(OzPorts ports, RunRecords records, RunEvents events, HostPresence presence, StoredRun run, IAttemptDirectory directory, bool adopted)
+    {
+        _ports = ports;
+        _records = records;
+        _events = events;
+        _presence = presence;
+        _run = run;
+        _owner = run.Record.Owner!;
+        Attempt = run.Record.Attempt;
+        Directory = directory;
+        Adopted = adopted;
+    }
+
+    public RunRecord Record => _run.Record;
+
+    public RunId RunId => _run.Record.RunId;
+
+    public int Attempt { get; }
+
+    public IAttemptDirectory Directory { get; }
+
+    public bool Adopted { get; }
+
+    public IProtocolProbe Probe => _ports.Probe;
+
+    public HostPresence Presence => _presence;
+
+    public TimeSpan LeaseLeft => _presence.LeaseLeft;
+
+    public StopOrder? StopOrder
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _order;
+            }
+        }
+    }
+
+    public CancellationToken StopOrdered => _stopOrdered.Token;
+
+    /// <summary>Orders a stop; a weaker order than the one given before changes nothing.</summary>
+    public void Order(StopOrder order)
+    {
+        lock (_gate)
+        {
+            if (_order >= order)
+            {
+                return;
+            }
+
+            _order = order;
+        }
+
+        _stopOrdered.Cancel();
+    }
+
+    /// <summary>C9.</summary>
+    public async Task<StartPermission> StartAsync(CancellationToken cancellationToken)
+    {
+        var pause = FirstPause;
+        while (true)
+        {
+            if (StopOrder is { } order)
+            {
+                return order == Backends.StopOrder.Fenced ? StartPermission.Fenced : StartPermission.Cancelled;
+            }
+
+            try
+            {
+                return await TryStartAsync(cancellationToken);
+            }
+            catch (BlobStoreException ex) when (ex.IsTransient)
+            {
+                // The agent may not be executed before the record says so: wait for the store, or for an order to stop.
+                await _ports.Time.DelayAsync(pause, StopOrdered, cancellationToken);
+                pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            }
+        }
+    }
+
+    public Task NoteStartedAsync(CancellationToken cancellationToken) =>
+        RunEvents.SendBestEffortAsync(_ports.Publishers, () => _events.Started(Record), cancellationToken);
+
+    /// <summary>An owner's write (protocol, "Owner's writes"). Null: fenced, somebody else owns the run now.</summary>
+    public async Task<StoredRun?> WriteAsync(Func<RunRecord, RecordDecision> decide, CancellationToken cancellationToken)
+    {
+        var fenced = false;
+        var update = await _records.UpdateAsync(
+            RunId,
+            _run,
+            record =>
+            {
+                fenced = !IsMine(record);
+                return fenced ? RecordDecision.Refuse : decide(record);
+            },
+            cancellationToken);
+        if (fenced || update.Answer == RecordAnswer.Absent)
+        {
+            Order(Backends.StopOrder.Fenced);
+            return null;
+        }
+
+        return _run = update.Run!;
+    }
+
+    /// <summary>Looks at the record: a wish to cancel and a changed owner become orders.</summary>
+    public async Task LookAsync(CancellationToken cancellationToken)
+    {
+        var stored = await _records.FindAsync(RunId, cancellationToken);
+        if (stored is null || !IsMine(stored.Record))
+        {
+            // My own last write makes a requeued or terminal record: then this attempt is past caring.
+            if (!_run.Record.State.IsTerminal() && _run.Record.State != RunState.Queued)
+            {
+                Order(Backends.StopOrder.Fenced);
+            }
+        }
+        else if (stored.Record.Cancel is not null)
+        {
+            Order(Backends.StopOrder.Cancel);
+        }
+    }
+
+    public void Dispose() => _stopOrdered.Dispose();
+
+    private async Task<StartPermission> TryStartAsync(CancellationToken cancellationToken)
+    {
+        var cancelled = false;
+        var written = await WriteAsync(
+            record =>
+            {
+                cancelled = false;
+                if (record.State == RunState.InProgress)
+                {
+                    // Mine of this attempt, its answer lost: not counted again.
+                    return RecordDecision.Done;
+                }
+
+                if (record.Cancel is not null)
+                {
+                    cancelled = true;
+                    return RecordDecision.Refuse;
+                }
+
+                var now = DateTimeOffset.FromUnixTimeMilliseconds(_ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+                return RecordDecision.Write(record with
+                {
+                    State = RunState.InProgress,
+                    Starts = record.Starts + 1,
+                    StartedAt = record.StartedAt ?? now,
+                    Attempts = [.. record.Attempts.Select(attempt => attempt.Attempt == Attempt ? attempt with { StartedAt = now } : attempt)],
+                });
+            },
+            cancellationToken);
+        if (written is null)
+        {
+            return StartPermission.Fenced;
+        }
+
+        if (cancelled)
+        {
+            Order(Backends.StopOrder.Cancel);
+            return StartPermission.Cancelled;
+        }
+
+        _ports.Probe.Passed(ProtocolStep.C9, RunId);
+        return StartPermission.Start;
+    }
+
+    private bool IsMine(RunRecord record) => record.Owner == _owner && record.Attempt == Attempt;
+}

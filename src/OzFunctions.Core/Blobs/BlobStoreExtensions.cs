@@ -1,0 +1,27 @@
+using System.Runtime.CompilerServices;
+
+namespace OzFunctions.Blobs;
+
+/// <summary>What is said often of a store.</summary>
+public static class BlobStoreExtensions
+{
+    private const int PageSize = 1000;
+
+    /// <summary>Every blob below a prefix, page by page.</summary>
+    public static async IAsyncEnumerable<BlobEntry> ListAllAsync(
+        this IBlobStore blobs, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        string? continuation = null;
+        do
+        {
+            var page = await blobs.ListAsync(prefix, continuation, PageSize, cancellationToken);
+            foreach (var entry in page.Entries)
+            {
+                yield return entry;
+            }
+
+            continuation = page.Continuation;
+        }
+        while (continuation is not null);
+    }
+}

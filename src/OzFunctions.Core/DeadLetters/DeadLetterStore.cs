@@ -1,0 +1,71 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using OzFunctions.Blobs;
+using OzFunctions.Runs;
+
+namespace OzFunctions.DeadLetters;
+
+/// <summary>Dead letters are blobs in every store, newest first. Nothing removes them but a person.</summary>
+public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
+{
+    private const string Prefix = "dead-letters/";
+
+    /// <summary>The same message makes the same id, so that a repeat after a crash is known.</summary>
+    public static string IdOf(string queue, string messageId) => RunBlobs.Hash(queue + "\n" + messageId)[..16];
+
+    /// <summary>Durable when it answers; then its message may be completed.</summary>
+    public async Task AddAsync(DeadLetter letter, CancellationToken cancellationToken)
+    {
+        if (await FindAsync(letter.Id, cancellationToken) is not null)
+        {
+            return;
+        }
+
+        var name = $"{Prefix}{RunBlobs.Invert(time.GetUtcNow().ToUnixTimeMilliseconds())}-{letter.Id}.json";
+        await blobs.TryCreateAsync(name, JsonSerializer.SerializeToUtf8Bytes(letter, DeadLetterJson.Wire.DeadLetter), null, cancellationToken);
+    }
+
+    public async IAsyncEnumerable<DeadLetter> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var entry in blobs.ListAllAsync(Prefix, cancellationToken))
+        {
+            if (await ReadAsync(entry.Name, cancellationToken) is { } letter)
+            {
+                yield return letter;
+            }
+        }
+    }
+
+    public async Task<DeadLetter?> FindAsync(string id, CancellationToken cancellationToken) =>
+        await FindNameAsync(id, cancellationToken) is { } name ? await ReadAsync(name, cancellationToken) : null;
+
+    /// <summary>False: there is none with this id.</summary>
+    public async Task<bool> TryRemoveAsync(string id, CancellationToken cancellationToken) =>
+        await FindNameAsync(id, cancellationToken) is { } name && await blobs.TryDeleteAsync(name, match: null, cancellationToken);
+
+    private async Task<string?> FindNameAsync(string id, CancellationToken cancellationToken)
+    {
+        await foreach (var entry in blobs.ListAllAsync(Prefix, cancellationToken))
+        {
+            if (entry.Name.EndsWith($"-{id}.json", StringComparison.Ordinal))
+            {
+                return entry.Name;
+            }
+        }
+
+        return null;
+    }
+
+    private async Task<DeadLetter?> ReadAsync(string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await blobs.FindAsync(name, cancellationToken) is { } blob ? JsonSerializer.Deserialize(blob.Content.Span, DeadLetterJson.Wire.DeadLetter) : null;
+        }
+        catch (JsonException)
+        {
+            // Edited by hand into nonsense: it stays for a person, and is in nobody's way.
+            return null;
+        }
+    }
+}

@@ -1,0 +1,133 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using OzFunctions.Blobs;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Dispatch;
+
+/// <summary>C6 and S8: who holds a concurrency key of a worker. A holder is a run and its attempt; one that is not live now never will be again.</summary>
+public sealed class ConcurrencyLocks(IBlobStore blobs, RunRecords records)
+{
+    private const int MostTries = 50;
+
+    /// <summary>Live holders other than this attempt, as the lock and their records say now.</summary>
+    public async Task<IReadOnlyList<KeyHolder>> FindHoldersAsync(RunRecord run, CancellationToken cancellationToken)
+    {
+        var blob = await blobs.FindAsync(NameOf(run), cancellationToken);
+        return blob is null ? [] : await KeepLiveAsync(Read(blob), run, cancellationToken);
+    }
+
+    /// <summary>Adds the attempt to the holders when there is room for it. The run must be CLAIMED by that attempt.</summary>
+    public async Task<bool> TryTakeAsync(RunRecord run, int room, CancellationToken cancellationToken)
+    {
+        var self = new KeyHolder(run.RunId, run.Attempt);
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var blob = await blobs.FindAsync(NameOf(run), cancellationToken);
+            var holders = blob is null ? [] : Read(blob);
+            if (holders.Contains(self))
+            {
+                return true;
+            }
+
+            var live = await KeepLiveAsync(holders, run, cancellationToken);
+            if (live.Count >= room)
+            {
+                return false;
+            }
+
+            if (await TryWriteAsync(NameOf(run), blob, [.. live, self], cancellationToken))
+            {
+                return true;
+            }
+        }
+
+        throw new BlobStoreException($"The concurrency lock of run {run.RunId} changed {MostTries} times while it was to be taken.", isTransient: true, null);
+    }
+
+    /// <summary>S8: takes the attempt off the holders; the last one removes the lock.</summary>
+    public async Task ReleaseAsync(RunRecord run, int attempt, CancellationToken cancellationToken)
+    {
+        if (run.Request.ConcurrencyKey is null)
+        {
+            return;
+        }
+
+        var self = new KeyHolder(run.RunId, attempt);
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var blob = await blobs.FindAsync(NameOf(run), cancellationToken);
+            if (blob is null || Read(blob) is var holders && !holders.Contains(self))
+            {
+                return;
+            }
+
+            var rest = holders.Where(holder => holder != self).ToArray();
+            if (rest.Length == 0 ? await blobs.TryDeleteAsync(NameOf(run), blob.ETag, cancellationToken) : await TryWriteAsync(NameOf(run), blob, rest, cancellationToken))
+            {
+                return;
+            }
+        }
+
+        // A holder that is not live is dropped by whoever takes the key next; nothing is lost by leaving it.
+    }
+
+    private static string NameOf(RunRecord run) => $"locks/{RunBlobs.Hash(run.WorkerId + "\n" + run.Request.ConcurrencyKey)}.json";
+
+    private static KeyHolder[] Read(Blob blob)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(blob.Content.Span, LockJson.Default.KeyLock)?.Holders ?? [];
+        }
+        catch (JsonException)
+        {
+            // A lock that nobody can read holds nobody: holders are checked against their records anyway.
+            return [];
+        }
+    }
+
+    private async Task<bool> TryWriteAsync(string name, Blob? known, KeyHolder[] holders, CancellationToken cancellationToken)
+    {
+        var content = JsonSerializer.SerializeToUtf8Bytes(new KeyLock(holders), LockJson.Default.KeyLock);
+        return (known is null
+            ? await blobs.TryCreateAsync(name, content, null, cancellationToken)
+            : await blobs.TryReplaceAsync(name, content, null, known.ETag, cancellationToken)) is not null;
+    }
+
+    private async Task<IReadOnlyList<KeyHolder>> KeepLiveAsync(KeyHolder[] holders, RunRecord run, CancellationToken cancellationToken)
+    {
+        var live = new List<KeyHolder>();
+        foreach (var holder in holders.Where(holder => holder != new KeyHolder(run.RunId, run.Attempt) || !run.State.IsOwned()))
+        {
+            if (await IsLiveAsync(holder, cancellationToken))
+            {
+                live.Add(holder);
+            }
+        }
+
+        return live;
+    }
+
+    private async Task<bool> IsLiveAsync(KeyHolder holder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await records.FindAsync(holder.RunId, cancellationToken) is { Record: var record } && record.State.IsOwned() && record.Attempt == holder.Attempt;
+        }
+        catch (UnreadableRecordException)
+        {
+            // Not "no record": it may be live.
+            return true;
+        }
+    }
+}
+
+/// <summary>One attempt that holds a concurrency key.</summary>
+public sealed record KeyHolder(RunId RunId, int Attempt);
+
+internal sealed record KeyLock(KeyHolder[] Holders);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(KeyLock))]
+internal sealed partial class LockJson : JsonSerializerContext;

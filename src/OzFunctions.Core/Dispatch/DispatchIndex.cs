@@ -1,0 +1,44 @@
+using OzFunctions.Blobs;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Dispatch;
+
+/// <summary>The ready and time indexes: hints that can be rebuilt from the records, so written without conditions.</summary>
+public sealed class DispatchIndex(OzPorts ports)
+{
+    /// <summary>I5: puts the entry that a queued run needs now. Answers whether it is ready.</summary>
+    public async Task<bool> PutAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        var ready = WaitsUntil(record) is not { } due || due <= ports.Time.GetUtcNow();
+        var name = ready ? ReadyEntry.Of(record).Name : LaterEntry.ReadyAt(record.RunId, WaitsUntil(record)!.Value).Name;
+        await ports.Blobs.PutAsync(name, ReadOnlyMemory<byte>.Empty, cancellationToken);
+        return ready;
+    }
+
+    /// <summary>Puts the entry that ends the run when it has not started by then.</summary>
+    public async Task PutExpiryAsync(RunId runId, DateTimeOffset expiresAt, CancellationToken cancellationToken) =>
+        await ports.Blobs.PutAsync(LaterEntry.ExpiresAt(runId, expiresAt).Name, ReadOnlyMemory<byte>.Empty, cancellationToken);
+
+    /// <summary>Removes every entry that a run may have.</summary>
+    public async Task RemoveAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        await RemoveAsync(ReadyEntry.Of(record).Name, cancellationToken);
+        if (WaitsUntil(record) is { } due)
+        {
+            await RemoveAsync(LaterEntry.ReadyAt(record.RunId, due).Name, cancellationToken);
+        }
+
+        if (record.Request.ExpiresAt is { } expires)
+        {
+            await RemoveAsync(LaterEntry.ExpiresAt(record.RunId, expires).Name, cancellationToken);
+        }
+    }
+
+    public async Task RemoveAsync(string name, CancellationToken cancellationToken) =>
+        await ports.Blobs.TryDeleteAsync(name, match: null, cancellationToken);
+
+    /// <summary>Until when a queued run may not be claimed; null: at once.</summary>
+    internal static DateTimeOffset? WaitsUntil(RunRecord record) =>
+        record.RetryAt is { } retry && !(record.Request.NotBefore > retry) ? retry : record.Request.NotBefore;
+}

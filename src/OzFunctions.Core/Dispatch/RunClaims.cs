@@ -1,0 +1,278 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Attempts;
+using OzFunctions.Backends;
+using OzFunctions.Cancelling;
+using OzFunctions.Events;
+using OzFunctions.Hosts;
+using OzFunctions.Protocol;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+using OzFunctions.Settlement;
+
+namespace OzFunctions.Dispatch;
+
+/// <summary>C1 to C7: takes waiting runs for this host, in claim order.</summary>
+internal sealed partial class RunClaims(
+    OzPorts ports,
+    RunRecords records,
+    DispatchIndex index,
+    ConcurrencyLocks locks,
+    RunEnding ending,
+    UnownedRuns unowned,
+    RunCancels cancels,
+    RunEvents events,
+    IRunBackend backend,
+    WorkerOptions options,
+    ILogger<RunClaims> logger)
+{
+    private const int PageSize = 100;
+    private const int MostEntries = 1000;
+    private static readonly TimeSpan BlockedFor = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<string, long> _blockedKeys = new(StringComparer.Ordinal);
+    private readonly HashSet<RunId> _unreadable = [];
+
+    /// <summary>Claims run by run while the caller asks for more. A host has written a heartbeat before it comes here.</summary>
+    public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(HostPresence presence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        string? continuation = null;
+        var seen = 0;
+        do
+        {
+            var page = await ports.Blobs.ListAsync(ReadyEntry.PrefixOf(options.WorkerId), continuation, PageSize, cancellationToken);
+            foreach (var blob in page.Entries)
+            {
+                if (ReadyEntry.TryParse(blob.Name, out var entry) && !IsBlocked(entry)
+                    && await TryClaimAsync(entry, presence, cancellationToken) is { } attempt)
+                {
+                    yield return attempt;
+                }
+            }
+
+            seen += page.Entries.Count;
+            continuation = page.Continuation;
+        }
+        while (continuation is not null && seen < MostEntries);
+    }
+
+    private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, HostPresence presence, CancellationToken cancellationToken)
+    {
+        if (await FindClaimableAsync(entry, cancellationToken) is not { } run)
+        {
+            return null;
+        }
+
+        if (entry.HasKey && await IsKeyTakenAsync(entry, run, cancellationToken))
+        {
+            return null;
+        }
+
+        var directory = backend.CreateDirectory(new() { Store = ports.StoreId, RunId = entry.RunId, Attempt = run.Record.Attempt + 1 });
+        // From here on a claim is brought to its end: a stop in the middle would leave a run that nobody carries on.
+        var claiming = CancellationToken.None;
+        ports.Probe.Passed(ProtocolStep.C4, entry.RunId);
+        presence.Add(entry.RunId);
+        OwnedAttempt? attempt = null;
+        try
+        {
+            if (await TryOwnAsync(run, presence.HostId, directory.Name, claiming) is not { } owned)
+            {
+                return null;
+            }
+
+            ports.Probe.Passed(ProtocolStep.C5, entry.RunId);
+            var mine = new OwnedAttempt(ports, records, events, presence, owned, directory, adopted: false);
+            if (entry.HasKey && !await locks.TryTakeAsync(owned.Record, options.RoomPerKey, claiming))
+            {
+                Block(entry);
+                await GiveBackAsync(mine, claiming);
+                mine.Dispose();
+                return null;
+            }
+
+            ports.Probe.Passed(ProtocolStep.C6, entry.RunId);
+            await index.RemoveAsync(entry.Name, claiming);
+            ports.Probe.Passed(ProtocolStep.C7, entry.RunId);
+            return attempt = mine;
+        }
+        finally
+        {
+            if (attempt is null)
+            {
+                // Not claimed, given back, or the store failed in between: a claim that stands after all is found by its directory's free lock (A1).
+                presence.Remove(entry.RunId);
+                await DropAsync(directory, entry.RunId, claiming);
+            }
+        }
+    }
+
+    /// <summary>C3: a QUEUED record that may be claimed now; anything else is put right and null.</summary>
+    private async Task<StoredRun?> FindClaimableAsync(ReadyEntry entry, CancellationToken cancellationToken)
+    {
+        StoredRun? run;
+        try
+        {
+            run = await records.FindAsync(entry.RunId, cancellationToken);
+        }
+        catch (UnreadableRecordException ex)
+        {
+            if (_unreadable.Add(entry.RunId))
+            {
+                Unreadable(ex.Message);
+            }
+
+            return null;
+        }
+
+        if (run is null || run.Record.State != RunState.Queued)
+        {
+            await index.RemoveAsync(entry.Name, cancellationToken);
+            return null;
+        }
+
+        var record = run.Record;
+        var now = ports.Time.GetUtcNow();
+        if (record.Cancel is { } cancel)
+        {
+            await unowned.TryEndAsync(run, RunReason.TaskCancelled, RunEnding.CancelMessage(cancel), cancellationToken);
+            return null;
+        }
+
+        if (record.Request.ExpiresAt <= now)
+        {
+            await unowned.TryEndAsync(run, RunReason.Expired, "It was not started by its expires_at.", cancellationToken);
+            return null;
+        }
+
+        if (DispatchIndex.WaitsUntil(record) > now)
+        {
+            // An entry from before a retry was put off: the run waits in later/.
+            await index.PutAsync(record, cancellationToken);
+            await index.RemoveAsync(entry.Name, cancellationToken);
+            return null;
+        }
+
+        return run;
+    }
+
+    /// <summary>C2: the lock is full of live holders.</summary>
+    private async Task<bool> IsKeyTakenAsync(ReadyEntry entry, StoredRun run, CancellationToken cancellationToken)
+    {
+        var holders = await locks.FindHoldersAsync(run.Record, cancellationToken);
+        if (holders.Count < options.RoomPerKey)
+        {
+            return false;
+        }
+
+        switch (run.Record.Request.OnConflict)
+        {
+            case ConflictRule.Skip:
+                await unowned.TryEndAsync(run, RunReason.TaskCancelled, "Skipped: another run with the same concurrency key is live (on_conflict: skip).", cancellationToken);
+                return true;
+            case ConflictRule.CancelPrevious:
+                foreach (var holder in holders)
+                {
+                    await cancels.CancelWhenOlderAsync(holder.RunId, run.Record, cancellationToken);
+                }
+
+                break;
+        }
+
+        if (run.Record.WaitingFor != WaitingFor.ConcurrencyKey)
+        {
+            // For people who ask why it waits; refused is fine, somebody else got further.
+            await records.TryReplaceAsync(run, run.Record with { WaitingFor = WaitingFor.ConcurrencyKey }, cancellationToken);
+        }
+
+        Block(entry);
+        return true;
+    }
+
+    /// <summary>C5.</summary>
+    private async Task<StoredRun?> TryOwnAsync(StoredRun run, string hostId, string dir, CancellationToken cancellationToken)
+    {
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+        var update = await records.UpdateAsync(
+            run.Record.RunId,
+            run,
+            record =>
+            {
+                if (record.Owner?.Dir == dir)
+                {
+                    return RecordDecision.Done;
+                }
+
+                if (record.State != RunState.Queued || record.Cancel is not null || record.Attempt != run.Record.Attempt)
+                {
+                    return RecordDecision.Refuse;
+                }
+
+                var attempt = record.Attempt + 1;
+                return RecordDecision.Write(record with
+                {
+                    State = RunState.Claimed,
+                    Owner = new(hostId, record.Fence + 1, dir),
+                    LastFence = null,
+                    Attempt = attempt,
+                    WaitingFor = null,
+                    RetryAt = null,
+                    Message = null,
+                    Attempts = [.. record.Attempts, new() { Attempt = attempt, HostId = hostId, Host = options.Machine, ClaimedAt = now }],
+                });
+            },
+            cancellationToken);
+        return update.IsDone ? update.Run : null;
+    }
+
+    /// <summary>C6 without room: the record goes back, unless a cancel came meanwhile.</summary>
+    private async Task GiveBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
+    {
+        var written = await attempt.WriteAsync(
+            record => RecordDecision.Write(record.Cancel is { } cancel
+                ? ending.End(record, RunReason.TaskCancelled, RunEnding.CancelMessage(cancel))
+                : ending.GiveBack(record, WaitingFor.ConcurrencyKey)),
+            cancellationToken);
+        if (written?.Record.State.IsTerminal() == true)
+        {
+            await unowned.FinishAsync(written, cancellationToken);
+        }
+    }
+
+    private async Task DropAsync(IAttemptDirectory directory, RunId runId, CancellationToken cancellationToken)
+    {
+        // Whether the claim stands decides what the directory is: A1 looks at it like at any other.
+        try
+        {
+            if (await records.FindAsync(runId, cancellationToken) is { Record: var record } && record.State.IsOwned() && record.Owner!.Dir == directory.Name)
+            {
+                directory.Dispose();
+                return;
+            }
+
+            directory.Delete();
+        }
+        catch (Exception ex) when (ex is Blobs.BlobStoreException or UnreadableRecordException or OperationCanceledException or IOException)
+        {
+            directory.Dispose();
+        }
+    }
+
+    private bool IsBlocked(ReadyEntry entry) =>
+        entry.HasKey && _blockedKeys.TryGetValue(entry.Key, out var since) && ports.Time.GetElapsedTime(since) < BlockedFor;
+
+    private void Block(ReadyEntry entry) => _blockedKeys[entry.Key] = ports.Time.GetTimestamp();
+
+    /// <summary>A key came free on this host: its waiting runs need not sit out the pause.</summary>
+    public void Unblock(string? concurrencyKey)
+    {
+        if (concurrencyKey is not null)
+        {
+            _blockedKeys.TryRemove(RunBlobs.Hash(concurrencyKey)[..8], out _);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Error, "Skipped: {Problem}")]
+    private partial void Unreadable(string problem);
+}

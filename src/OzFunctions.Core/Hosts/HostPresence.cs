@@ -1,0 +1,186 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Blobs;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Hosts;
+
+/// <summary>One life of a host under one id: its heartbeat, its lock, and how long it may let agents run (L1, L2, L4, L6).</summary>
+internal sealed partial class HostPresence : IDisposable
+{
+    /// <summary>A host stops its agents this long before others may take over (L2).</summary>
+    private static readonly TimeSpan Margin = TimeSpan.FromMinutes(1);
+
+    private readonly OzPorts _ports;
+    private readonly WorkerOptions _options;
+    private readonly ILogger _logger;
+    private readonly IHeldHostLock _lock;
+    private readonly bool _guarded;
+    private readonly SemaphoreSlim _beating = new(1, 1);
+    private readonly ConcurrentDictionary<RunId, int> _running = new();
+    private readonly DateTimeOffset _startedAt;
+    private ETag? _etag;
+    private byte[]? _lastContent;
+    private long _beats;
+    private long _aliveTimestamp;
+    private DateTimeOffset _aliveTime;
+
+    public HostPresence(OzPorts ports, WorkerOptions options, ILogger logger)
+    {
+        _ports = ports;
+        _options = options;
+        _logger = logger;
+        HostId = "h-" + Guid.CreateVersion7(ports.Time.GetUtcNow()).ToString("n");
+        _startedAt = ports.Time.GetUtcNow();
+        _lock = ports.HostLock.Hold(HostId);
+        _guarded = ports.HostLock.Find(HostId) is { Held: true };
+    }
+
+    public string HostId { get; }
+
+    /// <summary>Why this host takes no runs now, for its heartbeat; null: it does.</summary>
+    public string? NotReady { get; set; }
+
+    /// <summary>True once the store said that others declared this host dead (L4).</summary>
+    public bool DeclaredDead { get; private set; }
+
+    public bool HasBeaten => _etag is not null;
+
+    /// <summary>
+    /// How long agents may still run: lease less a minute, counted from the sending of the last heartbeat that succeeded, on the clock that ran faster.
+    /// Where the store guards hosts by a lock, holding it is enough (L6).
+    /// </summary>
+    public TimeSpan LeaseLeft
+    {
+        get
+        {
+            var whole = _options.Lease - Margin;
+            if (DeclaredDead)
+            {
+                return TimeSpan.Zero;
+            }
+
+            if (_guarded)
+            {
+                return whole;
+            }
+
+            // CLOCK_MONOTONIC stands still while the machine sleeps, the wall clock may be set back: whichever says more time has passed counts.
+            var elapsed = _ports.Time.GetElapsedTime(_aliveTimestamp);
+            var wall = _ports.Time.GetUtcNow() - _aliveTime;
+            var left = whole - (wall > elapsed ? wall : elapsed);
+            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        }
+    }
+
+    /// <summary>A run is in running[] from C5 to S7.</summary>
+    public void Add(RunId runId) => _running.AddOrUpdate(runId, 1, (_, count) => count + 1);
+
+    public void Remove(RunId runId)
+    {
+        if (_running.AddOrUpdate(runId, 0, (_, count) => count - 1) <= 0)
+        {
+            _running.TryRemove(new(runId, 0));
+        }
+    }
+
+    /// <summary>Writes a heartbeat now. False: unanswered, or refused because this host was declared dead.</summary>
+    public async Task<bool> TryBeatAsync(CancellationToken cancellationToken)
+    {
+        await _beating.WaitAsync(cancellationToken);
+        try
+        {
+            _lock.Renew();
+            return !DeclaredDead && await BeatAsync(cancellationToken);
+        }
+        catch (BlobStoreException ex)
+        {
+            BeatFailed(HostId, ex);
+            return false;
+        }
+        finally
+        {
+            _beating.Release();
+        }
+    }
+
+    /// <summary>Removes the heartbeat of a host that ends with nothing left to settle.</summary>
+    public async Task LeaveAsync(HostSignals signals, CancellationToken cancellationToken)
+    {
+        await _beating.WaitAsync(cancellationToken);
+        try
+        {
+            if (_etag is { } etag)
+            {
+                await _ports.Blobs.TryDeleteAsync(HostHeartbeat.NameOf(HostId), etag, cancellationToken);
+                await signals.ForgetAsync(HostId, cancellationToken);
+            }
+
+            _lock.Dispose();
+            _ports.HostLock.Forget(HostId);
+        }
+        finally
+        {
+            _beating.Release();
+        }
+    }
+
+    public void Dispose() => _lock.Dispose();
+
+    private async Task<bool> BeatAsync(CancellationToken cancellationToken)
+    {
+        for (var tries = 0; tries < 3; tries++)
+        {
+            var sentTimestamp = _ports.Time.GetTimestamp();
+            var sentTime = _ports.Time.GetUtcNow();
+            var content = Heartbeat().Write();
+            var name = HostHeartbeat.NameOf(HostId);
+            var written = _etag is { } etag
+                ? await _ports.Blobs.TryReplaceAsync(name, content, null, etag, cancellationToken)
+                : await _ports.Blobs.TryCreateAsync(name, content, null, cancellationToken);
+            var mine = _lastContent;
+            _lastContent = content;
+            if (written is not null)
+            {
+                (_etag, _aliveTimestamp, _aliveTime) = (written, sentTimestamp, sentTime);
+                return true;
+            }
+
+            // Refused: either an answer was lost and my own write stands there, or others declared this host dead and removed it (L4).
+            var there = await _ports.Blobs.FindAsync(name, cancellationToken);
+            if (there is null || HostHeartbeat.TryRead(there.Content)?.HostId != HostId || !(Same(there, content) || (mine is not null && Same(there, mine))))
+            {
+                DeclaredDead = true;
+                WasDeclaredDead(HostId);
+                return false;
+            }
+
+            _etag = there.ETag;
+        }
+
+        return false;
+    }
+
+    private HostHeartbeat Heartbeat() => new()
+    {
+        HostId = HostId,
+        WorkerId = _options.WorkerId,
+        Machine = _options.Machine,
+        Version = _options.Version,
+        Slots = _options.Slots,
+        Running = [.. _running.Keys],
+        StartedAt = _startedAt,
+        Lease = _options.Lease,
+        NotReady = NotReady,
+        Beat = ++_beats,
+    };
+
+    private static bool Same(Blob blob, byte[] content) => blob.Content.Span.SequenceEqual(content);
+
+    [LoggerMessage(LogLevel.Warning, "The heartbeat of host {HostId} could not be written")]
+    private partial void BeatFailed(string hostId, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "Host {HostId} was declared dead by others; its agents are stopped and it starts anew under another id")]
+    private partial void WasDeclaredDead(string hostId);
+}

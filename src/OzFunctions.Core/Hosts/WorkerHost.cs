@@ -1,0 +1,483 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Attempts;
+using OzFunctions.Backends;
+using OzFunctions.Blobs;
+using OzFunctions.Dispatch;
+using OzFunctions.Protocol;
+using OzFunctions.Queues;
+using OzFunctions.Runs;
+using OzFunctions.Ticks;
+
+namespace OzFunctions.Hosts;
+
+/// <summary>
+/// The long-lived host: claims what it has room for, keeps its heartbeat, adopts what dead hosts of this machine left, obeys cancels, and ticks.
+/// One object, one run of <see cref="RunAsync"/>.
+/// </summary>
+public sealed partial class WorkerHost
+{
+    private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PauseReadEvery = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan StartPause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan FaultPause = TimeSpan.FromSeconds(5);
+
+    private readonly OzPorts _ports;
+    private readonly WorkerOptions _options;
+    private readonly IRunBackend _backend;
+    private readonly RunClaims _claims;
+    private readonly AttemptRunner _runner;
+    private readonly AttemptAdoption _adoption;
+    private readonly RunTick _tick;
+    private readonly HostSignals _signals;
+    private readonly WorkerControl _control;
+    private readonly RequestConsumer? _consumer;
+    private readonly ILogger _logger;
+
+    private readonly ConcurrentDictionary<OwnedAttempt, Task> _attempts = new();
+    private readonly CancellationTokenSource _stopClaiming = new();
+    private readonly CancellationTokenSource _stopNow = new();
+    private readonly CancellationTokenSource _detach = new();
+    private readonly WakeSignal _wake = new();
+    private readonly WakeSignal _idle = new();
+    private HostPresence _presence;
+    private string? _announced;
+    private (long At, bool Paused)? _pauseRead;
+    private ETag? _signalsSeen;
+    private IReadOnlyList<RunId> _signalled = [];
+    private int _claimed;
+    private volatile bool _leavesRuns;
+
+    internal WorkerHost(
+        OzPorts ports,
+        WorkerOptions options,
+        IRunBackend backend,
+        RunClaims claims,
+        AttemptRunner runner,
+        AttemptAdoption adoption,
+        RunTick tick,
+        HostSignals signals,
+        WorkerControl control,
+        RequestConsumer? consumer,
+        ILogger<WorkerHost> logger)
+    {
+        _ports = ports;
+        _options = options;
+        _backend = backend;
+        _claims = claims;
+        _runner = runner;
+        _adoption = adoption;
+        _tick = tick;
+        _signals = signals;
+        _control = control;
+        _consumer = consumer;
+        _logger = logger;
+        _presence = new(ports, options, logger);
+    }
+
+    public string HostId => _presence.HostId;
+
+    /// <summary>Why this host takes no runs now; null: it does.</summary>
+    public string? NotReady => _presence.NotReady;
+
+    /// <summary>Runs here now.</summary>
+    public int RunningCount => _attempts.Count;
+
+    /// <summary>Stop claiming; runs finish within the drain timeout. A second call stops them now.</summary>
+    public void Drain()
+    {
+        if (_stopClaiming.IsCancellationRequested)
+        {
+            _stopNow.Cancel();
+        }
+
+        _stopClaiming.Cancel();
+    }
+
+    /// <summary>Stop claiming and leave within seconds; agents live on and are adopted by the next host of this machine.</summary>
+    public void Detach()
+    {
+        _stopClaiming.Cancel();
+        _detach.Cancel();
+    }
+
+    /// <summary>Runs until drained or detached.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await StartAsync(cancellationToken);
+        using var stopLoops = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task[] loops =
+        [
+            LoopAsync("heartbeat", _options.HeartbeatEvery, BeatAsync, stopLoops.Token),
+            LoopAsync("adoption", _options.AdoptEvery, AdoptAsync, stopLoops.Token),
+            LoopAsync("signals", SignalsEvery, ReadSignalsAsync, stopLoops.Token),
+            LoopAsync("tick", TickPeriod(), _tick.TickAsync, stopLoops.Token),
+        ];
+        Task[] takers = [ClaimLoopAsync(_stopClaiming.Token), ForwardBellAsync(_stopClaiming.Token), _consumer is null ? Task.CompletedTask : ConsumeAsync(_stopClaiming.Token)];
+
+        await UntilAsync(_stopClaiming.Token, cancellationToken);
+        await Task.WhenAll(takers);
+        if (!_detach.IsCancellationRequested)
+        {
+            await DrainAsync(cancellationToken);
+        }
+
+        await Task.WhenAll(_attempts.Values);
+        await stopLoops.CancelAsync();
+        await Task.WhenAll(loops);
+        await LeaveAsync();
+    }
+
+    /// <summary>A host has written its first heartbeat before its first claim, and looks for orphans of its machine before it takes new work.</summary>
+    private async Task StartAsync(CancellationToken cancellationToken)
+    {
+        while (!_stopClaiming.IsCancellationRequested && !await _presence.TryBeatAsync(cancellationToken))
+        {
+            await _ports.Time.DelayAsync(StartPause, _stopClaiming.Token, cancellationToken);
+        }
+
+        Started(_presence.HostId, _options.WorkerId, _options.Machine, _options.Slots == 0 ? "unlimited" : _options.Slots.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        await GuardAsync("adoption", AdoptAsync, cancellationToken);
+    }
+
+    private async Task DrainAsync(CancellationToken cancellationToken)
+    {
+        if (_attempts.IsEmpty)
+        {
+            return;
+        }
+
+        Draining(_attempts.Count, _options.DrainTimeout);
+        using var deadline = new CancellationTokenSource(_options.DrainTimeout, _ports.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stopNow.Token, _detach.Token);
+        var all = Task.WhenAll(_attempts.Values);
+        await Task.WhenAny(all, UntilAsync(either.Token, cancellationToken));
+        if (all.IsCompleted || _detach.IsCancellationRequested)
+        {
+            return;
+        }
+
+        StoppingRuns(_attempts.Count);
+        foreach (var attempt in _attempts.Keys)
+        {
+            attempt.Order(StopOrder.Shutdown);
+        }
+
+        await Task.WhenAny(all, UntilAsync(_detach.Token, cancellationToken));
+    }
+
+    private async Task LeaveAsync()
+    {
+        try
+        {
+            if (_detach.IsCancellationRequested || _leavesRuns)
+            {
+                // The last heartbeat gives the next host the whole lease; the locks go with the process.
+                await _presence.TryBeatAsync(CancellationToken.None);
+                _presence.Dispose();
+                Detached(_presence.HostId);
+                return;
+            }
+
+            await _presence.LeaveAsync(_signals, CancellationToken.None);
+            Left(_presence.HostId);
+        }
+        catch (BlobStoreException)
+        {
+            // Others find the heartbeat old and forget it (T5).
+            _presence.Dispose();
+        }
+    }
+
+    private async Task ClaimLoopAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            await GuardAsync("claim", ClaimAsync, stop);
+            await _wake.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task ClaimAsync(CancellationToken cancellationToken)
+    {
+        if (!HasRoom() || !await IsReadyAsync(cancellationToken))
+        {
+            return;
+        }
+
+        await foreach (var attempt in _claims.ClaimAsync(_presence, cancellationToken))
+        {
+            _claimed++;
+            Begin(attempt, () => _runner.RunAsync(attempt, _detach.Token));
+            if (_options.Once)
+            {
+                Drain();
+            }
+
+            if (cancellationToken.IsCancellationRequested || !HasRoom() || FindShortage() is not null)
+            {
+                return;
+            }
+        }
+    }
+
+    private bool HasRoom() => (_options.Slots == 0 || _attempts.Count < _options.Slots) && !(_options.Once && _claimed > 0);
+
+    private async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
+    {
+        var reason = FindShortage() ?? (await IsPausedAsync(cancellationToken) ? $"Worker '{_options.WorkerId}' is paused (ozf workers resume)." : null);
+        if (reason != _announced)
+        {
+            _announced = reason;
+            _presence.NotReady = reason;
+            if (reason is null)
+            {
+                Ready(_presence.HostId);
+            }
+            else
+            {
+                NotReadyNow(reason);
+            }
+
+            await _presence.TryBeatAsync(cancellationToken);
+        }
+
+        return reason is null;
+    }
+
+    private string? FindShortage() =>
+        _presence.DeclaredDead || _presence.LeaseLeft <= TimeSpan.Zero ? "The store was not reached for too long; agents were stopped." : _backend.FindShortage();
+
+    private async Task<bool> IsPausedAsync(CancellationToken cancellationToken)
+    {
+        if (_pauseRead is not { } read || _ports.Time.GetElapsedTime(read.At) >= PauseReadEvery)
+        {
+            var paused = (await _control.GetPausedAsync(cancellationToken)).Contains(_options.WorkerId);
+            _pauseRead = read = (_ports.Time.GetTimestamp(), paused);
+        }
+
+        return read.Paused;
+    }
+
+    private void Begin(OwnedAttempt attempt, Func<Task> work)
+    {
+        var begun = new TaskCompletionSource();
+        _attempts[attempt] = FollowAsync();
+        begun.SetResult();
+
+        async Task FollowAsync()
+        {
+            await begun.Task;
+            try
+            {
+                await work();
+            }
+            catch (OperationCanceledException) when (_detach.IsCancellationRequested)
+            {
+                // The agent lives on; the free lock of its directory is the sign for the next host.
+                attempt.Directory.Dispose();
+            }
+            catch (Exception ex)
+            {
+                // Its directory's lock goes free and adoption looks at it again: no fault of one run may end the host.
+                AttemptFailed(attempt.RunId, ex);
+                _leavesRuns = true;
+                attempt.Directory.Dispose();
+            }
+            finally
+            {
+                _attempts.TryRemove(attempt, out _);
+                attempt.Dispose();
+                _claims.Unblock(attempt.Record.Request.ConcurrencyKey);
+                _wake.Set();
+                _idle.Set();
+            }
+        }
+    }
+
+    private async Task AdoptAsync(CancellationToken cancellationToken)
+    {
+        if (_presence.DeclaredDead)
+        {
+            await StartAnewAsync(cancellationToken);
+            return;
+        }
+
+        if (_stopClaiming.IsCancellationRequested)
+        {
+            return;
+        }
+
+        foreach (var adopted in await _adoption.AdoptAsync(_presence, cancellationToken))
+        {
+            Begin(adopted.Attempt, () => adopted.Settled is { } settled
+                ? _runner.FinishAsync(adopted.Attempt, settled, _detach.Token)
+                : _runner.RunAsync(adopted.Attempt, _detach.Token));
+        }
+    }
+
+    /// <summary>L4: declared dead, agents stopped and settled; go on under a new id.</summary>
+    private async Task StartAnewAsync(CancellationToken cancellationToken)
+    {
+        if (!_attempts.IsEmpty)
+        {
+            return;
+        }
+
+        _presence.Dispose();
+        _presence = new(_ports, _options, _logger);
+        (_signalled, _signalsSeen) = ([], null);
+        if (await _presence.TryBeatAsync(cancellationToken))
+        {
+            Started(_presence.HostId, _options.WorkerId, _options.Machine, "as before");
+            _wake.Set();
+        }
+    }
+
+    private async Task BeatAsync(CancellationToken cancellationToken)
+    {
+        await _presence.TryBeatAsync(cancellationToken);
+        if (_presence.LeaseLeft <= TimeSpan.Zero)
+        {
+            foreach (var attempt in _attempts.Keys)
+            {
+                attempt.Order(StopOrder.Lease);
+            }
+
+            return;
+        }
+
+        foreach (var attempt in _attempts.Keys)
+        {
+            try
+            {
+                await attempt.LookAsync(cancellationToken);
+            }
+            catch (UnreadableRecordException ex)
+            {
+                LoopFailed("heartbeat", ex);
+            }
+        }
+    }
+
+    /// <summary>X2: one conditional read a second while something runs here.</summary>
+    private async Task ReadSignalsAsync(CancellationToken cancellationToken)
+    {
+        if (_attempts.IsEmpty)
+        {
+            return;
+        }
+
+        if (await _signals.FindChangeAsync(_presence.HostId, _signalsSeen, cancellationToken) is { } change)
+        {
+            (_signalled, _signalsSeen) = change;
+        }
+
+        // A signal may be older than the attempt's entry here: what was signalled is kept, and the record decides.
+        foreach (var attempt in _attempts.Keys.Where(attempt => attempt.StopOrder is null && _signalled.Contains(attempt.RunId)))
+        {
+            await attempt.LookAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Waiting runs are listed at every ring, when a slot falls free, and every 15 seconds.</summary>
+    private async Task ForwardBellAsync(CancellationToken stop)
+    {
+        await using var listener = _ports.Bell.Listen(_options.WorkerId);
+        while (!stop.IsCancellationRequested)
+        {
+            await GuardAsync(
+                "bell",
+                async token =>
+                {
+                    await listener.WaitAsync(_options.ListEvery, token);
+                    _wake.Set();
+                },
+                stop);
+        }
+
+        _wake.Set();
+    }
+
+    private async Task ConsumeAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            await GuardAsync("consumer", _consumer!.RunAsync, stop);
+        }
+    }
+
+    private TimeSpan TickPeriod() => _options.TickEvery * (0.8 + Random.Shared.NextDouble() * 0.4);
+
+    private async Task LoopAsync(string name, TimeSpan period, Func<CancellationToken, Task> step, CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(period, _ports.Time);
+        while (await WaitAsync(timer, stop))
+        {
+            await GuardAsync(name, step, stop);
+        }
+    }
+
+    private static async Task<bool> WaitAsync(PeriodicTimer timer, CancellationToken stop)
+    {
+        try
+        {
+            return await timer.WaitForNextTickAsync(stop);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The catch-all of the host's loops: an outage or a fault in one step must not end the host, which others would then declare dead.</summary>
+    private async Task GuardAsync(string name, Func<CancellationToken, Task> step, CancellationToken stop)
+    {
+        try
+        {
+            await step(stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+        }
+        catch (Exception ex)
+        {
+            LoopFailed(name, ex);
+            await _ports.Time.DelayAsync(FaultPause, stop, CancellationToken.None);
+        }
+    }
+
+    private static async Task UntilAsync(CancellationToken token, CancellationToken cancellationToken)
+    {
+        var fired = new TaskCompletionSource();
+        await using var _ = token.Register(fired.SetResult);
+        await fired.Task.WaitAsync(cancellationToken);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Host {HostId} serves worker {WorkerId} on {Machine}, slots: {Slots}")]
+    private partial void Started(string hostId, string workerId, string machine, string slots);
+
+    [LoggerMessage(LogLevel.Information, "Host {HostId} takes runs")]
+    private partial void Ready(string hostId);
+
+    [LoggerMessage(LogLevel.Warning, "This host takes no runs: {Reason}")]
+    private partial void NotReadyNow(string reason);
+
+    [LoggerMessage(LogLevel.Information, "Stopping: {Count} run(s) may finish within {Timeout}; a second signal stops them now")]
+    private partial void Draining(int count, TimeSpan timeout);
+
+    [LoggerMessage(LogLevel.Warning, "Stopping {Count} run(s) now")]
+    private partial void StoppingRuns(int count);
+
+    [LoggerMessage(LogLevel.Information, "Host {HostId} left; agents go on and wait to be adopted")]
+    private partial void Detached(string hostId);
+
+    [LoggerMessage(LogLevel.Information, "Host {HostId} ended")]
+    private partial void Left(string hostId);
+
+    [LoggerMessage(LogLevel.Warning, "The {Loop} step failed and is repeated")]
+    private partial void LoopFailed(string loop, Exception exception);
+
+    [LoggerMessage(LogLevel.Error, "Run {RunId} could not be carried on; its directory is looked at again")]
+    private partial void AttemptFailed(RunId runId, Exception exception);
+}

@@ -1,0 +1,212 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Blobs;
+using OzFunctions.Cancelling;
+using OzFunctions.Dispatch;
+using OzFunctions.Events;
+using OzFunctions.Json;
+using OzFunctions.Protocol;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Intake;
+
+/// <summary>Turns a checked request into a durable run (protocol I2 to I6). Short, repeatable, and safe to kill anywhere.</summary>
+public sealed partial class RunIntake(
+    OzPorts ports, RunRecords records, DispatchIndex index, RunEvents events, RunCancels cancels, IntakeOptions options, ILogger<RunIntake> logger)
+{
+    /// <summary>An answer to I4 that took longer than this finds its marker too old: it is written again (I4).</summary>
+    private static readonly TimeSpan MarkerMayBe = TimeSpan.FromMinutes(5);
+
+    public async Task<IntakeAnswer> SubmitAsync(RunSubmission submission, CancellationToken cancellationToken)
+    {
+        var workerId = submission.Request.WorkerId ?? options.DefaultWorkerId;
+        await RefuseWhenFullAsync(workerId, cancellationToken);
+
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+        var record = new RunRecord
+        {
+            RunId = RunId.Create(ports.Time),
+            State = RunState.Queued,
+            CreatedAt = now,
+            UpdatedAt = now,
+            WorkerId = workerId,
+            Request = submission.Request,
+            Trigger = submission.Trigger,
+            AskedBy = submission.AskedBy,
+            RetryOf = submission.RetryOf,
+            Traceparent = submission.Traceparent,
+            WaitingFor = submission.Request.NotBefore > now ? WaitingFor.NotBefore : null,
+        };
+
+        if (submission.Key is null)
+        {
+            return await AcceptAsync(record, differs: false, cancellationToken);
+        }
+
+        var (first, mine) = await TakeKeyAsync(submission.Key, record, cancellationToken);
+        ports.Probe.Passed(ProtocolStep.I2, first.RunId);
+        var differs = !mine && first.RequestSha256 != RequestHash.Of(submission.Request);
+        record = record with { RunId = first.RunId, CreatedAt = first.CreatedAt, Request = first.Request, WorkerId = first.Request.WorkerId ?? workerId };
+        if (!mine && await records.FindAsync(first.RunId, cancellationToken) is { Record: var there })
+        {
+            return await RepeatAsync(there, differs, cancellationToken);
+        }
+
+        return await AcceptAsync(record, differs, cancellationToken);
+    }
+
+    private async Task<IntakeAnswer> AcceptAsync(RunRecord record, bool differs, CancellationToken cancellationToken)
+    {
+        await MarkAsync(record, cancellationToken);
+        var marked = ports.Time.GetTimestamp();
+        ports.Probe.Passed(ProtocolStep.I3, record.RunId);
+
+        if (!await records.TryCreateAsync(record, cancellationToken))
+        {
+            // Somebody else finished the same key's intake between our look and our write.
+            var there = await records.FindAsync(record.RunId, cancellationToken);
+            return await RepeatAsync(there!.Record, differs, cancellationToken);
+        }
+
+        if (ports.Time.GetElapsedTime(marked) > MarkerMayBe)
+        {
+            await MarkAsync(record, cancellationToken);
+        }
+
+        ports.Probe.Passed(ProtocolStep.I4, record.RunId);
+        await AnnounceAsync(record, cancellationToken);
+        return new(record, Created: true, differs);
+    }
+
+    /// <summary>A repeat of a request whose run is there: its index entry is put again while it waits, and it is answered.</summary>
+    private async Task<IntakeAnswer> RepeatAsync(RunRecord there, bool differs, CancellationToken cancellationToken)
+    {
+        if (there.State == RunState.Queued)
+        {
+            await MarkAsync(there, cancellationToken);
+            await index.PutAsync(there, cancellationToken);
+            await RingAsync(there, cancellationToken);
+        }
+
+        return new(there, Created: false, differs);
+    }
+
+    /// <summary>I3.</summary>
+    private async Task MarkAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        await ports.Blobs.PutAsync(RunBlobs.Active(record.RunId), ReadOnlyMemory<byte>.Empty, cancellationToken);
+        if (record.Request.ExpiresAt is { } expires)
+        {
+            await index.PutExpiryAsync(record.RunId, expires, cancellationToken);
+        }
+    }
+
+    /// <summary>I5, I6 and what is best effort after them. The run is accepted already: nothing here may take that back.</summary>
+    private async Task AnnounceAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var ready = await index.PutAsync(record, cancellationToken);
+            ports.Probe.Passed(ProtocolStep.I5, record.RunId);
+            if (ready)
+            {
+                await RingAsync(record, cancellationToken);
+                ports.Probe.Passed(ProtocolStep.I6, record.RunId);
+            }
+
+            await RunEvents.SendBestEffortAsync(ports.Publishers, () => events.Queued(record), cancellationToken);
+            if (record.Request is { OnConflict: ConflictRule.CancelPrevious, ConcurrencyKey: not null })
+            {
+                await cancels.CancelQueuedBeforeAsync(record, cancellationToken);
+            }
+        }
+        catch (BlobStoreException ex)
+        {
+            NotAnnounced(record.RunId, ex);
+        }
+    }
+
+    private async Task RingAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ports.Bell.RingAsync(record.WorkerId, record.RunId, cancellationToken);
+        }
+        catch (BlobStoreException ex)
+        {
+            NotAnnounced(record.RunId, ex);
+        }
+    }
+
+    /// <summary>I2: the first to create the key blob decides the run's id, creation time and request.</summary>
+    private async Task<(KeyBlob Key, bool Mine)> TakeKeyAsync(string key, RunRecord record, CancellationToken cancellationToken)
+    {
+        var name = $"keys/{RunBlobs.Hash(key)}.json";
+        var wanted = new KeyBlob { RunId = record.RunId, CreatedAt = record.CreatedAt, RequestSha256 = RequestHash.Of(record.Request), Request = record.Request };
+        while (true)
+        {
+            if (await ports.Blobs.FindAsync(name, cancellationToken) is { } blob)
+            {
+                var there = JsonSerializer.Deserialize(blob.Content.Span, KeyJson.Default.KeyBlob)
+                    ?? throw new BlobStoreException($"The idempotency key's blob {name} is empty; delete it to accept the key anew.", isTransient: false, null);
+                return (there, there.RunId == wanted.RunId);
+            }
+
+            if (await ports.Blobs.TryCreateAsync(name, JsonSerializer.SerializeToUtf8Bytes(wanted, KeyJson.Default.KeyBlob), null, cancellationToken) is not null)
+            {
+                return (wanted, true);
+            }
+        }
+    }
+
+    private async Task RefuseWhenFullAsync(string workerId, CancellationToken cancellationToken)
+    {
+        if (options.MaxQueued is not { } most)
+        {
+            return;
+        }
+
+        var waiting = 0;
+        await foreach (var _ in ports.Blobs.ListAllAsync(ReadyEntry.PrefixOf(workerId), cancellationToken))
+        {
+            if (++waiting >= most)
+            {
+                throw new QueueFullException(workerId, most);
+            }
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId} is accepted, its announcement failed; the next tick repeats it")]
+    private partial void NotAnnounced(RunId runId, Exception exception);
+}
+
+/// <summary>What intake needs of the configuration.</summary>
+public sealed record IntakeOptions
+{
+    /// <summary>For requests that name no worker. Default <c>local</c>.</summary>
+    public string DefaultWorkerId { get; init; } = "local";
+
+    /// <summary>Most runs that may be ready for one worker; null: no limit.</summary>
+    public int? MaxQueued { get; init; }
+}
+
+/// <summary>Content of <c>keys/&lt;sha256&gt;.json</c>.</summary>
+internal sealed record KeyBlob
+{
+    public required RunId RunId { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    public required string RequestSha256 { get; init; }
+
+    public required RunRequest Request { get; init; }
+}
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    Converters = [typeof(UtcTimeConverter)])]
+[JsonSerializable(typeof(KeyBlob))]
+internal sealed partial class KeyJson : JsonSerializerContext;

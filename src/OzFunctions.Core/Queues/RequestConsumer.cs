@@ -1,0 +1,117 @@
+using System.Text;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Blobs;
+using OzFunctions.DeadLetters;
+using OzFunctions.Intake;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Queues;
+
+/// <summary>Takes run requests from a queue into intake: accepted or known → completed; bad → a dead letter, then completed; trouble of ours → given back.</summary>
+public sealed partial class RequestConsumer(IRequestQueue queue, RunIntake intake, DeadLetterStore deadLetters, TimeProvider time, ILogger<RequestConsumer> logger)
+{
+    private const int MostDeliveries = 5;
+    private static readonly TimeSpan Visibility = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
+
+    /// <summary>Consumes until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            try
+            {
+                await ConsumeOneAsync(Wait, cancellationToken);
+            }
+            catch (BlobStoreException ex)
+            {
+                NotConsumed(queue.Name, ex);
+                await Task.Delay(Pause, time, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Takes one message, waiting for it up to <paramref name="wait"/>. False: none came.</summary>
+    public async Task<bool> ConsumeOneAsync(TimeSpan wait, CancellationToken cancellationToken)
+    {
+        if (await queue.ReceiveAsync(Visibility, wait, cancellationToken) is not { } message)
+        {
+            return false;
+        }
+
+        try
+        {
+            await TakeInAsync(message, cancellationToken);
+        }
+        catch (Exception ex) when (ex is BlobStoreException or QueueFullException)
+        {
+            // Not the message's fault: it stays on the queue.
+            Returned(queue.Name, message.MessageId, ex);
+            await queue.AbandonAsync(message, Pause, cancellationToken);
+            return true;
+        }
+
+        await queue.CompleteAsync(message, cancellationToken);
+        return true;
+    }
+
+    private async Task TakeInAsync(QueuedMessage message, CancellationToken cancellationToken)
+    {
+        var read = RunRequestReader.Read(message.Body);
+        if (!read.IsValid)
+        {
+            await BuryAsync(message, "invalid_request", $"The message is not a run request: {read.Faults.Count} fault(s).", read.Faults, cancellationToken);
+            return;
+        }
+
+        // An outage gives messages back again and again without their fault; only one that also breaks intake otherwise is buried.
+        if (message.DeliveryCount > MostDeliveries * 100)
+        {
+            await BuryAsync(message, "delivered_too_often", $"The message was delivered {message.DeliveryCount} times and never taken in.", [], cancellationToken);
+            return;
+        }
+
+        var answer = await intake.SubmitAsync(
+            new()
+            {
+                Request = read.Request!,
+                Trigger = new() { Kind = TriggerKind.Queue, Name = queue.Name, DeliveryId = message.MessageId },
+                Key = IntakeKeys.Queue(queue.Name, read.Request!.IdempotencyKey ?? message.MessageId),
+            },
+            cancellationToken);
+        TakenIn(answer.Run.RunId, queue.Name, message.MessageId, answer.Created);
+    }
+
+    private async Task BuryAsync(QueuedMessage message, string reason, string description, IReadOnlyList<RequestFault> faults, CancellationToken cancellationToken)
+    {
+        var id = DeadLetterStore.IdOf(queue.Name, message.MessageId);
+        await deadLetters.AddAsync(
+            new()
+            {
+                Id = id,
+                Queue = queue.Name,
+                MessageId = message.MessageId,
+                Reason = reason,
+                Description = description,
+                Faults = faults,
+                Body = Encoding.UTF8.GetString(message.Body.Span),
+                ReceivedAt = time.GetUtcNow(),
+            },
+            cancellationToken);
+        Buried(queue.Name, message.MessageId, id, reason);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Run {RunId} taken in from {Queue}, message {MessageId} (new: {Created})")]
+    private partial void TakenIn(RunId runId, string queue, string messageId, bool created);
+
+    [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} became dead letter {DeadLetterId}: {Reason}")]
+    private partial void Buried(string queue, string messageId, string deadLetterId, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} was given back")]
+    private partial void Returned(string queue, string messageId, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "Queue {Queue} could not be read")]
+    private partial void NotConsumed(string queue, Exception exception);
+}

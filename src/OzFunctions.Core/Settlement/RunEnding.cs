@@ -1,0 +1,100 @@
+using System.Text.Json;
+using OzFunctions.Artifacts;
+using OzFunctions.Events;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Settlement;
+
+/// <summary>Makes the terminal form of a record: state, event and outbox in one (guarantee 5). Whoever ends a run ends it through this.</summary>
+public sealed class RunEnding(OzPorts ports, RunEvents events)
+{
+    /// <summary>Backoff of failures before a start; when it is used up the run ends (protocol T4).</summary>
+    private static readonly TimeSpan[] RetryDelays = [TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(5)];
+
+    public RunRecord End(RunRecord record, RunReason reason, string? message, IReadOnlyList<ArtifactEntry>? artifacts = null)
+    {
+        var now = Now();
+        var ended = record with
+        {
+            State = reason.State(),
+            Reason = reason,
+            Message = message,
+            FinishedAt = now,
+            UpdatedAt = now,
+            WaitingFor = null,
+            RetryAt = null,
+            Attempts = CloseAttempt(record, reason, message, now),
+            Outbox = [.. ports.Publishers.Select(publisher => new OutboxEntry(publisher.Name, 0, null))],
+        };
+        using var document = JsonDocument.Parse(events.Completed(ended, artifacts).Json);
+        return ended with { Event = document.RootElement.Clone() };
+    }
+
+    /// <summary>Ends an owned run with the outcome of its attempt.</summary>
+    public RunRecord End(RunRecord record, Backends.AttemptOutcome outcome) =>
+        End(record with { Attempts = Replace(record, outcome.Attempt) }, outcome.Reason, outcome.Message, outcome.Artifacts);
+
+    /// <summary>
+    /// An attempt was lost, or failed for the infrastructure's fault (T4): cancel asked → CANCELLED; nothing started → another try after a pause, three
+    /// times; started → another try if <c>max_attempts</c> allows, else the end.
+    /// </summary>
+    public RunRecord Lose(RunRecord record, RunReason reason, string message, AttemptRecord? attempt, IReadOnlyList<ArtifactEntry>? artifacts = null)
+    {
+        if (attempt is not null)
+        {
+            record = record with { Attempts = Replace(record, attempt) };
+        }
+
+        if (record.Cancel is { } cancel)
+        {
+            return End(record, RunReason.TaskCancelled, CancelMessage(cancel), artifacts);
+        }
+
+        if (record.State == RunState.InProgress)
+        {
+            return record.Starts < record.MaxStarts ? Requeue(record, reason, message, retryAt: null) : End(record, reason, message, artifacts);
+        }
+
+        var failures = record.PrestartFailures + 1;
+        record = record with { PrestartFailures = failures };
+        return failures > RetryDelays.Length
+            ? End(record, reason, message, artifacts)
+            : Requeue(record, reason, message, Now() + RetryDelays[failures - 1]);
+    }
+
+    /// <summary>Gives a claimed run back without a fault (the host stops, the concurrency key is taken).</summary>
+    public RunRecord GiveBack(RunRecord record, WaitingFor? waitingFor) => record with
+    {
+        State = RunState.Queued,
+        Owner = null,
+        LastFence = record.Fence,
+        WaitingFor = waitingFor,
+        RetryAt = null,
+        Attempts = [.. record.Attempts.Where(attempt => attempt.Attempt != record.Attempt)],
+    };
+
+    public static string CancelMessage(RunCancel cancel) =>
+        $"Cancelled by {cancel.By}{(cancel.Reason is null ? "" : ": " + cancel.Reason)}";
+
+    private RunRecord Requeue(RunRecord record, RunReason reason, string message, DateTimeOffset? retryAt) => record with
+    {
+        State = RunState.Queued,
+        Owner = null,
+        LastFence = record.Fence + 1,
+        WaitingFor = retryAt is null ? null : WaitingFor.Retry,
+        RetryAt = retryAt,
+        Message = message,
+        Attempts = CloseAttempt(record, reason, message, Now()),
+    };
+
+    private static AttemptRecord[] Replace(RunRecord record, AttemptRecord attempt) =>
+        [.. record.Attempts.Where(known => known.Attempt != attempt.Attempt), attempt];
+
+    private static IReadOnlyList<AttemptRecord> CloseAttempt(RunRecord record, RunReason reason, string? message, DateTimeOffset now) =>
+        record.CurrentAttempt is { State: null } open && record.Owner is not null
+            ? Replace(record, open with { State = reason.State(), Reason = reason, Message = message, FinishedAt = open.FinishedAt ?? now })
+            : record.Attempts;
+
+    private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+}

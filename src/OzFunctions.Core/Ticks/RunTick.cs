@@ -1,0 +1,268 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Blobs;
+using OzFunctions.Dispatch;
+using OzFunctions.Hosts;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+using OzFunctions.Settlement;
+
+namespace OzFunctions.Ticks;
+
+/// <summary>The periodic repair and clock step (T1 to T5). Any number of processes may tick at once; a repeated step changes nothing.</summary>
+public sealed partial class RunTick(
+    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, EventOutbox outbox, HostRegistry hosts, TickOptions options, ILogger<RunTick> logger)
+{
+    /// <summary>Younger markers belong to an intake or a claim that is under way.</summary>
+    private static readonly TimeSpan SettledAfter = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan OrphanMarkerAfter = TimeSpan.FromDays(1);
+    private static readonly TimeSpan DeadHostAfter = TimeSpan.FromDays(1);
+
+    private readonly HashSet<RunId> _named = [];
+    private long? _lastFullLook;
+
+    public async Task TickAsync(CancellationToken cancellationToken)
+    {
+        await MoveDueAsync(cancellationToken);
+
+        var active = await ListAsync(RunBlobs.ActivePrefix, cancellationToken);
+        var ready = new HashSet<RunId>();
+        await foreach (var blob in ports.Blobs.ListAllAsync(ReadyEntry.Prefix, cancellationToken))
+        {
+            if (ReadyEntry.TryParse(blob.Name, out var entry))
+            {
+                ready.Add(entry.RunId);
+            }
+        }
+
+        // -x entries do not count: they say nothing about who will look at the run.
+        var later = (await ListLaterAsync(cancellationToken)).Where(entry => !entry.Expires).Select(entry => entry.RunId).ToHashSet();
+        var known = await hosts.ListAsync(cancellationToken);
+        var running = known.Where(host => host.Alive).SelectMany(host => host.Heartbeat.Running).ToHashSet();
+
+        var full = _lastFullLook is not { } last || ports.Time.GetElapsedTime(last) >= options.Lease;
+        foreach (var marker in active)
+        {
+            if (marker.Age <= SettledAfter || !RunId.TryParse(marker.Name[RunBlobs.ActivePrefix.Length..], out var runId))
+            {
+                continue;
+            }
+
+            var indexed = ready.Contains(runId) || later.Contains(runId);
+            if (!running.Contains(runId) && (!indexed || full))
+            {
+                await LookSafelyAsync(runId, marker, indexed, cancellationToken);
+            }
+        }
+
+        if (full)
+        {
+            _lastFullLook = ports.Time.GetTimestamp();
+        }
+
+        await ForgetDeadHostsAsync(known, cancellationToken);
+    }
+
+    /// <summary>T1.</summary>
+    private async Task MoveDueAsync(CancellationToken cancellationToken)
+    {
+        var now = ports.Time.GetUtcNow();
+        foreach (var entry in (await ListLaterAsync(cancellationToken)).Where(entry => entry.Due <= now))
+        {
+            try
+            {
+                var run = await records.FindAsync(entry.RunId, cancellationToken);
+                if (run is { Record.State: RunState.Queued })
+                {
+                    await (entry.Expires
+                        ? unowned.TryEndAsync(run, RunReason.Expired, "It was not started by its expires_at.", cancellationToken)
+                        : PutBackAsync(run.Record, cancellationToken));
+                }
+
+                await index.RemoveAsync(entry.Name, cancellationToken);
+                ports.Probe.Passed(ProtocolStep.T1, entry.RunId);
+            }
+            catch (UnreadableRecordException ex)
+            {
+                Name(entry.RunId, ex);
+            }
+        }
+    }
+
+    private async Task LookSafelyAsync(RunId runId, BlobEntry marker, bool indexed, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await LookAsync(runId, marker, indexed, cancellationToken);
+            ports.Probe.Passed(ProtocolStep.T3, runId);
+        }
+        catch (UnreadableRecordException ex)
+        {
+            Name(runId, ex);
+        }
+    }
+
+    /// <summary>T3 for one run.</summary>
+    private async Task LookAsync(RunId runId, BlobEntry marker, bool indexed, CancellationToken cancellationToken)
+    {
+        var run = await records.FindAsync(runId, cancellationToken);
+        switch (run)
+        {
+            case null:
+                await ForgetOrphanAsync(runId, marker, cancellationToken);
+                break;
+            case { Record.State: RunState.Queued }:
+                await LookQueuedAsync(run, indexed, cancellationToken);
+                break;
+            case { Record: var record } when record.State.IsTerminal():
+                await index.RemoveAsync(record, cancellationToken);
+                await outbox.PublishAsync(run, cancellationToken);
+                break;
+            default:
+                await LookOwnedAsync(run, cancellationToken);
+                break;
+        }
+    }
+
+    private async Task ForgetOrphanAsync(RunId runId, BlobEntry marker, CancellationToken cancellationToken)
+    {
+        if (marker.Age <= OrphanMarkerAfter || !await ports.Blobs.TryDeleteAsync(marker.Name, marker.ETag, cancellationToken))
+        {
+            return;
+        }
+
+        if (await records.FindAsync(runId, cancellationToken) is not null)
+        {
+            // An intake that was frozen for a day woke up in between.
+            await ports.Blobs.PutAsync(marker.Name, ReadOnlyMemory<byte>.Empty, cancellationToken);
+        }
+    }
+
+    private async Task LookQueuedAsync(StoredRun run, bool indexed, CancellationToken cancellationToken)
+    {
+        var record = run.Record;
+        var now = ports.Time.GetUtcNow();
+        var since = record.Request.NotBefore > record.CreatedAt ? record.Request.NotBefore.Value : record.CreatedAt;
+        if (record.Cancel is { } cancel)
+        {
+            await unowned.TryEndAsync(run, RunReason.TaskCancelled, RunEnding.CancelMessage(cancel), cancellationToken);
+        }
+        else if (record.Request.ExpiresAt <= now)
+        {
+            await unowned.TryEndAsync(run, RunReason.Expired, "It was not started by its expires_at.", cancellationToken);
+        }
+        else if (now - since > options.QueueTtl)
+        {
+            await unowned.TryEndAsync(run, RunReason.Expired, $"It waited longer than limits.queue_ttl ({Requests.DurationText.Format(options.QueueTtl)}).", cancellationToken);
+        }
+        else if (!indexed)
+        {
+            await PutBackAsync(record, cancellationToken);
+        }
+    }
+
+    /// <summary>T4: the record, then the owner's heartbeat, then one conditional write.</summary>
+    private async Task LookOwnedAsync(StoredRun run, CancellationToken cancellationToken)
+    {
+        var owner = run.Record.Owner!;
+        if (!await hosts.IsDeadAsync(owner.HostId, cancellationToken))
+        {
+            return;
+        }
+
+        var started = run.Record.State == RunState.InProgress;
+        var message = $"The host {owner.HostId} ({run.Record.CurrentAttempt?.Host ?? "unknown machine"}) was not heard of for longer than its lease.";
+        var lost = await WithLogAsync(run.Record, cancellationToken);
+        if (await records.TryReplaceAsync(run, ending.Lose(run.Record, RunReason.HostLost, message, lost), cancellationToken) is not { } written)
+        {
+            return;
+        }
+
+        Lost(run.Record.RunId, owner.HostId, started, written.Record.State);
+        ports.Probe.Passed(ProtocolStep.T4, run.Record.RunId);
+        if (written.Record.State.IsTerminal())
+        {
+            await unowned.FinishAsync(written, cancellationToken);
+        }
+        else
+        {
+            await PutBackAsync(written.Record, cancellationToken);
+        }
+    }
+
+    /// <summary>What stands of a lost attempt's log: not sealed, hashed over the bytes that are there.</summary>
+    private async Task<AttemptRecord?> WithLogAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        if (record.CurrentAttempt is not { } attempt || await Logs.LogCount.CountAsync(ports.Blobs, RunBlobs.Log(record.RunId, record.Attempt), cancellationToken) is not { } log)
+        {
+            return null;
+        }
+
+        return attempt with { Log = log, State = RunState.Error, Reason = RunReason.HostLost, FinishedAt = DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds()) };
+    }
+
+    /// <summary>T5.</summary>
+    private async Task ForgetDeadHostsAsync(IReadOnlyList<KnownHost> known, CancellationToken cancellationToken)
+    {
+        foreach (var host in known.Where(host => !host.Alive && host.Age > DeadHostAfter))
+        {
+            if (await ports.Blobs.TryDeleteAsync($"hosts/{host.Heartbeat.HostId}.json", host.ETag, cancellationToken))
+            {
+                await ports.Blobs.TryDeleteAsync($"signals/{host.Heartbeat.HostId}.json", match: null, cancellationToken);
+                ports.HostLock.Forget(host.Heartbeat.HostId);
+            }
+        }
+    }
+
+    private async Task<bool> PutBackAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        await unowned.PutBackAsync(record, cancellationToken);
+        return true;
+    }
+
+    private async Task<List<BlobEntry>> ListAsync(string prefix, CancellationToken cancellationToken)
+    {
+        var entries = new List<BlobEntry>();
+        await foreach (var entry in ports.Blobs.ListAllAsync(prefix, cancellationToken))
+        {
+            entries.Add(entry);
+        }
+
+        return entries;
+    }
+
+    private async Task<List<LaterEntry>> ListLaterAsync(CancellationToken cancellationToken)
+    {
+        var entries = new List<LaterEntry>();
+        await foreach (var blob in ports.Blobs.ListAllAsync(LaterEntry.Prefix, cancellationToken))
+        {
+            if (LaterEntry.TryParse(blob.Name, out var entry))
+            {
+                entries.Add(entry);
+            }
+        }
+
+        return entries;
+    }
+
+    private void Name(RunId runId, UnreadableRecordException exception)
+    {
+        if (_named.Add(runId))
+        {
+            Unreadable(exception.Message);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Error, "Skipped: {Problem}")]
+    private partial void Unreadable(string problem);
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId} was lost with host {HostId} (started: {Started}); it is {State} now")]
+    private partial void Lost(RunId runId, string hostId, bool started, RunState state);
+}
+
+/// <summary>What the tick needs of the configuration.</summary>
+public sealed record TickOptions
+{
+    public TimeSpan Lease { get; init; } = TimeSpan.FromMinutes(10);
+
+    public TimeSpan QueueTtl { get; init; } = TimeSpan.FromDays(7);
+}

@@ -1,0 +1,18 @@
+namespace OzFunctions;
+
+/// <summary>Waiting on a clock that tests can move.</summary>
+public static class TimeProviderExtensions
+{
+    /// <summary>Waits, but no longer than until <paramref name="wake"/> fires, which is no error; <paramref name="cancellationToken"/> is one.</summary>
+    public static async Task DelayAsync(this TimeProvider time, TimeSpan delay, CancellationToken wake, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(wake, cancellationToken);
+        try
+        {
+            await Task.Delay(delay, time, either.Token);
+        }
+        catch (OperationCanceledException) when (wake.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+        }
+    }
+}

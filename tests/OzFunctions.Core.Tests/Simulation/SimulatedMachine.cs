@@ -1,0 +1,187 @@
+using System.Collections.Concurrent;
+using OzFunctions.Backends;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Core.Tests.Simulation;
+
+/// <summary>A machine: attempt directories with their locks, and how often each attempt's agent was executed.</summary>
+internal sealed class SimulatedMachine(string name)
+{
+    private int _next;
+
+    public string Name { get; } = name;
+
+    public ConcurrentDictionary<string, SimulatedDirectory> Directories { get; } = new();
+
+    /// <summary>Executions of the agent by run and attempt. The shim executes at most once per attempt (C10).</summary>
+    public ConcurrentDictionary<(RunId, int), int> Executions { get; } = new();
+
+    public string NextName() => Interlocked.Increment(ref _next).ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
+}
+
+/// <summary>What stands on disk in an attempt directory, and what its shim knows.</summary>
+internal sealed class SimulatedDirectory
+{
+    public AttemptIntent? Intent { get; set; }
+
+    public AttemptOutcome? Outcome { get; set; }
+
+    public SimulatedProcess? LockedBy { get; set; }
+
+    /// <summary>The agent was executed, and ended: the shim's status.</summary>
+    public bool AgentExecuted { get; set; }
+
+    public bool Teardown { get; set; }
+
+    public bool ShimLost { get; set; }
+}
+
+/// <summary>Runs "agents" that end when the world says so; obeys orders; keeps to the steps of design section 8.</summary>
+internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachine machine) : IRunBackend
+{
+    public string? Shortage { get; set; }
+
+    public string? FindShortage() => Shortage;
+
+    public IAttemptDirectory CreateDirectory(AttemptIntent intent)
+    {
+        var name = machine.NextName();
+        machine.Directories[name] = new() { Intent = intent, LockedBy = process };
+        return new Handle(process, machine, name);
+    }
+
+    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store)
+    {
+        var taken = new List<IAttemptDirectory>();
+        foreach (var (name, directory) in machine.Directories)
+        {
+            lock (directory)
+            {
+                if (directory.LockedBy is null && !process.IsKilled)
+                {
+                    directory.LockedBy = process;
+                    taken.Add(new Handle(process, machine, name));
+                }
+            }
+        }
+
+        return taken;
+    }
+
+    public async Task<AttemptOutcome> RunAsync(IOwnedAttempt attempt, CancellationToken detach)
+    {
+        var directory = machine.Directories[attempt.Directory.Name];
+        var runId = attempt.Record.RunId;
+        var key = (runId, attempt.Record.Attempt);
+        await StepAsync(attempt, ProtocolStep.C8);
+
+        AttemptRecord measured = new() { Attempt = attempt.Record.Attempt, HostId = "" };
+        AttemptOutcome outcome;
+        if (attempt.Adopted && directory.ShimLost)
+        {
+            outcome = new() { Reason = RunReason.HostLost, Message = "the shim is gone", Attempt = measured };
+        }
+        else
+        {
+            outcome = await RunAgentAsync(attempt, directory, key, measured, detach);
+        }
+
+        await StepAsync(attempt, ProtocolStep.S1);
+        await StepAsync(attempt, ProtocolStep.S2);
+        await StepAsync(attempt, ProtocolStep.S3);
+        directory.Teardown = true;
+        await StepAsync(attempt, ProtocolStep.S4);
+        await StepAsync(attempt, ProtocolStep.S5);
+        directory.Outcome = outcome;
+        await StepAsync(attempt, ProtocolStep.S6);
+        return outcome;
+    }
+
+    private async Task<AttemptOutcome> RunAgentAsync(
+        IOwnedAttempt attempt, SimulatedDirectory directory, (RunId, int) key, AttemptRecord measured, CancellationToken detach)
+    {
+        if (!directory.AgentExecuted)
+        {
+            var permission = await attempt.StartAsync(detach);
+            await process.AliveAsync();
+            if (permission != StartPermission.Start)
+            {
+                return new() { Reason = RunReason.TaskCancelled, Message = "cancelled before the start", Attempt = measured };
+            }
+
+            directory.AgentExecuted = true;
+            machine.Executions.AddOrUpdate(key, 1, (_, count) => count + 1);
+            await StepAsync(attempt, ProtocolStep.C10);
+            await attempt.NoteStartedAsync(detach);
+        }
+
+        var plan = World.PlanOf(attempt.Record);
+        if (plan == AgentPlan.UntilStopped)
+        {
+            var stopped = new TaskCompletionSource();
+            await using var _ = attempt.StopOrdered.Register(stopped.SetResult);
+            await stopped.Task.WaitAsync(detach);
+            return new()
+            {
+                Reason = attempt.StopOrder switch
+                {
+                    StopOrder.Cancel => RunReason.TaskCancelled,
+                    StopOrder.Shutdown => RunReason.GracefulShutdown,
+                    _ => RunReason.HostLost,
+                },
+                Message = "stopped",
+                Attempt = measured,
+            };
+        }
+
+        return plan == AgentPlan.Fails
+            ? new() { Reason = RunReason.AgentInvocation, Message = "exit 3", Attempt = measured with { ExitCode = 3 } }
+            : new() { Reason = RunReason.Completed, Attempt = measured with { ExitCode = 0 } };
+    }
+
+    private async Task StepAsync(IOwnedAttempt attempt, ProtocolStep step)
+    {
+        await process.AliveAsync();
+        attempt.Probe.Passed(step, attempt.Record.RunId);
+        await process.AliveAsync();
+    }
+
+    private sealed class Handle(SimulatedProcess process, SimulatedMachine machine, string name) : IAttemptDirectory
+    {
+        public string Name => name;
+
+        public AttemptIntent? Intent => machine.Directories.TryGetValue(name, out var directory) ? directory.Intent : null;
+
+        public AttemptOutcome? FindOutcome() => machine.Directories.TryGetValue(name, out var directory) ? directory.Outcome : null;
+
+        public async Task DiscardAsync(CancellationToken cancellationToken)
+        {
+            await process.AliveAsync();
+            Delete();
+        }
+
+        public void Delete()
+        {
+            if (!process.IsKilled)
+            {
+                machine.Directories.TryRemove(name, out _);
+            }
+        }
+
+        public void Dispose()
+        {
+            if (!process.IsKilled && machine.Directories.TryGetValue(name, out var directory) && directory.LockedBy == process)
+            {
+                directory.LockedBy = null;
+            }
+        }
+    }
+}
+
+internal enum AgentPlan
+{
+    Succeeds,
+    Fails,
+    UntilStopped,
+}

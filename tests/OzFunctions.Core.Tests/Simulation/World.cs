@@ -1,0 +1,214 @@
+using System.Collections.Concurrent;
+using OzFunctions.Blobs;
+using OzFunctions.Events;
+using OzFunctions.Hosts;
+using OzFunctions.Intake;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+using OzFunctions.Testing;
+
+namespace OzFunctions.Core.Tests.Simulation;
+
+/// <summary>Everything that processes of a test share: store, clock, machines, what was published. Ends every host it started.</summary>
+internal sealed class World : IAsyncDisposable
+{
+    public static readonly TimeSpan Lease = TimeSpan.FromMinutes(10);
+
+    private readonly ConcurrentDictionary<string, SimulatedProcess> _locks = new();
+    private readonly List<(WorkerHost Host, SimulatedProcess Process, Task Running)> _hosts = [];
+    private readonly List<SimulatedMachine> _machines = [];
+    private TaskCompletionSource _pulse = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _lostAnswer;
+    private int _outageFirst;
+    private int _outageLast;
+    private int _written;
+    private int _failedSendings;
+
+    public World()
+    {
+        Blobs = new InMemoryBlobStore(Clock);
+        Bell = new InMemoryBell(Clock);
+    }
+
+    public ShiftedTimeProvider Clock { get; } = new();
+
+    public IBlobStore Blobs { get; }
+
+    public InMemoryBell Bell { get; }
+
+    public ConcurrentQueue<RunEvent> Events { get; } = new();
+
+    /// <summary>Whether hosts share a machine's file locks (plain files) or only the store (Azure).</summary>
+    public bool SharedLocks { get; init; } = true;
+
+    public static AgentPlan PlanOf(RunRecord record) => Enum.TryParse<AgentPlan>(record.Request.Prompt, out var plan) ? plan : AgentPlan.Succeeds;
+
+    public static RunSubmission Ask(AgentPlan plan = AgentPlan.Succeeds, string? key = null) => new()
+    {
+        Request = new() { Prompt = plan.ToString() },
+        Trigger = new() { Kind = TriggerKind.Cli },
+        Key = IntakeKeys.Cli(key),
+    };
+
+    public SimulatedMachine NewMachine(string name = "m1")
+    {
+        var machine = new SimulatedMachine(name);
+        _machines.Add(machine);
+        return machine;
+    }
+
+    public SimulatedProcess NewProcess(ProtocolStep? killAfter = null) => new(this, killAfter);
+
+    public WorkerHost StartHost(SimulatedMachine machine, ProtocolStep? killAfter = null, int slots = 4) => StartHost(NewProcess(killAfter), machine, slots);
+
+    public WorkerHost StartHost(SimulatedProcess process, SimulatedMachine machine, int slots = 4)
+    {
+        var host = process.CreateHost(machine, slots);
+        _hosts.Add((host, process, Task.Run(() => host.RunAsync(CancellationToken.None))));
+        return host;
+    }
+
+    public Task RunningOf(WorkerHost host) => _hosts.Single(known => known.Host == host).Running;
+
+    /// <summary>The answer of the n-th write from now on is lost: done, and reported as refused.</summary>
+    public void LoseAnswerOf(int write) => Volatile.Write(ref _lostAnswer, write);
+
+    public bool TakeLostAnswer() => Volatile.Read(ref _lostAnswer) > 0 && Interlocked.Decrement(ref _lostAnswer) == 0;
+
+    /// <summary>The next <paramref name="writes"/> writes find the store unreachable.</summary>
+    public void BreakStore(int writes) => BreakStoreAfter(1, writes);
+
+    /// <summary>From the <paramref name="first"/>-th write on, <paramref name="writes"/> writes find the store unreachable.</summary>
+    public void BreakStoreAfter(int first, int writes)
+    {
+        Volatile.Write(ref _outageLast, first + writes - 1);
+        Volatile.Write(ref _outageFirst, first);
+        Volatile.Write(ref _written, 0);
+    }
+
+    public BlobStoreException? TakeOutage()
+    {
+        var write = Interlocked.Increment(ref _written);
+        return write >= Volatile.Read(ref _outageFirst) && write <= Volatile.Read(ref _outageLast) ? new BlobStoreException("503", isTransient: true, null) : null;
+    }
+
+    /// <summary>The next sendings fail.</summary>
+    public void FailPublishing(int times) => Volatile.Write(ref _failedSendings, times);
+
+    /// <summary>For conditions that no write changes: looks again a little later.</summary>
+    public void PulseSoon() => _ = Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System).ContinueWith(_ => Pulse(), TaskScheduler.Default);
+
+    public void Pulse() => Interlocked.Exchange(ref _pulse, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+
+    public void Published(RunEvent runEvent)
+    {
+        if (Volatile.Read(ref _failedSendings) > 0 && Interlocked.Decrement(ref _failedSendings) >= 0)
+        {
+            throw new IOException("the receiver is away");
+        }
+
+        Events.Enqueue(runEvent);
+        Pulse();
+    }
+
+    /// <summary>Looks after every write of any process until the condition holds.</summary>
+    public async Task UntilAsync(Func<Task<bool>> condition, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var pulse = Volatile.Read(ref _pulse).Task;
+            if (await condition())
+            {
+                return;
+            }
+
+            await pulse.WaitAsync(cancellationToken);
+        }
+    }
+
+    public async Task<RunRecord> UntilAsync(RunId runId, Func<RunRecord, bool> condition, CancellationToken cancellationToken)
+    {
+        RunRecord? seen = null;
+        await UntilAsync(async () => (seen = await FindAsync(runId)) is not null && condition(seen), cancellationToken);
+        return seen!;
+    }
+
+    /// <summary>Terminal, published, and nothing owed: no marker, no entry, no directory, no lock.</summary>
+    public async Task<RunRecord> UntilSettledAsync(RunId runId, CancellationToken cancellationToken)
+    {
+        var record = await UntilAsync(runId, run => run.State.IsTerminal(), cancellationToken);
+        await UntilAsync(
+            async () => await Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken) is null
+                && !_machines.Any(machine => machine.Directories.Values.Any(directory => directory.Intent?.RunId == runId))
+                && (await NamesAsync("ready/")).All(name => !name.Contains(runId.Value, StringComparison.Ordinal)),
+            cancellationToken);
+        return record;
+    }
+
+    public async Task<RunRecord?> FindAsync(RunId runId) => (await new RunRecords(Blobs, Clock).FindAsync(runId, CancellationToken.None))?.Record;
+
+    public async Task<List<string>> NamesAsync(string prefix)
+    {
+        var names = new List<string>();
+        await foreach (var entry in Blobs.ListAllAsync(prefix, CancellationToken.None))
+        {
+            names.Add(entry.Name);
+        }
+
+        return names;
+    }
+
+    public IReadOnlyList<string> CompletionIds(RunId runId) =>
+        [.. Events.Where(sent => sent.RunId == runId && sent.Type == RunEvents.CompletedType).Select(sent => sent.Id).Distinct()];
+
+    public IHeldHostLock HoldLock(SimulatedProcess process, string hostId)
+    {
+        _locks[hostId] = process;
+        return new HeldLock(this, hostId);
+    }
+
+    public HostLockState? FindLock(string hostId) => SharedLocks ? new(_locks.ContainsKey(hostId), TimeSpan.MaxValue) : null;
+
+    /// <summary>A process is gone: everything it had locked is free.</summary>
+    public void Release(SimulatedProcess process)
+    {
+        foreach (var (hostId, holder) in _locks)
+        {
+            if (holder == process)
+            {
+                _locks.TryRemove(hostId, out _);
+            }
+        }
+
+        foreach (var directory in _machines.SelectMany(machine => machine.Directories.Values))
+        {
+            lock (directory)
+            {
+                if (directory.LockedBy == process)
+                {
+                    directory.LockedBy = null;
+                }
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var (host, process, running) in _hosts)
+        {
+            host.Drain();
+            host.Drain();
+            if (!process.IsKilled)
+            {
+                await running.WaitAsync(TimeSpan.FromSeconds(30));
+            }
+        }
+    }
+
+    private sealed class HeldLock(World world, string hostId) : IHeldHostLock
+    {
+        public bool Renew() => true;
+
+        public void Dispose() => world._locks.TryRemove(hostId, out _);
+    }
+}
