@@ -16,7 +16,7 @@ public sealed class RunRequestJsonTests
         var read = RunRequestReader.Read(Encoding.UTF8.GetBytes(Full));
 
         Assert.Empty(read.Faults);
-        var json = Encoding.UTF8.GetString(RunRequestJson.Serialize(read.Request!));
+        var json = JsonSerializer.Serialize(read.Request!, RunJson.Wire.RunRequest);
         Assert.Equal(Full, json);
         Assert.Equal(json, JsonSerializer.Serialize(JsonSerializer.Deserialize(json, RunJson.Wire.RunRequest)!, RunJson.Wire.RunRequest));
     }
@@ -31,7 +31,7 @@ public sealed class RunRequestJsonTests
     }
 
     [Fact]
-    public void Only_what_was_given_is_written() => Assert.Equal("""{"prompt":"p"}""", Encoding.UTF8.GetString(RunRequestJson.Serialize(new RunRequest { Prompt = "p" })));
+    public void Only_what_was_given_is_written() => Assert.Equal("""{"prompt":"p"}""", JsonSerializer.Serialize(new RunRequest { Prompt = "p" }, RunJson.Wire.RunRequest));
 
     [Theory]
     [InlineData("""{"prompt":"p","idempotency_key":"other"}""")]
@@ -54,5 +54,5 @@ public sealed class RunRequestJsonTests
         Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData("""{"prompt":"p","share":["team:view"],"priority":1}"""u8)),
         Hash("""{"priority":1,"prompt":"p","share":["team"],"idempotency_key":"k"}"""));
 
-    private static string Hash(string json) => RunRequestJson.Hash(RunRequestReader.Read(Encoding.UTF8.GetBytes(json)).Request!);
+    private static string Hash(string json) => RequestHash.Of(RunRequestReader.Read(Encoding.UTF8.GetBytes(json)).Request!);
 }
