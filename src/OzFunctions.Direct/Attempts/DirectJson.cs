@@ -16,5 +16,8 @@ namespace OzFunctions.Direct.Attempts;
 internal sealed partial class DirectJson : JsonSerializerContext
 {
     /// <summary>As generated, but leaves non-ASCII text readable.</summary>
-    public static DirectJson Disk { get; } = new(new JsonSerializerOptions(new DirectJson().GeneratedSerializerOptions!) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static DirectJson Disk => LazyDisk.Value;
+
+    // Lazy: the generated half's static fields may be initialised after this half's.
+    private static readonly Lazy<DirectJson> LazyDisk = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
 }
