@@ -1,0 +1,95 @@
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Blobs;
+using OzFunctions.Direct.Logs;
+using OzFunctions.Logs;
+using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Direct.Tests.Logs;
+
+/// <summary>A private directory, a store and a session that writes: what a log needs around it.</summary>
+internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("ozf-log-").FullName;
+    private readonly List<string> _seen = [];
+
+    public LogScene(long spoolBytes = 256 << 20)
+    {
+        PrivateDirectory = Path.Combine(_root, "private");
+        Directory.CreateDirectory(PrivateDirectory);
+        Store = new FaultyStore(Blobs);
+        Session = new FakeSession(PrivateDirectory, spoolBytes);
+    }
+
+    public string PrivateDirectory { get; }
+
+    public MemoryStore Blobs { get; } = new();
+
+    public FaultyStore Store { get; set; }
+
+    public FakeSession Session { get; }
+
+    public RunId RunId { get; } = RunId.Create(TimeProvider.System);
+
+    public AttemptLogOptions Options { get; set; } = new() { FlushAfter = TimeSpan.FromMilliseconds(1), RetryAfter = TimeSpan.FromMilliseconds(1), LongestRetry = TimeSpan.FromMilliseconds(5) };
+
+    public IReadOnlyList<string> Seen => _seen;
+
+    public bool Remembers { get; init; } = true;
+
+    /// <summary>Called with every line that the observer sees.</summary>
+    public Action<string> OnSeen { get; set; } = _ => { };
+
+    public IAttemptLog Open(Func<IOutputFilter>? filters = null) =>
+        new AttemptLogs(Store, Options, TimeProvider.System, NullLogger<AttemptLogs>.Instance).Open(RunId, 1, PrivateDirectory, this, filters ?? (() => new PassingFilter()));
+
+    /// <summary>What is stored.</summary>
+    public async Task<string> StoredAsync() =>
+        (await Blobs.FindAsync(RunLogs.NameOf(RunId, 1), CancellationToken.None)) is { } blob ? Encoding.UTF8.GetString(blob.Content.Span) : "";
+
+    public async Task<IReadOnlyList<LogLine>> LinesAsync() =>
+        [.. (await StoredAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => LogLine.Parse(1, Encoding.UTF8.GetBytes(line)))];
+
+    /// <summary>The messages, each with its source: <c>out:hello</c>.</summary>
+    public async Task<IReadOnlyList<string>> MessagesAsync() => [.. (await LinesAsync()).Select(line => $"{line.Source}:{line.Text}")];
+
+    /// <summary>What the log would be if it were rendered now, at one go, from the spools alone.</summary>
+    public async Task<string> UndisturbedAsync()
+    {
+        var copy = Path.Combine(_root, "copy");
+        foreach (var file in Directory.EnumerateFiles(PrivateDirectory, "*.spool", SearchOption.AllDirectories))
+        {
+            var target = Path.Combine(copy, Path.GetRelativePath(PrivateDirectory, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
+        }
+
+        var blobs = new MemoryStore();
+        await using (var log = new AttemptLogs(blobs, Options, TimeProvider.System, NullLogger<AttemptLogs>.Instance).Open(RunId, 1, copy, this))
+        {
+            await log.SealAsync(CancellationToken.None);
+        }
+
+        Directory.Delete(copy, recursive: true);
+        return Encoding.UTF8.GetString((await blobs.FindAsync(RunLogs.NameOf(RunId, 1), CancellationToken.None))!.Content.Span);
+    }
+
+    public void OnLine(SpoolStream stream, ReadOnlySpan<byte> line)
+    {
+        if (!Remembers)
+        {
+            return;
+        }
+
+        var text = Encoding.UTF8.GetString(line);
+        _seen.Add(text);
+        OnSeen(text);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Session.DisposeAsync();
+        Directory.Delete(_root, recursive: true);
+    }
+}
