@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
@@ -20,8 +21,11 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     public DateTimeOffset Now => Surroundings.Time.GetUtcNow();
 
     /// <summary>The configuration with flags and variables laid over it; read once.</summary>
-    public Settings Settings => _settings ??= Settings.Load(
-        parsed.GetValue(GlobalOptions.ConfigFile), parsed.GetValue(GlobalOptions.Data), parsed.GetValue(GlobalOptions.Storage), Surroundings);
+    public Settings Settings => _settings ?? LoadSettings(new());
+
+    /// <summary>The same with a command's own flags laid over it.</summary>
+    public Settings LoadSettings(ConfigurationFlags flags) => _settings = Settings.Load(
+        parsed.GetValue(GlobalOptions.ConfigFile), flags with { Data = parsed.GetValue(GlobalOptions.Data) }, parsed.GetValue(GlobalOptions.Storage), Surroundings);
 
     public T? Get<T>(Option<T> option) => parsed.GetValue(option);
 

@@ -26,7 +26,7 @@ internal static class OzfCommands
         root.With(
             RunCommand.Create(surroundings),
             RunsCommand.Create(surroundings),
-            //WorkerCommand.Create(surroundings),
+            WorkerCommand.Create(surroundings),
             WorkersCommand.Create(surroundings),
             QueueCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
