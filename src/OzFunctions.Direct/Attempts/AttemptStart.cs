@@ -114,7 +114,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
     private void MakeWorkspace()
     {
         scope.Places.Make(scope.Options.PrivateHome);
-        AttemptPlaces.WritePrivate(scope.Places.RequestFile, JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile));
+        AttemptPlaces.WritePrivate(scope.Places.RequestFile, [.. JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile), (byte)'\n']);
         if (scope.Journal.Has(JournalStep.WorkspaceReady))
         {
             return;
