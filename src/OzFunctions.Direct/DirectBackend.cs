@@ -3,6 +3,7 @@ using OzFunctions.Backends;
 using OzFunctions.Blobs;
 using OzFunctions.Direct.Agents;
 using OzFunctions.Direct.Attempts;
+using OzFunctions.Direct.Logs;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Protocol;
@@ -27,6 +28,13 @@ public sealed partial class DirectBackend : IRunBackend
         (_options, _shims, _openLog, _blobs, _time, _logger) = (options, shims, openLog, blobs, time, logger);
         _directories = new AttemptDirectories(options, shims, time);
         _shortages = new Shortages(options);
+    }
+
+    /// <summary>The backend with its own shims and logs, as a host composes it.</summary>
+    public static DirectBackend Create(DirectOptions options, ShimBinary shim, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers)
+    {
+        var logs = new AttemptLogs(blobs, new AttemptLogOptions { Cap = options.LogBytes }, time, loggers.CreateLogger<AttemptLogs>());
+        return new DirectBackend(options, new Shims.Shims(shim, time), logs.Open, blobs, time, loggers.CreateLogger<DirectBackend>());
     }
 
     public string? FindShortage() => _shortages.Find();

@@ -92,6 +92,9 @@ public sealed record DirectOptions
     /// <summary>Bytes of output of one attempt kept on disk until they are in the store. Default: 256 MiB.</summary>
     public long SpoolBytes { get; init; } = 256L << 20;
 
+    /// <summary>Largest stored log of one attempt in bytes: the head half and the tail half are kept. Default: 64 MiB.</summary>
+    public long LogBytes { get; init; } = 64L << 20;
+
     /// <summary>What <c>{"secret":"NAME"}</c> and <c>${secret:NAME}</c> stand for.</summary>
     public IReadOnlyDictionary<string, string> Secrets { get; init; } = new Dictionary<string, string>();
 

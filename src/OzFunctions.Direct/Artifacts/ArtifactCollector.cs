@@ -12,9 +12,10 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits)
 {
     private const int MostLeftOut = 1_000;
     private const int LongestName = 600;
+    private const int MostShown = 50;
 
     /// <summary>A repeat uploads the same again. Store faults are thrown as they are.</summary>
-    public async Task<ArtifactSummary> CollectAsync(RunId runId, int attempt, IEnumerable<ArtifactSource> sources, CancellationToken cancellationToken)
+    public async Task<CollectedArtifacts> CollectAsync(RunId runId, int attempt, IEnumerable<ArtifactSource> sources, CancellationToken cancellationToken)
     {
         var prefix = $"data/{runId}/{attempt}/";
         var entries = new List<ArtifactEntry>();
@@ -43,7 +44,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits)
             await blobs.UploadAsync(prefix + "artifacts.json", content, "application/json", null, cancellationToken);
         }
 
-        return new ArtifactSummary(count, bytes, leftOut);
+        return new CollectedArtifacts(new ArtifactSummary(count, bytes, leftOut), [.. entries.Where(entry => entry.LeftOut is null).Take(MostShown)]);
     }
 
     private async Task<ArtifactEntry> CollectOneAsync(string prefix, ArtifactSource source, bool isNew, int count, long bytes, CancellationToken cancellationToken)
@@ -107,3 +108,6 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits)
 
     private static ArtifactEntry LeaveOut(string name, long length, string reason) => new() { Path = name, Bytes = length, LeftOut = reason };
 }
+
+/// <summary>What was kept in figures, and the first kept files for the completion event.</summary>
+internal sealed record CollectedArtifacts(ArtifactSummary Summary, IReadOnlyList<ArtifactEntry> First);

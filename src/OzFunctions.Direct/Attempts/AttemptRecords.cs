@@ -18,6 +18,7 @@ internal static class AttemptRecords
         {
             Reason = verdict.Reason,
             Message = verdict.Message,
+            Artifacts = settlement.Kept is { Count: > 0 } kept ? kept : null,
             Attempt = before with
             {
                 Host = before.Host ?? Environment.MachineName,

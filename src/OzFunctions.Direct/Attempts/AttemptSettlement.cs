@@ -1,3 +1,4 @@
+using OzFunctions.Artifacts;
 using OzFunctions.Blobs;
 using OzFunctions.Direct.Artifacts;
 using OzFunctions.Direct.Changes;
@@ -18,6 +19,8 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
     public TeardownResult? Teardown { get; private set; }
 
     public ArtifactSummary? Artifacts { get; private set; }
+
+    public IReadOnlyList<ArtifactEntry>? Kept { get; private set; }
 
     public LogSummary? Log { get; private set; }
 
@@ -64,7 +67,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
         if (scope.Journal.Find(JournalStep.ArtifactsDone) is { } done)
         {
-            Artifacts = done.Artifacts;
+            (Artifacts, Kept) = (done.Artifacts, done.Kept);
             return;
         }
 
@@ -76,7 +79,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         try
         {
             var failed = await _retry.RunAsync(
-                async token => Artifacts = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, changes.ReadPatches()), token),
+                async token => (Artifacts, Kept) = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, changes.ReadPatches()), token),
                 cancellationToken);
             if (failed is not null)
             {
@@ -94,7 +97,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         }
 
         scope.Journal.Append(
-            new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.ArtifactsDone, Artifacts = Artifacts, Seconds = scope.Time.GetElapsedTime(began).TotalSeconds },
+            new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.ArtifactsDone, Artifacts = Artifacts, Kept = Kept, Seconds = scope.Time.GetElapsedTime(began).TotalSeconds },
             durable: false);
     }
 
@@ -173,7 +176,9 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
                     // The lease ended in between.
                 }
 
-                status = await shim.FollowAsync(ShimPhase.Teardown, stoppable: false, finished: null, cancellationToken);
+                status = await shim.WaitForStartAsync(ShimPhase.Teardown, cancellationToken) is null
+                    ? null
+                    : await shim.FollowAsync(ShimPhase.Teardown, stoppable: false, finished: null, cancellationToken);
             }
 
             NoteTeardown(status);

@@ -9,6 +9,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 {
     private static readonly TimeSpan MostBetweenRenewals = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LeastBetweenRenewals = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan OwnStart = TimeSpan.FromSeconds(5);
     private readonly CancellationTokenSource _closing = new();
     private IShimSession? _session;
     private Task _renewing = Task.CompletedTask;
@@ -90,6 +91,18 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
                 // Its spool was read instead.
             }
         }
+    }
+
+    /// <summary>Waits a moment for a phase that the shim starts by itself when its lease is over; null: it did not.</summary>
+    public async Task<ShimCommandStatus?> WaitForStartAsync(string phase, CancellationToken cancellationToken)
+    {
+        var began = scope.Time.GetTimestamp();
+        while (Find(phase) is null && scope.Time.GetElapsedTime(began) < OwnStart)
+        {
+            await Task.Delay(LeastBetweenRenewals, scope.Time, cancellationToken);
+        }
+
+        return Find(phase);
     }
 
     /// <summary>No more commands; harmless when no shim lives.</summary>

@@ -102,7 +102,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
         switch (await scope.Owned.StartAsync(cancellationToken))
         {
             case StartPermission.Cancelled:
-                return new(RunReason.TaskCancelled, "The run was cancelled before the agent was started.");
+                return scope.FindOrder() ?? new(RunReason.TaskCancelled, "The run was cancelled before the agent was started.");
             case StartPermission.Fenced:
                 scope.NoteFenced();
                 return new(RunReason.HostLost, "Another host owns the run.");
@@ -114,7 +114,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
     private void MakeWorkspace()
     {
         scope.Places.Make(scope.Options.PrivateHome);
-        AttemptPlaces.WritePrivate(scope.Places.RequestFile, JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile));
+        AttemptPlaces.WritePrivate(scope.Places.RequestFile, [.. JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile), (byte)'\n']);
         if (scope.Journal.Has(JournalStep.WorkspaceReady))
         {
             return;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using OzFunctions.Artifacts;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Direct.Attempts;
@@ -26,6 +27,9 @@ internal sealed record JournalEntry
     public IReadOnlyDictionary<string, string>? Heads { get; init; }
 
     public ArtifactSummary? Artifacts { get; init; }
+
+    /// <summary>The first kept files, for the completion event.</summary>
+    public IReadOnlyList<ArtifactEntry>? Kept { get; init; }
 
     public double? Seconds { get; init; }
 }

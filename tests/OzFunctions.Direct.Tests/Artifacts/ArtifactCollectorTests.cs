@@ -109,11 +109,13 @@ public sealed class ArtifactCollectorTests : IDisposable
         Assert.Equal(new ArtifactSummary(0, 0, 2), await CollectAsync());
     }
 
-    private Task<ArtifactSummary> CollectAsync(ArtifactLimits? limits = null)
+    private async Task<ArtifactSummary> CollectAsync(ArtifactLimits? limits = null)
     {
         var finder = new ArtifactFinder(new AttemptPlaces(_temp["private"]), _temp["ws"]);
-        return new ArtifactCollector(_blobs, limits ?? new ArtifactLimits()).CollectAsync(
+        var collected = await new ArtifactCollector(_blobs, limits ?? new ArtifactLimits()).CollectAsync(
             _record.RunId, 1, finder.Find(_record, new Dictionary<string, string>()), Cancellation);
+        Assert.Equal(collected.Summary.Count, collected.First.Count);
+        return collected.Summary;
     }
 
     private IReadOnlyList<ArtifactEntry> Manifest() =>
