@@ -165,8 +165,8 @@ public sealed class AttemptLogTests
     [Fact(Timeout = 60_000)]
     public async Task Every_byte_passes_the_filter_before_it_is_seen_or_stored()
     {
-        await using var scene = new LogScene();
-        await using var log = scene.Open(() => new HoldingFilter());
+        await using var scene = new LogScene { Filters = () => new HoldingFilter() };
+        await using var log = scene.Open();
         log.AddHostLine("we have a key");
         scene.Session.Write(SpoolStream.AgentOut, "a k");
         scene.Session.Write(SpoolStream.AgentOut, "ey and a kettle\n");
@@ -189,6 +189,69 @@ public sealed class AttemptLogTests
         await log.FollowAsync(scene.Session, ShimPhase.Agent, Cancellation);
 
         Assert.Equal(["short"], scene.Seen);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task After_it_is_disposed_nobody_waits_in_vain()
+    {
+        await using var scene = new LogScene();
+        scene.Store.BeforeAppend = _ => FaultyStore.Away;
+        var log = scene.Open();
+        await WriteAsync(scene, log, 3);
+        var sealing = log.SealAsync(Cancellation);
+
+        await log.DisposeAsync();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => sealing);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => log.FlushAsync(Cancellation));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Disposing_ends_a_follower()
+    {
+        await using var scene = new LogScene();
+        var log = scene.Open();
+        var following = log.FollowAsync(scene.Session, ShimPhase.Agent, Cancellation);
+
+        await log.DisposeAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task However_output_and_host_lines_meet_rendering_again_gives_the_same_bytes(int seed)
+    {
+        await using var scene = new LogScene();
+        scene.Options = scene.Options with { BatchBytes = 300, FlushAfter = TimeSpan.Zero };
+        await using var log = scene.Open();
+        var following = log.FollowAsync(scene.Session, ShimPhase.Agent, Cancellation);
+        var writing = Task.Run(
+            () =>
+            {
+                var random = new Random(seed);
+                for (var i = 0; i < 1000; i++)
+                {
+                    var text = string.Concat(Enumerable.Range(0, random.Next(12)).Select(_ => "ab €\r\n"[random.Next(6)]));
+                    scene.Session.Write(random.Next(2) == 0 ? SpoolStream.AgentOut : SpoolStream.AgentErr, text);
+                }
+
+                scene.Session.End(ShimPhase.Agent);
+            },
+            Cancellation);
+        for (var i = 0; i < 200; i++)
+        {
+            log.AddHostLine($"host {i}");
+        }
+
+        await writing;
+        await following;
+        await log.SealAsync(Cancellation);
+
+        Assert.Equal(await scene.UndisturbedAsync(), await scene.StoredAsync());
+        Assert.Equal(Enumerable.Range(0, 200).Select(i => $"host:host {i}"), (await scene.MessagesAsync()).Where(message => message.StartsWith("host:", StringComparison.Ordinal)));
     }
 
     private static async Task WriteAsync(LogScene scene, IAttemptLog log, int lines)

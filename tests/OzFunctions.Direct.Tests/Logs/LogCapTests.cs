@@ -61,6 +61,34 @@ public sealed class LogCapTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task An_outage_longer_than_the_spool_leaves_a_counted_gap()
+    {
+        const int Lines = 50_000;
+        await using var scene = new LogScene(spoolBytes: 64 << 10);
+        scene.Options = scene.Options with { BatchBytes = 4000 };
+        var away = true;
+        scene.Store.BeforeAppend = _ => Volatile.Read(ref away) ? FaultyStore.Away : null;
+        await using var log = scene.Open();
+        for (var i = 0; i < Lines; i += 10)
+        {
+            scene.Session.Write(SpoolStream.AgentOut, string.Concat(Enumerable.Range(i, 10).Select(number => $"line {number}\n")));
+        }
+
+        scene.Session.End(ShimPhase.Agent);
+        await log.FollowAsync(scene.Session, ShimPhase.Agent, Cancellation);
+        Volatile.Write(ref away, false);
+        var summary = await log.SealAsync(Cancellation);
+
+        var lines = await scene.LinesAsync();
+        var cut = Assert.Single(lines, line => line.Cut is not null);
+        Assert.Equal(Lines, lines.Count - 1 + cut.Cut!.Lines);
+        Assert.Equal(Enumerable.Range(0, Lines).Sum(i => $"line {i}\n".Length), lines.Sum(line => line.Cut is null ? line.Text.Length + 1 : line.Cut.Bytes));
+        Assert.Equal(cut.Cut.Bytes, summary.CutBytes);
+        Assert.Equal(lines.Count, summary.Lines);
+        Assert.Equal(lines.Count, lines[^1].N);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task Gigabytes_need_no_more_memory_than_megabytes()
     {
         // As much as a test may take: enough to see a leak, and far more than the spool keeps.

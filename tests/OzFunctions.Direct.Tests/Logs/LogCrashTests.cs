@@ -137,10 +137,10 @@ public sealed class LogCrashTests
     /// <summary>A host that gets as far as the fault lets it, and is gone then.</summary>
     private static async Task<LogScene> BeginAsync(long cap, Action<FaultyStore> fault)
     {
-        var scene = new LogScene();
+        var scene = new LogScene { Filters = () => new HoldingFilter() };
         scene.Options = scene.Options with { BatchBytes = cap > 3000 ? 400 : 100, Cap = cap };
         fault(scene.Store);
-        await using var log = scene.Open(() => new HoldingFilter());
+        await using var log = scene.Open();
         log.AddHostLine("begin");
         scene.Session.Write(SpoolStream.SetupOut, "unfinished");
         scene.Session.End(ShimPhase.Setup);
@@ -163,7 +163,7 @@ public sealed class LogCrashTests
     {
         scene.Store = new FaultyStore(scene.Blobs);
         LogSummary summary;
-        await using (var log = scene.Open(() => new HoldingFilter()))
+        await using (var log = scene.Open())
         {
             summary = await log.SealAsync(Cancellation);
         }

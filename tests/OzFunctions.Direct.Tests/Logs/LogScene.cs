@@ -41,8 +41,9 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
     /// <summary>Called with every line that the observer sees.</summary>
     public Action<string> OnSeen { get; set; } = _ => { };
 
-    public IAttemptLog Open(Func<IOutputFilter>? filters = null) =>
-        new AttemptLogs(Store, Options, TimeProvider.System, NullLogger<AttemptLogs>.Instance).Open(RunId, 1, PrivateDirectory, this, filters ?? (() => new PassingFilter()));
+    public Func<IOutputFilter> Filters { get; set; } = () => new PassingFilter();
+
+    public IAttemptLog Open() => Open(Store, PrivateDirectory);
 
     /// <summary>What is stored.</summary>
     public async Task<string> StoredAsync() =>
@@ -66,7 +67,7 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
         }
 
         var blobs = new MemoryStore();
-        await using (var log = new AttemptLogs(blobs, Options, TimeProvider.System, NullLogger<AttemptLogs>.Instance).Open(RunId, 1, copy, this))
+        await using (var log = Open(blobs, copy))
         {
             await log.SealAsync(CancellationToken.None);
         }
@@ -86,6 +87,9 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
         _seen.Add(text);
         OnSeen(text);
     }
+
+    private IAttemptLog Open(IBlobStore blobs, string directory) =>
+        new AttemptLogs(blobs, Options, TimeProvider.System, NullLogger<AttemptLogs>.Instance).Open(RunId, 1, directory, this, Filters);
 
     public async ValueTask DisposeAsync()
     {
