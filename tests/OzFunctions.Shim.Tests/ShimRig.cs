@@ -37,6 +37,9 @@ internal sealed class ShimRig : IAsyncDisposable
         return Keep(session);
     }
 
+    /// <summary>Has the end of the test look for what a shim left that another process launched.</summary>
+    public void Watch(long tag) => _tag = tag;
+
     public async Task<IShimSession> AttachAsync() => Keep(await Shims.TryAttachAsync(PrivateDirectory, Cancellation) ?? throw new InvalidOperationException("no shim lives"));
 
     public ShimCommand Sh(string script, string phase = ShimPhase.Agent) => Command(phase, "/bin/sh", "-c", script);
