@@ -1,13 +1,13 @@
 using System.Text;
-using OzFunctions.Blobs;
 using OzFunctions.Logs;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Logs;
 
 public sealed class RunLogsTests
 {
-    private readonly MemoryStore _blobs = new();
+    private readonly InMemoryBlobStore _blobs = new(TimeProvider.System);
     private readonly RunId _runId = RunId.Create(TimeProvider.System);
     private RunProgress _progress = new(1, GoesOn: false);
 

@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Threading.Channels;
 using OzFunctions.Direct.Logs;
 using OzFunctions.Shim.Protocol;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Direct.Tests.Logs;
 
@@ -42,7 +44,7 @@ public sealed class AttemptLogTests
     {
         await using var scene = new LogScene();
         var stored = new TaskCompletionSource();
-        scene.Store.AfterAppend = _ =>
+        scene.AfterAppend = _ =>
         {
             stored.TrySetResult();
             return null;
@@ -60,6 +62,32 @@ public sealed class AttemptLogTests
         await following;
         await log.FlushAsync(Cancellation);
         Assert.Equal(["out:first", "out:half"], await scene.MessagesAsync());
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Lines_wait_a_moment_for_more_and_longer_after_many_appends()
+    {
+        var clock = new ManualTimeProvider();
+        await using var scene = new LogScene { Time = clock };
+        scene.Options = new AttemptLogOptions { StretchAfter = 1 };
+        var stored = Channel.CreateUnbounded<int>();
+        scene.AfterAppend = number => stored.Writer.TryWrite(number) ? null : new InvalidOperationException();
+        await using var log = scene.Open();
+
+        log.AddHostLine("one");
+        await clock.TimerArmedAsync(1, Cancellation);
+        clock.Advance(TimeSpan.FromMilliseconds(199));
+        Assert.False(stored.Reader.TryRead(out _));
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        await stored.Reader.ReadAsync(Cancellation);
+
+        log.AddHostLine("two");
+        await clock.TimerArmedAsync(1, Cancellation);
+        clock.Advance(TimeSpan.FromMilliseconds(4999));
+        Assert.False(stored.Reader.TryRead(out _));
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        await stored.Reader.ReadAsync(Cancellation);
+        Assert.Equal(["host:one", "host:two"], await scene.MessagesAsync());
     }
 
     [Fact(Timeout = 60_000)]
@@ -87,7 +115,7 @@ public sealed class AttemptLogTests
         await using var scene = new LogScene();
         scene.Options = scene.Options with { BatchBytes = 2000 };
         var away = true;
-        scene.Store.BeforeAppend = _ => Volatile.Read(ref away) ? FaultyStore.Away : null;
+        scene.BeforeAppend = _ => Volatile.Read(ref away) ? LogScene.Away : null;
         await using var log = scene.Open();
 
         log.AddHostLine("begin");
@@ -110,7 +138,7 @@ public sealed class AttemptLogTests
     {
         await using var scene = new LogScene();
         scene.Options = scene.Options with { BatchBytes = 500 };
-        scene.Store.AfterAppend = number => number % 2 == 0 ? FaultyStore.Away : null;
+        scene.AfterAppend = number => number % 2 == 0 ? LogScene.Away : null;
         await using var log = scene.Open();
 
         await WriteAsync(scene, log, 300);
@@ -125,7 +153,7 @@ public sealed class AttemptLogTests
     {
         await using var scene = new LogScene();
         scene.Options = scene.Options with { BatchBytes = 500 };
-        scene.Store.BeforeAppend = number => number is 2 or 5 ? new TimeoutException() : null;
+        scene.BeforeAppend = number => number is 2 or 5 ? new TimeoutException() : null;
         await using var log = scene.Open();
 
         await WriteAsync(scene, log, 300);
@@ -195,7 +223,7 @@ public sealed class AttemptLogTests
     public async Task After_it_is_disposed_nobody_waits_in_vain()
     {
         await using var scene = new LogScene();
-        scene.Store.BeforeAppend = _ => FaultyStore.Away;
+        scene.BeforeAppend = _ => LogScene.Away;
         var log = scene.Open();
         await WriteAsync(scene, log, 3);
         var sealing = log.SealAsync(Cancellation);

@@ -67,7 +67,7 @@ public sealed class LogCapTests
         await using var scene = new LogScene(spoolBytes: 64 << 10);
         scene.Options = scene.Options with { BatchBytes = 4000 };
         var away = true;
-        scene.Store.BeforeAppend = _ => Volatile.Read(ref away) ? FaultyStore.Away : null;
+        scene.BeforeAppend = _ => Volatile.Read(ref away) ? LogScene.Away : null;
         await using var log = scene.Open();
         for (var i = 0; i < Lines; i += 10)
         {
