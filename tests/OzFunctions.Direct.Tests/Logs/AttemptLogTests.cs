@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Threading.Channels;
 using OzFunctions.Direct.Logs;
 using OzFunctions.Shim.Protocol;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Direct.Tests.Logs;
 
@@ -42,7 +44,7 @@ public sealed class AttemptLogTests
     {
         await using var scene = new LogScene();
         var stored = new TaskCompletionSource();
-        scene.Store.AfterAppend = _ =>
+        scene.AfterAppend = _ =>
         {
             stored.TrySetResult();
             return null;
@@ -60,6 +62,32 @@ public sealed class AttemptLogTests
         await following;
         await log.FlushAsync(Cancellation);
         Assert.Equal(["out:first", "out:half"], await scene.MessagesAsync());
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Lines_wait_a_moment_for_more_and_longer_after_many_appends()
+    {
+        var clock = new ManualTimeProvider();
+        await using var scene = new LogScene { Time = clock };
+        scene.Options = new AttemptLogOptions { StretchAfter = 1 };
+        var stored = Channel.CreateUnbounded<int>();
+        scene.AfterAppend = number => stored.Writer.TryWrite(number) ? null : new InvalidOperationException();
+        await using var log = scene.Open();
+
+        log.AddHostLine("one");
+        await clock.TimerArmedAsync(1, Cancellation);
+        clock.Advance(TimeSpan.FromMilliseconds(199));
+        Assert.False(stored.Reader.TryRead(out _));
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        await stored.Reader.ReadAsync(Cancellation);
+
+        log.AddHostLine("two");
+        await clock.TimerArmedAsync(1, Cancellation);
+        clock.Advance(TimeSpan.FromMilliseconds(4999));
+        Assert.False(stored.Reader.TryRead(out _));
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        await stored.Reader.ReadAsync(Cancellation);
+        Assert.Equal(["host:one", "host:two"], await scene.MessagesAsync());
     }
 
     [Fact(Timeout = 60_000)]
@@ -87,7 +115,7 @@ public sealed class AttemptLogTests
         await using var scene = new LogScene();
         scene.Options = scene.Options with { BatchBytes = 2000 };
         var away = true;
-        scene.Store.BeforeAppend = _ => Volatile.Read(ref away) ? FaultyStore.Away : null;
+        scene.BeforeAppend = _ => Volatile.Read(ref away) ? LogScene.Away : null;
         await using var log = scene.Open();
 
         log.AddHostLine("begin");
@@ -110,7 +138,7 @@ public sealed class AttemptLogTests
     {
         await using var scene = new LogScene();
         scene.Options = scene.Options with { BatchBytes = 500 };
-        scene.Store.AfterAppend = number => number % 2 == 0 ? FaultyStore.Away : null;
+        scene.AfterAppend = number => number % 2 == 0 ? LogScene.Away : null;
         await using var log = scene.Open();
 
         await WriteAsync(scene, log, 300);
@@ -125,7 +153,7 @@ public sealed class AttemptLogTests
     {
         await using var scene = new LogScene();
         scene.Options = scene.Options with { BatchBytes = 500 };
-        scene.Store.BeforeAppend = number => number is 2 or 5 ? new TimeoutException() : null;
+        scene.BeforeAppend = number => number is 2 or 5 ? new TimeoutException() : null;
         await using var log = scene.Open();
 
         await WriteAsync(scene, log, 300);
@@ -165,8 +193,8 @@ public sealed class AttemptLogTests
     [Fact(Timeout = 60_000)]
     public async Task Every_byte_passes_the_filter_before_it_is_seen_or_stored()
     {
-        await using var scene = new LogScene();
-        await using var log = scene.Open(() => new HoldingFilter());
+        await using var scene = new LogScene { Filters = () => new HoldingFilter() };
+        await using var log = scene.Open();
         log.AddHostLine("we have a key");
         scene.Session.Write(SpoolStream.AgentOut, "a k");
         scene.Session.Write(SpoolStream.AgentOut, "ey and a kettle\n");
@@ -189,6 +217,69 @@ public sealed class AttemptLogTests
         await log.FollowAsync(scene.Session, ShimPhase.Agent, Cancellation);
 
         Assert.Equal(["short"], scene.Seen);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task After_it_is_disposed_nobody_waits_in_vain()
+    {
+        await using var scene = new LogScene();
+        scene.BeforeAppend = _ => LogScene.Away;
+        var log = scene.Open();
+        await WriteAsync(scene, log, 3);
+        var sealing = log.SealAsync(Cancellation);
+
+        await log.DisposeAsync();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => sealing);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => log.FlushAsync(Cancellation));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Disposing_ends_a_follower()
+    {
+        await using var scene = new LogScene();
+        var log = scene.Open();
+        var following = log.FollowAsync(scene.Session, ShimPhase.Agent, Cancellation);
+
+        await log.DisposeAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task However_output_and_host_lines_meet_rendering_again_gives_the_same_bytes(int seed)
+    {
+        await using var scene = new LogScene();
+        scene.Options = scene.Options with { BatchBytes = 300, FlushAfter = TimeSpan.Zero };
+        await using var log = scene.Open();
+        var following = log.FollowAsync(scene.Session, ShimPhase.Agent, Cancellation);
+        var writing = Task.Run(
+            () =>
+            {
+                var random = new Random(seed);
+                for (var i = 0; i < 1000; i++)
+                {
+                    var text = string.Concat(Enumerable.Range(0, random.Next(12)).Select(_ => "ab €\r\n"[random.Next(6)]));
+                    scene.Session.Write(random.Next(2) == 0 ? SpoolStream.AgentOut : SpoolStream.AgentErr, text);
+                }
+
+                scene.Session.End(ShimPhase.Agent);
+            },
+            Cancellation);
+        for (var i = 0; i < 200; i++)
+        {
+            log.AddHostLine($"host {i}");
+        }
+
+        await writing;
+        await following;
+        await log.SealAsync(Cancellation);
+
+        Assert.Equal(await scene.UndisturbedAsync(), await scene.StoredAsync());
+        Assert.Equal(Enumerable.Range(0, 200).Select(i => $"host:host {i}"), (await scene.MessagesAsync()).Where(message => message.StartsWith("host:", StringComparison.Ordinal)));
     }
 
     private static async Task WriteAsync(LogScene scene, IAttemptLog log, int lines)

@@ -21,7 +21,7 @@ public sealed class LogCrashTests
     {
         for (var at = 1; at <= 24; at += 2)
         {
-            await CrashAsync(cap, store => store.BeforeAppend = From(at), _ => { });
+            await CrashAsync(cap, scene => scene.BeforeAppend = From(at), _ => { });
         }
     }
 
@@ -32,7 +32,7 @@ public sealed class LogCrashTests
     {
         for (var at = 1; at <= 24; at += 2)
         {
-            await CrashAsync(cap, store => store.AfterAppend = From(at), _ => { });
+            await CrashAsync(cap, scene => scene.AfterAppend = From(at), _ => { });
         }
     }
 
@@ -41,7 +41,7 @@ public sealed class LogCrashTests
     {
         for (var cut = 1; cut < 400; cut += 37)
         {
-            await CrashAsync(64 << 20, store => store.BeforeAppend = From(4), directory =>
+            await CrashAsync(64 << 20, scene => scene.BeforeAppend = From(4), directory =>
             {
                 // The append did not take place, so the entry before is still true.
                 var path = Path.Combine(directory, "log.journal");
@@ -54,13 +54,13 @@ public sealed class LogCrashTests
     [Fact(Timeout = 60_000)]
     public async Task Without_its_journal_the_log_is_found_to_stand_there()
     {
-        await CrashAsync(64 << 20, store => store.BeforeAppend = From(6), directory => File.Delete(Path.Combine(directory, "log.journal")));
+        await CrashAsync(64 << 20, scene => scene.BeforeAppend = From(6), directory => File.Delete(Path.Combine(directory, "log.journal")));
     }
 
     [Fact(Timeout = 60_000)]
     public async Task What_a_store_lost_is_written_again()
     {
-        await using var scene = await BeginAsync(64 << 20, store => store.BeforeAppend = From(6));
+        await using var scene = await BeginAsync(64 << 20, scene => scene.BeforeAppend = From(6));
         var name = RunLogs.NameOf(scene.RunId, 1);
         var stored = (await scene.Blobs.FindAsync(name, Cancellation))!.Content;
         await scene.Blobs.PutAsync(name, stored[..(stored.Span[..(stored.Length / 2)].LastIndexOf((byte)'\n') + 1)], Cancellation);
@@ -71,13 +71,13 @@ public sealed class LogCrashTests
     [Fact(Timeout = 60_000)]
     public async Task Bytes_of_another_are_left_alone_and_the_log_goes_on_behind_them()
     {
-        await using var scene = await BeginAsync(64 << 20, store => store.BeforeAppend = From(3));
+        await using var scene = await BeginAsync(64 << 20, scene => scene.BeforeAppend = From(3));
+        scene.Heal();
         var name = RunLogs.NameOf(scene.RunId, 1);
         var stored = (await scene.Blobs.FindAsync(name, Cancellation))!;
         var n = (await scene.LinesAsync())[^1].N;
         await scene.Blobs.TryAppendAsync(name, stored.Length, Encoding.UTF8.GetBytes($$"""{"n":{{n + 1}},"s":"host","m":"foreign"}""" + "\n"), Cancellation);
 
-        scene.Store = new FaultyStore(scene.Blobs);
         await using var log = scene.Open();
         await log.SealAsync(Cancellation);
 
@@ -90,9 +90,9 @@ public sealed class LogCrashTests
     [Fact(Timeout = 60_000)]
     public async Task The_host_that_adopts_sees_every_line_and_its_own_stand_at_the_end()
     {
-        await using var scene = await BeginAsync(64 << 20, store => store.BeforeAppend = From(3));
+        await using var scene = await BeginAsync(64 << 20, scene => scene.BeforeAppend = From(3));
         var before = scene.Seen.Count;
-        scene.Store = new FaultyStore(scene.Blobs);
+        scene.Heal();
         await using var log = scene.Open();
         log.AddHostLine("adopted");
         scene.Session.Write(SpoolStream.AgentOut, "later\n");
@@ -125,9 +125,9 @@ public sealed class LogCrashTests
         AssertWhole(second, await scene.StoredAsync(), await scene.LinesAsync());
     }
 
-    private static Func<int, Exception?> From(int first) => number => number >= first ? FaultyStore.Away : null;
+    private static Func<int, Exception?> From(int first) => number => number >= first ? LogScene.Away : null;
 
-    private static async Task CrashAsync(long cap, Action<FaultyStore> fault, Action<string> afterwards)
+    private static async Task CrashAsync(long cap, Action<LogScene> fault, Action<string> afterwards)
     {
         await using var scene = await BeginAsync(cap, fault);
         afterwards(scene.PrivateDirectory);
@@ -135,12 +135,12 @@ public sealed class LogCrashTests
     }
 
     /// <summary>A host that gets as far as the fault lets it, and is gone then.</summary>
-    private static async Task<LogScene> BeginAsync(long cap, Action<FaultyStore> fault)
+    private static async Task<LogScene> BeginAsync(long cap, Action<LogScene> fault)
     {
-        var scene = new LogScene();
+        var scene = new LogScene { Filters = () => new HoldingFilter() };
         scene.Options = scene.Options with { BatchBytes = cap > 3000 ? 400 : 100, Cap = cap };
-        fault(scene.Store);
-        await using var log = scene.Open(() => new HoldingFilter());
+        fault(scene);
+        await using var log = scene.Open();
         log.AddHostLine("begin");
         scene.Session.Write(SpoolStream.SetupOut, "unfinished");
         scene.Session.End(ShimPhase.Setup);
@@ -155,15 +155,15 @@ public sealed class LogCrashTests
         await log.FollowAsync(scene.Session, ShimPhase.Agent, Cancellation);
 
         // The tail is only written by a seal, and the fault is to hit that too.
-        await Task.WhenAny(cap < 1 << 20 ? log.SealAsync(Cancellation) : log.FlushAsync(Cancellation), scene.Store.Faulted);
+        await Task.WhenAny(cap < 1 << 20 ? log.SealAsync(Cancellation) : log.FlushAsync(Cancellation), scene.Faulted);
         return scene;
     }
 
     private static async Task EndAsync(LogScene scene)
     {
-        scene.Store = new FaultyStore(scene.Blobs);
+        scene.Heal();
         LogSummary summary;
-        await using (var log = scene.Open(() => new HoldingFilter()))
+        await using (var log = scene.Open())
         {
             summary = await log.SealAsync(Cancellation);
         }

@@ -5,6 +5,7 @@ using OzFunctions.Direct.Logs;
 using OzFunctions.Logs;
 using OzFunctions.Runs;
 using OzFunctions.Shim.Protocol;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Direct.Tests.Logs;
 
@@ -13,20 +14,33 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
 {
     private readonly string _root = Directory.CreateTempSubdirectory("ozf-log-").FullName;
     private readonly List<string> _seen = [];
+    private readonly TaskCompletionSource _faulted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _appends;
 
     public LogScene(long spoolBytes = 256 << 20)
     {
         PrivateDirectory = Path.Combine(_root, "private");
         Directory.CreateDirectory(PrivateDirectory);
-        Store = new FaultyStore(Blobs);
+        Heal();
         Session = new FakeSession(PrivateDirectory, spoolBytes);
     }
 
     public string PrivateDirectory { get; }
 
-    public MemoryStore Blobs { get; } = new();
+    public InMemoryBlobStore Blobs { get; } = new(TimeProvider.System);
 
-    public FaultyStore Store { get; set; }
+    /// <summary>Asked before each append, with its number from 1; an exception is thrown and nothing appended.</summary>
+    public Func<int, Exception?> BeforeAppend { get; set; } = _ => null;
+
+    /// <summary>Asked after each append; an exception is thrown though it was done.</summary>
+    public Func<int, Exception?> AfterAppend { get; set; } = _ => null;
+
+    /// <summary>Completes with the first failure.</summary>
+    public Task Faulted => _faulted.Task;
+
+    public static BlobStoreException Away => new("The store cannot be reached.", isTransient: true, inner: null);
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
 
     public FakeSession Session { get; }
 
@@ -41,8 +55,17 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
     /// <summary>Called with every line that the observer sees.</summary>
     public Action<string> OnSeen { get; set; } = _ => { };
 
-    public IAttemptLog Open(Func<IOutputFilter>? filters = null) =>
-        new AttemptLogs(Store, Options, TimeProvider.System, NullLogger<AttemptLogs>.Instance).Open(RunId, 1, PrivateDirectory, this, filters ?? (() => new PassingFilter()));
+    public Func<IOutputFilter> Filters { get; set; } = () => new PassingFilter();
+
+    public IAttemptLog Open() => Open(Blobs, PrivateDirectory);
+
+    /// <summary>From now on the store does what it is asked.</summary>
+    public void Heal()
+    {
+        BeforeAppend = AfterAppend = _ => null;
+        Blobs.Before = (method, _) => method == nameof(IBlobStore.TryAppendAsync) ? Ask(BeforeAppend, ++_appends) : Task.CompletedTask;
+        Blobs.After = (method, _) => method == nameof(IBlobStore.TryAppendAsync) ? Ask(AfterAppend, _appends) : Task.CompletedTask;
+    }
 
     /// <summary>What is stored.</summary>
     public async Task<string> StoredAsync() =>
@@ -65,8 +88,8 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
             File.Copy(file, target);
         }
 
-        var blobs = new MemoryStore();
-        await using (var log = new AttemptLogs(blobs, Options, TimeProvider.System, NullLogger<AttemptLogs>.Instance).Open(RunId, 1, copy, this))
+        var blobs = new InMemoryBlobStore(TimeProvider.System);
+        await using (var log = Open(blobs, copy))
         {
             await log.SealAsync(CancellationToken.None);
         }
@@ -86,6 +109,20 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
         _seen.Add(text);
         OnSeen(text);
     }
+
+    private Task Ask(Func<int, Exception?> fault, int number)
+    {
+        if (fault(number) is not { } exception)
+        {
+            return Task.CompletedTask;
+        }
+
+        _faulted.TrySetResult();
+        return Task.FromException(exception);
+    }
+
+    private IAttemptLog Open(IBlobStore blobs, string directory) =>
+        new AttemptLogs(blobs, Options, Time, NullLogger<AttemptLogs>.Instance).Open(RunId, 1, directory, this, Filters);
 
     public async ValueTask DisposeAsync()
     {
