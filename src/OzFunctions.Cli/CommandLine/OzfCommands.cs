@@ -1,6 +1,6 @@
 using System.CommandLine;
-//using OzFunctions.Cli.Configuring;
-//using OzFunctions.Cli.Demo;
+using OzFunctions.Cli.Configuring;
+using OzFunctions.Cli.Demo;
 using OzFunctions.Cli.Events;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
@@ -31,9 +31,9 @@ internal static class OzfCommands
             QueueCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
-            //ConfigCommand.Create(surroundings),
+            ConfigCommand.Create(surroundings),
             //DoctorCommand.Create(surroundings),
-            //DemoCommand.Create(surroundings),
+            DemoCommand.Create(surroundings),
             VersionCommand.Create(surroundings));
         return root;
     }

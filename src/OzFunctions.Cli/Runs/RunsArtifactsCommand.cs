@@ -57,6 +57,11 @@ internal static class RunsArtifactsCommand
             return;
         }
 
+        Write(context.Screen, manifest);
+    }
+
+    public static void Write(Screen screen, ArtifactManifest manifest)
+    {
         var table = new Table("SIZE", "SHA-256", "PATH");
         foreach (var artifact in manifest.Artifacts)
         {
@@ -66,6 +71,6 @@ internal static class RunsArtifactsCommand
                 PlainText.OneLine(artifact.Path + (artifact.LeftOut is { } why ? $" ({why})" : "")));
         }
 
-        table.Write(context.Screen);
+        table.Write(screen);
     }
 }

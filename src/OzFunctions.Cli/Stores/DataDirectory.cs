@@ -2,50 +2,15 @@ using OzFunctions.Cli.CommandLine;
 
 namespace OzFunctions.Cli.Stores;
 
-/// <summary>Where plain files are kept (design section 11).</summary>
+/// <summary>Where plain files are kept (design section 11). The store makes it when it is opened.</summary>
 internal static class DataDirectory
 {
     public static string Find(string? flag, string? configured, Surroundings surroundings)
     {
-        var chosen = flag ?? surroundings.Variable("OZF_DATA") ?? configured;
-        if (chosen is { Length: 0 })
-        {
-            throw CommandException.Usage("--data: '': a directory is expected.");
-        }
-
-        return Path.GetFullPath(Path.Combine(surroundings.Directory, chosen ?? Path.Combine(StateHome(surroundings), "ozf")));
-    }
-
-    /// <summary>Makes it, for its owner alone; inside a git work tree it keeps itself out of commits.</summary>
-    public static void Make(string path)
-    {
-        try
-        {
-            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            var ignore = Path.Combine(path, ".gitignore");
-            if (!File.Exists(ignore) && IsInWorkTree(path))
-            {
-                File.WriteAllText(ignore, "*\n");
-            }
-        }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
-        {
-            throw CommandException.Unavailable($"the data directory {path} cannot be made: {ex.Message} Choose another with --data or OZF_DATA.");
-        }
-    }
-
-    private static bool IsInWorkTree(string path)
-    {
-        for (var at = new DirectoryInfo(path); at is not null; at = at.Parent)
-        {
-            var git = Path.Combine(at.FullName, ".git");
-            if (Directory.Exists(git) || File.Exists(git))
-            {
-                return true;
-            }
-        }
-
-        return false;
+        var chosen = flag ?? surroundings.Variable("OZF_DATA") ?? configured ?? Path.Combine(StateHome(surroundings), "ozf");
+        return chosen.Length > 0
+            ? Path.GetFullPath(Path.Combine(surroundings.Directory, chosen))
+            : throw CommandException.Usage("--data: '': a directory is expected.");
     }
 
     private static string StateHome(Surroundings surroundings)

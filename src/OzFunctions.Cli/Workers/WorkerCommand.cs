@@ -42,6 +42,7 @@ internal static partial class WorkerCommand
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
         await using var store = LocalStore.Open(settings, context.Time, loggers);
+        await store.RepairAsync(cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         Introduce(context, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
         using var signals = HostStop.Listen(host, setup, context.Time);
