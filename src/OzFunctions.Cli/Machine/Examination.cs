@@ -14,7 +14,7 @@ using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Cli.Machine;
 
-/// <summary>All checks of <c>ozf doctor</c>, one after the other; none changes anything but files of its own that it removes.</summary>
+/// <summary>All checks of <c>ozf doctor</c>, one after the other. They make the data directory and the workspace root where these are missing, and leave nothing else.</summary>
 internal sealed class Examination(CommandContext context)
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
