@@ -1,1 +1,3 @@
-return 0;
+using OzFunctions.Shim;
+
+return ShimProcess.Enter(args);

@@ -74,7 +74,7 @@ public enum StoppedBy
 
 internal sealed class StoppedByConverter() : JsonStringEnumConverter<StoppedBy>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false);
 
-public sealed record PullRequest(string Url, string? Branch);
+public sealed record PullRequest(string Url, string? Branch = null);
 
 /// <summary>Seconds spent in each phase; absent when the phase was not reached.</summary>
 public sealed record PhaseDurations
@@ -90,7 +90,7 @@ public sealed record PhaseDurations
     public TimeSpan? Teardown { get; init; }
 }
 
-public sealed record TeardownResult(bool Ran, int? ExitCode);
+public sealed record TeardownResult(bool Ran, int? ExitCode = null);
 
 /// <summary>The log as it stands in storage; <see cref="Sealed"/> false: its last lines may be missing.</summary>
 public sealed record LogSummary

@@ -124,7 +124,7 @@ public enum WaitingFor
 internal sealed class WaitingForConverter() : JsonStringEnumConverter<WaitingFor>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false);
 
 /// <summary>A wish to cancel, noted in the record by whoever asked first.</summary>
-public sealed record RunCancel(string By, DateTimeOffset At, string? Reason);
+public sealed record RunCancel(string By, DateTimeOffset At, string? Reason = null);
 
 /// <summary>An event still owed to a publisher.</summary>
-public sealed record OutboxEntry(string Publisher, int Tries, DateTimeOffset? NextAt);
+public sealed record OutboxEntry(string Publisher, int Tries, DateTimeOffset? NextAt = null);

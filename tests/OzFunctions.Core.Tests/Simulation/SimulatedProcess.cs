@@ -96,27 +96,27 @@ internal sealed class KillableBlobStore(SimulatedProcess process, World world) :
     public Task<BlobEntry?> FindEntryAsync(string name, CancellationToken cancellationToken) => Read(() => _inner.FindEntryAsync(name, cancellationToken));
 
     public Task<ETag?> TryCreateAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
-        Write(() => _inner.TryCreateAsync(name, content, metadata, cancellationToken), (ETag?)null);
+        Write(() => _inner.TryCreateAsync(name, content, metadata, cancellationToken), () => null);
 
     public Task<ETag?> TryReplaceAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken) =>
-        Write(() => _inner.TryReplaceAsync(name, content, metadata, match, cancellationToken), (ETag?)null);
+        Write(() => _inner.TryReplaceAsync(name, content, metadata, match, cancellationToken), () => null);
 
-    public Task<ETag> PutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => Write(() => _inner.PutAsync(name, content, cancellationToken), null);
+    public Task<ETag> PutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => Write(() => _inner.PutAsync(name, content, cancellationToken));
 
     public Task<bool> TryAppendAsync(string name, long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
-        Write(() => _inner.TryAppendAsync(name, offset, content, cancellationToken), null);
+        Write(() => _inner.TryAppendAsync(name, offset, content, cancellationToken), () => false);
 
     public Task FlushAsync(string name, CancellationToken cancellationToken) => _inner.FlushAsync(name, cancellationToken);
 
     public Task<Stream?> OpenReadAsync(string name, long offset, long? count, CancellationToken cancellationToken) => Read(() => _inner.OpenReadAsync(name, offset, count, cancellationToken));
 
     public Task<BlobEntry> UploadAsync(string name, Stream content, string contentType, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
-        Write(() => _inner.UploadAsync(name, content, contentType, metadata, cancellationToken), null);
+        Write(() => _inner.UploadAsync(name, content, contentType, metadata, cancellationToken));
 
     public Task<BlobPage> ListAsync(string prefix, string? continuation, int most, CancellationToken cancellationToken) =>
         Read(() => _inner.ListAsync(prefix, continuation, most, cancellationToken));
 
-    public Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken) => Write(() => _inner.TryDeleteAsync(name, match, cancellationToken), null);
+    public Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken) => Write(() => _inner.TryDeleteAsync(name, match, cancellationToken), match is null ? null : () => false);
 
     public Uri GetAddress(string name) => _inner.GetAddress(name);
 
@@ -128,7 +128,7 @@ internal sealed class KillableBlobStore(SimulatedProcess process, World world) :
         return await call();
     }
 
-    private async Task<T> Write<T>(Func<Task<T>> call, object? refused)
+    private async Task<T> Write<T>(Func<Task<T>> call, Func<T>? refused = null)
     {
         await process.AliveAsync();
         if (world.TakeOutage() is { } outage)
@@ -138,13 +138,9 @@ internal sealed class KillableBlobStore(SimulatedProcess process, World world) :
 
         var answer = await call();
         world.Pulse();
-        if (world.TakeLostAnswer())
-        {
-            // What the Azure SDK makes of a lost answer: it repeats the call and reports our own success as a refusal.
-            return (T)refused!;
-        }
 
-        return answer;
+        // What the Azure SDK makes of a lost answer: it repeats the call and reports our own success as a refusal.
+        return world.TakeLostAnswer() && refused is not null ? refused() : answer;
     }
 }
 

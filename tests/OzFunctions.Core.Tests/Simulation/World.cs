@@ -18,8 +18,11 @@ internal sealed class World : IAsyncDisposable
     private readonly List<(WorkerHost Host, SimulatedProcess Process, Task Running)> _hosts = [];
     private readonly List<SimulatedMachine> _machines = [];
     private TaskCompletionSource _pulse = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private int _lostAnswers;
-    private int _outages;
+    private int _lostAnswer;
+    private int _outageFirst;
+    private int _outageLast;
+    private int _written;
+    private int _failedSendings;
 
     public World()
     {
@@ -67,29 +70,43 @@ internal sealed class World : IAsyncDisposable
 
     public Task RunningOf(WorkerHost host) => _hosts.Single(known => known.Host == host).Running;
 
-    public void LoseNextAnswer() => Interlocked.Increment(ref _lostAnswers);
+    /// <summary>The answer of the n-th write from now on is lost: done, and reported as refused.</summary>
+    public void LoseAnswerOf(int write) => Volatile.Write(ref _lostAnswer, write);
 
-    public bool TakeLostAnswer()
-    {
-        if (Volatile.Read(ref _lostAnswers) == 0)
-        {
-            return false;
-        }
-
-        Interlocked.Decrement(ref _lostAnswers);
-        return true;
-    }
+    public bool TakeLostAnswer() => Volatile.Read(ref _lostAnswer) > 0 && Interlocked.Decrement(ref _lostAnswer) == 0;
 
     /// <summary>The next <paramref name="writes"/> writes find the store unreachable.</summary>
-    public void BreakStore(int writes) => Volatile.Write(ref _outages, writes);
+    public void BreakStore(int writes) => BreakStoreAfter(1, writes);
 
-    public BlobStoreException? TakeOutage() =>
-        Volatile.Read(ref _outages) > 0 && Interlocked.Decrement(ref _outages) >= 0 ? new BlobStoreException("503", isTransient: true, null) : null;
+    /// <summary>From the <paramref name="first"/>-th write on, <paramref name="writes"/> writes find the store unreachable.</summary>
+    public void BreakStoreAfter(int first, int writes)
+    {
+        Volatile.Write(ref _outageLast, first + writes - 1);
+        Volatile.Write(ref _outageFirst, first);
+        Volatile.Write(ref _written, 0);
+    }
+
+    public BlobStoreException? TakeOutage()
+    {
+        var write = Interlocked.Increment(ref _written);
+        return write >= Volatile.Read(ref _outageFirst) && write <= Volatile.Read(ref _outageLast) ? new BlobStoreException("503", isTransient: true, null) : null;
+    }
+
+    /// <summary>The next sendings fail.</summary>
+    public void FailPublishing(int times) => Volatile.Write(ref _failedSendings, times);
+
+    /// <summary>For conditions that no write changes: looks again a little later.</summary>
+    public void PulseSoon() => _ = Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System).ContinueWith(_ => Pulse(), TaskScheduler.Default);
 
     public void Pulse() => Interlocked.Exchange(ref _pulse, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 
     public void Published(RunEvent runEvent)
     {
+        if (Volatile.Read(ref _failedSendings) > 0 && Interlocked.Decrement(ref _failedSendings) >= 0)
+        {
+            throw new IOException("the receiver is away");
+        }
+
         Events.Enqueue(runEvent);
         Pulse();
     }

@@ -1,0 +1,143 @@
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Direct.Logs;
+
+/// <summary>Pieces of output to lines: filter, join, end what is over. Depends on nothing but the pieces.</summary>
+internal sealed class LogRenderer
+{
+    private readonly IOutputFilter _filter;
+    private readonly ILineSink _sink;
+    private readonly LineJoiner _joiner;
+    private readonly LogBuffer _passed = new();
+    private readonly HashSet<SpoolStream> _used = [];
+    private byte _phase;
+
+    public LogRenderer(IOutputFilter filter, ILineSink sink, int longest, RenderState from)
+    {
+        _filter = filter;
+        _sink = sink;
+        _joiner = new LineJoiner(longest, sink);
+        _phase = from.Phase;
+        foreach (var open in from.Open)
+        {
+            _used.Add(open.Stream);
+            _joiner.Add(open.Stream, open.Time, open.Line);
+            Pass(open.Stream, open.Time, open.Held);
+        }
+    }
+
+    public void Add(LogPiece piece)
+    {
+        if (piece.CutLines != 0 || piece.CutBytes != 0)
+        {
+            Cut(piece.CutLines, piece.CutBytes);
+        }
+
+        if (piece.EndsPhase != 0)
+        {
+            End(piece.EndsPhase);
+            return;
+        }
+
+        var phase = LogPhases.Of(piece.Stream);
+        if (phase > _phase)
+        {
+            End((byte)(phase - 1));
+            _phase = phase;
+        }
+
+        Pass(piece.Stream, piece.Time, piece.Bytes.Span);
+
+        // The shim and the host write whole sentences; the shim's have no line feed of their own.
+        if (piece.Stream is SpoolStream.Shim || (piece.Stream is SpoolStream.Host && piece.Bytes.Span is [.., (byte)'\n']))
+        {
+            End(piece.Stream);
+        }
+    }
+
+    /// <summary>All that a new renderer needs to go on behind the last piece.</summary>
+    public RenderState Save() => new()
+    {
+        Phase = _phase,
+        Open = [.. _used.Order().Select(SaveOpen).Where(open => open.Line.Length > 0 || open.Held.Length > 0)],
+    };
+
+    private OpenLine SaveOpen(SpoolStream stream) => new()
+    {
+        Stream = stream,
+        Time = _joiner.TimeOf(stream),
+        Line = _joiner.OpenOf(stream).ToArray(),
+        Held = _filter.Held(stream).ToArray(),
+    };
+
+    private void Pass(SpoolStream stream, DateTimeOffset time, ReadOnlySpan<byte> bytes)
+    {
+        _used.Add(stream);
+        if (_filter is PassingFilter)
+        {
+            _joiner.Add(stream, time, bytes);
+            return;
+        }
+
+        _passed.CutTo(0);
+        _filter.Write(stream, bytes, _passed);
+        _joiner.Add(stream, time, _passed.Span);
+    }
+
+    private void End(byte phase)
+    {
+        if (_used.Count > 0)
+        {
+            foreach (var stream in LogPhases.UpTo(phase))
+            {
+                End(stream);
+            }
+        }
+    }
+
+    private void End(SpoolStream stream)
+    {
+        if (_used.Contains(stream))
+        {
+            _passed.CutTo(0);
+            _filter.Complete(stream, _passed);
+            _joiner.Add(stream, _joiner.TimeOf(stream), _passed.Span);
+            _joiner.End(stream);
+        }
+    }
+
+    private void Cut(long lines, long bytes)
+    {
+        // The end of an unfinished line is among what is lost, and so is it then; its line end is counted there.
+        foreach (var stream in _used.Where(stream => LogPhases.Of(stream) != 0))
+        {
+            _passed.CutTo(0);
+            _filter.Complete(stream, _passed);
+            bytes += _passed.Length + _joiner.Drop(stream);
+        }
+
+        _sink.OnCut(lines, bytes);
+    }
+}
+
+/// <summary>The state of a <see cref="LogRenderer"/> between two pieces.</summary>
+internal sealed record RenderState
+{
+    public static RenderState Empty { get; } = new();
+
+    public byte Phase { get; init; }
+
+    public IReadOnlyList<OpenLine> Open { get; init; } = [];
+}
+
+/// <summary>An unfinished line, and what the filter holds back behind it.</summary>
+internal sealed record OpenLine
+{
+    public required SpoolStream Stream { get; init; }
+
+    public required DateTimeOffset Time { get; init; }
+
+    public required byte[] Line { get; init; }
+
+    public required byte[] Held { get; init; }
+}

@@ -1,0 +1,93 @@
+using System.Security.Cryptography;
+
+namespace OzFunctions.Direct.Shims;
+
+/// <summary>Which file is executed as <c>ozf-shim</c>; the composition root says it.</summary>
+public sealed record ShimBinary(string Path)
+{
+    private const string FileName = "ozf-shim";
+
+    /// <summary>Where a build or publish puts it, beside the program: <c>shim/ozf-shim</c>.</summary>
+    public static string Beside(string baseDirectory) => System.IO.Path.Combine(baseDirectory, "shim", FileName);
+
+    /// <summary>
+    /// Copies the shim (a file, or the directory that holds it) to <c>&lt;workspaceRoot&gt;/.ozf/bin/&lt;sha256&gt;/ozf-shim</c> and answers that path, so that replacing
+    /// the product does not touch running shims. Does nothing when it is there; several hosts may do it at once.
+    /// </summary>
+    public static async Task<string> InstallAsync(string source, string workspaceRoot, CancellationToken cancellationToken)
+    {
+        var file = Directory.Exists(source) ? System.IO.Path.Combine(source, FileName) : source;
+        byte[] bytes;
+        try
+        {
+            bytes = await File.ReadAllBytesAsync(file, cancellationToken);
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            throw new ShimException($"The shim {file} cannot be read: {ex.Message} A build of ozf puts it there.", ex);
+        }
+
+        var ozf = System.IO.Path.Combine(workspaceRoot, ".ozf");
+        var directory = System.IO.Path.Combine(ozf, "bin", Convert.ToHexStringLower(SHA256.HashData(bytes)));
+        var target = System.IO.Path.Combine(directory, FileName);
+        try
+        {
+            if (await HoldsAsync(target, bytes, cancellationToken))
+            {
+                return target;
+            }
+
+            CreatePrivate(ozf);
+            Directory.CreateDirectory(directory);
+            await ReplaceAsync(target, bytes, cancellationToken);
+            return target;
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            throw new ShimException($"The shim cannot be installed as {target}: {ex.Message}", ex);
+        }
+    }
+
+    // A copy that a crash or a full disk left short must not be executed.
+    private static async Task<bool> HoldsAsync(string target, byte[] bytes, CancellationToken cancellationToken) =>
+        File.Exists(target)
+        && !OperatingSystem.IsWindows()
+        && File.GetUnixFileMode(target).HasFlag(UnixFileMode.UserExecute)
+        && (await File.ReadAllBytesAsync(target, cancellationToken)).AsSpan().SequenceEqual(bytes);
+
+    private static async Task ReplaceAsync(string target, byte[] bytes, CancellationToken cancellationToken)
+    {
+        var temporary = $"{target}.{Guid.NewGuid():N}";
+        try
+        {
+            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+            if (!OperatingSystem.IsWindows())
+            {
+                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+            }
+
+            await using (var stream = new FileStream(temporary, options))
+            {
+                await stream.WriteAsync(bytes, cancellationToken);
+                stream.Flush(flushToDisk: true);
+            }
+
+            // Whoever comes second replaces the first one's file by the same bytes.
+            File.Move(temporary, target, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+
+    private static void CreatePrivate(string directory)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
+        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+}

@@ -1,0 +1,25 @@
+using System.Runtime.InteropServices;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Direct.Shims;
+
+/// <summary>Tells whether a shim lives by the lock it holds for life: no pid, so no zombie and no later process of the same pid can look like it.</summary>
+internal static class ShimLock
+{
+    public static bool IsHeld(string privateDirectory)
+    {
+        const int ReadWrite = 2;
+        const int SharedNow = 1 | 4;
+        const int WouldBlock = 11;
+        var file = ShimLibc.Open(Path.Combine(privateDirectory, ShimProtocol.LockFile), ReadWrite | ShimLibc.CloseOnExec, 0);
+        if (file < 0)
+        {
+            return false;
+        }
+
+        // Shared, so that two hosts that look at once do not see each other.
+        var held = ShimLibc.Flock(file, SharedNow) != 0 && Marshal.GetLastPInvokeError() == WouldBlock;
+        _ = ShimLibc.Close(file);
+        return held;
+    }
+}

@@ -1,0 +1,164 @@
+using System.Net.Sockets;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Direct.Shims;
+
+/// <summary>The shims of this machine: launched by their own process start, found again by lock and socket.</summary>
+public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
+{
+    private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+    private readonly ShimReaper _reaper = new();
+
+    public async Task<IShimSession> LaunchAsync(ShimLaunch launch, CancellationToken cancellationToken)
+    {
+        if (launch.Teardown is { } teardown)
+        {
+            ShimCommandCheck.Check(teardown);
+        }
+
+        if (ReadStatus(launch.PrivateDirectory)?.Commands.Count > 0)
+        {
+            throw new ShimException($"A shim has run commands in {launch.PrivateDirectory} before; another one would not know of them.");
+        }
+
+        var orders = new MessageWriter(ShimMessage.Launch, 0)
+            .Int32(ShimProtocol.Version)
+            .Int64(ShimLibc.SinceBoot + (long)launch.Lease.TotalMilliseconds)
+            .Int64(launch.SpoolBytes)
+            .Int32(launch.Teardown is null ? 0 : 1);
+        if (launch.Teardown is not null)
+        {
+            orders.Command(launch.Teardown);
+        }
+
+        var (pid, socket) = ShimProcess.Start(binary.Path, launch.PrivateDirectory);
+        _reaper.Add(pid);
+        var connection = new ShimConnection(socket);
+        try
+        {
+            using var deadline = new CancellationTokenSource(ReadyWithin, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+            var status = await GreetAsync(connection, orders, either.Token);
+            return new ShimSession(connection, status, launch.PrivateDirectory, time, () => ReapAsync(pid));
+        }
+        catch (Exception ex) when (ex is OperationCanceledException or ShimException or SocketException or InvalidDataException)
+        {
+            // Nothing was started under it, and its pid is ours until it is waited for.
+            connection.Dispose();
+            if (!_reaper.Reap(pid))
+            {
+                _ = ShimLibc.Kill(pid, ShimLibc.SigKill);
+                await ReapAsync(pid);
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new ShimException($"The shim {binary.Path} did not come to be ready: {Reason(ex, launch.PrivateDirectory)}", ex);
+        }
+    }
+
+    public async Task<IShimSession?> TryAttachAsync(string privateDirectory, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(AnswerWithin, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            // Held a moment before the socket is there, and a moment after it is gone.
+            while (ShimLock.IsHeld(privateDirectory))
+            {
+                if (ShimSocket.TryConnect(privateDirectory) is { } socket)
+                {
+                    var connection = new ShimConnection(socket);
+                    if (await TryGreetAsync(connection, either.Token) is { } status)
+                    {
+                        return new ShimSession(connection, status, privateDirectory, time, () => ReapAsync(status.Pid));
+                    }
+
+                    connection.Dispose();
+                }
+
+                await Task.Delay(Pause, time, either.Token);
+            }
+
+            return null;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ShimException($"A shim lives in {privateDirectory} and does not answer.");
+        }
+    }
+
+    public ShimStatus? ReadStatus(string privateDirectory) => ShimStatusFile.Read(privateDirectory);
+
+    public async Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken)
+    {
+        if (ReadStatus(privateDirectory) is not { } status)
+        {
+            return 0;
+        }
+
+        // A shim that has just said goodbye, or was just shot, holds its lock for an instant more.
+        for (var i = 0; ShimLock.IsHeld(privateDirectory); i++)
+        {
+            if (i == 500)
+            {
+                return 0;
+            }
+
+            await Task.Delay(Pause, time, cancellationToken);
+        }
+
+        return await new ShimSweep(status, time).RunAsync(cancellationToken);
+    }
+
+    private static async Task<ShimStatus> GreetAsync(ShimConnection connection, MessageWriter first, CancellationToken cancellationToken)
+    {
+        await connection.SendAsync(first, cancellationToken);
+        var bytes = await connection.ReceiveAsync(cancellationToken) ?? throw new ShimException("it ended at once");
+        var message = MessageReader.Open(bytes);
+        if (message.Kind != ShimMessage.Status)
+        {
+            throw new ShimException(message.Kind == ShimMessage.Refused ? message.RequiredText() : "it does not speak our language");
+        }
+
+        var status = ShimStatusJson.Read(message.Bytes());
+        return status.Version == ShimProtocol.Version
+            ? status
+            : throw new ShimException($"The shim speaks version {status.Version}, this host {ShimProtocol.Version}.");
+    }
+
+    /// <summary>Null when it went away meanwhile.</summary>
+    private static async Task<ShimStatus?> TryGreetAsync(ShimConnection connection, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await GreetAsync(connection, new MessageWriter(ShimMessage.Hello, 0).Int32(ShimProtocol.Version), cancellationToken);
+        }
+        catch (Exception ex) when (ex is SocketException or ShimException { Message: "it ended at once" })
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Takes in a shim that closed its connection; one that another process launched is not ours to wait for.</summary>
+    private async Task ReapAsync(int pid)
+    {
+        for (var i = 0; i < 1_000 && !_reaper.Reap(pid); i++)
+        {
+            await Task.Delay(Pause, time, CancellationToken.None);
+        }
+    }
+
+    private static string Reason(Exception ex, string privateDirectory)
+    {
+        if (ex is ShimException and not { Message: "it ended at once" })
+        {
+            return ex.Message;
+        }
+
+        var log = Path.Combine(privateDirectory, ShimProtocol.LogFile);
+        var said = File.Exists(log) ? File.ReadAllText(log).Trim() : "";
+        return said.Length > 0 ? said[^Math.Min(said.Length, 2_000)..] : ex is OperationCanceledException ? "it said nothing in time" : ex.Message;
+    }
+}

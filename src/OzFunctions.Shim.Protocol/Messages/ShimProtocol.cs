@@ -1,0 +1,30 @@
+namespace OzFunctions.Shim.Protocol;
+
+/// <summary>Names and numbers that host and shim agree on.</summary>
+public static class ShimProtocol
+{
+    /// <summary>Version of messages and status.</summary>
+    public const int Version = 1;
+
+    /// <summary>Held with flock by the shim for as long as it lives.</summary>
+    public const string LockFile = "shim.lock";
+
+    public const string StatusFile = "status.json";
+    public const string LogFile = "shim.log";
+    public const string SocketFile = "s";
+    public const string SpoolDirectory = "spool";
+
+    internal const int FrameHeader = 9;
+    internal const int LongestFrame = 16 << 20;
+
+    /// <summary>Streams of a phase's stdout and stderr; null for a name that is no phase. Only <c>changes</c> may be numbered: <c>changes:2</c>.</summary>
+    internal static (SpoolStream Out, SpoolStream Err)? StreamsOf(string phase) => phase switch
+    {
+        ShimPhase.Setup => (SpoolStream.SetupOut, SpoolStream.SetupErr),
+        ShimPhase.Agent => (SpoolStream.AgentOut, SpoolStream.AgentErr),
+        ShimPhase.Teardown => (SpoolStream.TeardownOut, SpoolStream.TeardownErr),
+        ShimPhase.Changes => (SpoolStream.ChangesOut, SpoolStream.ChangesErr),
+        _ when phase.StartsWith(ShimPhase.Changes + ":", StringComparison.Ordinal) => (SpoolStream.ChangesOut, SpoolStream.ChangesErr),
+        _ => null,
+    };
+}

@@ -1,0 +1,44 @@
+namespace OzFunctions.Shim.Protocol;
+
+/// <summary>Adds up what segments hold, for a reader or writer that starts in the middle.</summary>
+internal static class SpoolScan
+{
+    /// <summary>Totals after the last readable record of the newest segment that has one.</summary>
+    public static SpoolTotals ToEndOf(string directory, IReadOnlyList<long> segments)
+    {
+        for (var i = segments.Count - 1; i >= 0; i--)
+        {
+            if (TryTotals(directory, new SpoolPosition(segments[i], long.MaxValue), out var totals))
+            {
+                return totals;
+            }
+        }
+
+        return default;
+    }
+
+    /// <summary>Totals at a position; false when its segment is not there or has no sound start.</summary>
+    public static bool TryTotals(string directory, SpoolPosition position, out SpoolTotals totals)
+    {
+        totals = default;
+        byte[] bytes;
+        try
+        {
+            bytes = File.ReadAllBytes(SpoolFormat.PathOf(directory, position.Segment));
+        }
+        catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return false;
+        }
+
+        var rest = bytes.AsSpan(0, (int)Math.Min(bytes.Length, position.Offset));
+        var found = false;
+        for (int length; (length = SpoolFormat.Measure(rest)) > 0; rest = rest[length..])
+        {
+            totals = SpoolFormat.TotalsAfter(rest[..length], totals);
+            found = true;
+        }
+
+        return found;
+    }
+}

@@ -1,0 +1,168 @@
+using System.Globalization;
+using OzFunctions.Shim.Children;
+using OzFunctions.Shim.Native;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Shim.Commands;
+
+/// <summary>One command from its execution to the moment when nothing of it is left and its output is read: pipes, clocks, stop.</summary>
+internal sealed class RunningCommand
+{
+    // A process that could not be killed, or one outside that was handed a pipe, may hold it open for ever.
+    private const long DrainTime = 1_000;
+    private const long LongestDrain = 30_000;
+    private readonly ShimCommand _command;
+    private readonly Descendants _descendants;
+    private readonly Action<string> _say;
+    private readonly OutputPipe[] _pipes;
+    private readonly long _startedAt = Clock.Monotonic;
+    private readonly StopLadder _ladder;
+    private long _lastOutputAt;
+    private long _outputEndedAt = -1;
+    private long _killedAt = -1;
+    private bool _killAsked;
+    private KillResult? _killed;
+
+    public RunningCommand(ShimCommand command, Descendants descendants, OutputPipe[] pipes, Action<string> say)
+    {
+        _command = command;
+        _descendants = descendants;
+        _pipes = pipes;
+        _say = say;
+        _ladder = new StopLadder(command.Phase, descendants, say);
+        _lastOutputAt = _startedAt;
+    }
+
+    public string Phase => _command.Phase;
+
+    public IReadOnlyList<OutputPipe> Pipes => _pipes;
+
+    /// <summary>Whether it limits itself, so that the end of the lease need not.</summary>
+    public bool HasTimeout => _command.Timeout is not null;
+
+    /// <summary>Everything ended, everything read.</summary>
+    public bool Over { get; private set; }
+
+    public void Stop(ShimStopCause cause, TimeSpan? grace, string? detail)
+    {
+        // What ended by itself before the first signal keeps its own end.
+        if (!_killAsked && _descendants.LeaderStatus is null)
+        {
+            _ladder.Stop(cause, grace ?? _command.StopGrace, detail);
+            Advance();
+        }
+    }
+
+    public void Pump(OutputPipe pipe)
+    {
+        if (pipe.Pump())
+        {
+            _lastOutputAt = Clock.Monotonic;
+        }
+    }
+
+    /// <summary>Does what is due; answers when the next thing is, on <see cref="Clock.Monotonic"/>.</summary>
+    public long Advance()
+    {
+        if (!_killAsked)
+        {
+            var due = _descendants.LeaderStatus is null ? WatchClocks() : 0;
+            if (_descendants.LeaderStatus is null && !_ladder.AtEnd)
+            {
+                return due;
+            }
+
+            _killAsked = true;
+            _descendants.EndAll();
+        }
+
+        if (_killed is null)
+        {
+            _killed = _descendants.Killed;
+            if (_killed is null)
+            {
+                return long.MaxValue;
+            }
+
+            _killedAt = Clock.Monotonic;
+            if (_killed.Ended > 0 && _ladder.Cause is null)
+            {
+                _say($"Ended {_killed.Ended.ToString(CultureInfo.InvariantCulture)} process(es) that {Phase} left running");
+            }
+
+            if (!_killed.Clean)
+            {
+                _say($"Could not end process(es) {string.Join(", ", _killed.LeftOver)} of {Phase}");
+            }
+        }
+
+        var quietSince = _killed.Clean ? Math.Min(Math.Max(_killedAt, _lastOutputAt), _killedAt + LongestDrain) : _killedAt;
+        if (Array.TrueForAll(_pipes, pipe => pipe.Ended) || Clock.Monotonic - quietSince >= DrainTime)
+        {
+            Array.ForEach(_pipes, pipe => pipe.Close());
+            Over = true;
+            return 0;
+        }
+
+        return quietSince + DrainTime;
+    }
+
+    /// <summary>How it ended, added to what its status said before.</summary>
+    public ShimCommandStatus Finish(ShimCommandStatus status, DateTimeOffset now)
+    {
+        var word = _descendants.LeaderStatus;
+        var signal = word & 0x7f;
+        return status with
+        {
+            Ended = true,
+            EndedAt = now,
+            ExitCode = signal == 0 ? (word >> 8) & 0xff : null,
+            Signal = signal is null or 0 ? null : signal,
+            StoppedBy = _ladder.Cause,
+            StopDetail = _ladder.Detail,
+            CpuSeconds = _descendants.CpuSeconds,
+            PeakMemoryBytes = _descendants.PeakMemoryBytes,
+            Clean = _killed!.Clean,
+            LeftOver = _killed.LeftOver,
+            EndedDescendants = _killed.Ended,
+        };
+    }
+
+    private long WatchClocks()
+    {
+        var now = Clock.Monotonic;
+        if (_outputEndedAt < 0 && Array.TrueForAll(_pipes, pipe => pipe.Ended))
+        {
+            _outputEndedAt = now;
+        }
+
+        _ladder.Climb();
+        if (_ladder.Cause is not null)
+        {
+            return _ladder.NextAt;
+        }
+
+        var due = long.MaxValue;
+        Check(_startedAt, _command.Timeout, ShimStopCause.Timeout, "ran for {0} s");
+        Check(_lastOutputAt, _outputEndedAt < 0 ? _command.SilenceTimeout : null, ShimStopCause.Silence, "no output for {0} s");
+        Check(_outputEndedAt, _outputEndedAt < 0 ? null : _command.FinishedGrace, ShimStopCause.Finished, "closed its output and did not exit for {0} s");
+        return _ladder.Cause is null ? due : _ladder.NextAt;
+
+        void Check(long since, TimeSpan? limit, ShimStopCause cause, string detail)
+        {
+            if (limit is not { } time || _ladder.Cause is not null)
+            {
+                return;
+            }
+
+            var at = since + (long)time.TotalMilliseconds;
+            if (now >= at)
+            {
+                var seconds = time.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture);
+                _ladder.Stop(cause, _command.StopGrace, string.Format(CultureInfo.InvariantCulture, detail, seconds));
+            }
+
+            due = Math.Min(due, at);
+        }
+    }
+}

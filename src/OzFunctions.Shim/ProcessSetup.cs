@@ -1,0 +1,92 @@
+using OzFunctions.Shim.Native;
+
+namespace OzFunctions.Shim;
+
+/// <summary>What the process does to itself before anything else.</summary>
+internal static unsafe class ProcessSetup
+{
+    private const int Core = 4;
+    private const int OpenFiles = 7;
+    private const int Locks = 10;
+    private const ulong SmallestTag = 1UL << 32;
+
+    /// <summary>A SIGCHLD that was ignored by our parent would lose every exit code; nothing polite ends this process.</summary>
+    public static void Signals()
+    {
+        const int Hup = 1;
+        const int Quit = 3;
+        const int Pipe = 13;
+        const int Child = 17;
+        const nint Default = 0;
+        const nint Ignore = 1;
+        _ = Libc.Signal(Child, Default);
+        foreach (var signal in (ReadOnlySpan<int>)[Hup, Libc.SigInt, Quit, Pipe, Libc.SigTerm])
+        {
+            _ = Libc.Signal(signal, Ignore);
+        }
+    }
+
+    public static void OwnDescriptorsAndSession()
+    {
+        const int CloseRange = 436;
+        const int CloseOnExecOnly = 4;
+        const int ChildSubreaper = 36;
+
+        // 0 to 2 must be taken, or a pipe lands there.
+        int file;
+        while ((file = Libc.Open("/dev/null", Libc.OReadWrite, 0)) is >= 0 and <= 2)
+        {
+        }
+
+        _ = Libc.Close(file);
+        _ = Libc.CloseRange(CloseRange, 3, int.MaxValue, CloseOnExecOnly);
+
+        // Fails when the launcher made the session already.
+        _ = Libc.SetSid();
+        if (Libc.Prctl(ChildSubreaper, 1, 0, 0, 0) != 0)
+        {
+            throw new StartException("This kernel has no child subreapers");
+        }
+    }
+
+    /// <summary>
+    /// Sets the limits that commands inherit and answers the tag: a random number in the hard limit RLIMIT_LOCKS, which the kernel enforces nowhere, every descendant
+    /// inherits and anyone may read. 0 when the limit leaves no room for one.
+    /// </summary>
+    public static long LimitsAndTag()
+    {
+        var limits = stackalloc ulong[2];
+        limits[0] = limits[1] = 0;
+        _ = Libc.SetLimit(Core, limits);
+
+        // The runtime of the host raised the soft limit to the hard one; programs that close "all" descriptors suffer from that.
+        if (Libc.GetLimit(OpenFiles, limits) == 0)
+        {
+            limits[0] = Math.Min(1024, limits[1]);
+            _ = Libc.SetLimit(OpenFiles, limits);
+        }
+
+        ulong tag;
+        if (Libc.GetRandom((byte*)&tag, sizeof(ulong), 0) != sizeof(ulong))
+        {
+            return 0;
+        }
+
+        tag = (tag >> 2) | (1UL << 61);
+        limits[0] = limits[1] = tag;
+        if (Libc.SetLimit(Locks, limits) == 0)
+        {
+            return (long)tag;
+        }
+
+        // Inside another shim, without root: only a smaller number is allowed.
+        if (Libc.GetLimit(Locks, limits) != 0 || limits[1] < SmallestTag * 2)
+        {
+            return 0;
+        }
+
+        tag = SmallestTag + (tag % (limits[1] - SmallestTag));
+        limits[0] = limits[1] = tag;
+        return Libc.SetLimit(Locks, limits) == 0 ? (long)tag : 0;
+    }
+}

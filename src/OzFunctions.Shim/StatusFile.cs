@@ -1,0 +1,59 @@
+using OzFunctions.Shim.Native;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Shim;
+
+/// <summary><c>status.json</c>: replaced as a whole and safe from a loss of power once saved.</summary>
+internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
+{
+    private bool _unsaved;
+
+    public ShimStatus Current { get; private set; } = initial;
+
+    /// <summary>Whether the file lags behind <see cref="Current"/> because the disk refused it.</summary>
+    public bool Unsaved => _unsaved;
+
+    /// <summary>Takes the status over and saves it; false when the disk refused it.</summary>
+    public bool TrySet(ShimStatus status)
+    {
+        Current = status;
+        return TrySave();
+    }
+
+    public bool TrySave()
+    {
+        var bytes = ShimStatusJson.Write(Current);
+        fixed (byte* temporary = "status.json.new\0"u8, target = "status.json\0"u8, content = bytes)
+        {
+            var file = Libc.OpenAt(directory, temporary, Libc.OWriteOnly | Libc.OCreate | Libc.OTruncate | Libc.OCloseOnExec, 0x180);
+            var saved = file >= 0 && Libc.Write(file, content, bytes.Length) == bytes.Length && Libc.Sync(file) == 0;
+            if (file >= 0)
+            {
+                _ = Libc.Close(file);
+            }
+
+            saved = saved && Libc.RenameAt(directory, temporary, directory, target) == 0 && Libc.Sync(directory) == 0;
+            _unsaved = !saved;
+            return saved;
+        }
+    }
+
+    /// <summary>Changes one command's state without saving.</summary>
+    public void Replace(ShimCommandStatus command) => Current = With(command);
+
+    public ShimStatus With(ShimCommandStatus command)
+    {
+        var commands = new List<ShimCommandStatus>(Current.Commands);
+        var at = commands.FindIndex(known => known.Phase == command.Phase);
+        if (at < 0)
+        {
+            commands.Add(command);
+        }
+        else
+        {
+            commands[at] = command;
+        }
+
+        return Current with { Commands = commands };
+    }
+}

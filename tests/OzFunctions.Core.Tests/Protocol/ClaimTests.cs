@@ -1,0 +1,239 @@
+using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Dispatch;
+using OzFunctions.Intake;
+using OzFunctions.Protocol;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Core.Tests.Protocol;
+
+public sealed class ClaimTests
+{
+    private const int Limit = 60_000;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = Limit)]
+    public async Task A_hundred_runs_on_two_hosts_are_each_started_once()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        world.StartHost(machine);
+        world.StartHost(machine);
+        var intake = world.NewProcess().Core.Intake;
+
+        var runs = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => Task.Run(() => intake.SubmitAsync(World.Ask(), Cancellation))));
+
+        foreach (var run in runs)
+        {
+            Assert.Equal(1, (await world.UntilSettledAsync(run.Run.RunId, Cancellation)).Starts);
+            Assert.Single(world.CompletionIds(run.Run.RunId));
+        }
+
+        Assert.Equal(100, machine.Executions.Count);
+        Assert.All(machine.Executions.Values, count => Assert.Equal(1, count));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Claim_order_is_waiting_time_with_priority()
+    {
+        await using var world = new World();
+        var intake = world.NewProcess().Core.Intake;
+        var ask = World.Ask();
+        async Task<RunId> SubmitAsync(int priority) =>
+            (await intake.SubmitAsync(ask with { Request = ask.Request with { Priority = priority } }, Cancellation)).Run.RunId;
+        var old = await SubmitAsync(0);
+        world.Clock.Shift(TimeSpan.FromMinutes(15));
+        var low = await SubmitAsync(-1);
+        var next = await SubmitAsync(1);
+        var urgent = await SubmitAsync(2);
+        var process = world.NewProcess();
+        world.StartHost(process, world.NewMachine(), slots: 1);
+
+        await world.UntilSettledAsync(low, Cancellation);
+
+        RunId[] order = [.. world.Events.Where(sent => sent.Type == Events.RunEvents.CompletedType).Select(sent => sent.RunId)];
+        Assert.Equal([urgent, old, next, low], order);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_concurrency_key_has_one_live_attempt_at_a_time()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var core = world.NewProcess().Core;
+        world.StartHost(machine);
+        world.StartHost(machine);
+        var first = (await core.Intake.SubmitAsync(Keyed(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(first, run => run.State == RunState.InProgress, Cancellation);
+        var second = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+
+        var waiting = await world.UntilAsync(second, run => run.WaitingFor == WaitingFor.ConcurrencyKey, Cancellation);
+        Assert.Equal(RunState.Queued, waiting.State);
+        await core.Cancels.CancelAsync(first, "ann", null, Cancellation);
+
+        Assert.Equal(RunState.Cancelled, (await world.UntilSettledAsync(first, Cancellation)).State);
+        world.Clock.Shift(TimeSpan.FromSeconds(6));
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(second, Cancellation)).State);
+        Assert.Empty(await world.NamesAsync("locks/"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_holder_of_a_key_that_died_does_not_block_it()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var machine = world.NewMachine();
+        var first = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.S7);
+        world.StartHost(dying, machine);
+        await dying.Killed.WaitAsync(Cancellation);
+        Assert.Single(await world.NamesAsync("locks/"));
+        Assert.Equal(RunState.Succeeded, (await world.FindAsync(first))!.State);
+
+        var second = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        world.StartHost(world.NewMachine("other"));
+
+        Assert.Equal(RunState.Succeeded, (await world.UntilAsync(second, run => run.State.IsTerminal(), Cancellation)).State);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Skip_ends_a_run_whose_key_is_taken()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        world.StartHost(world.NewMachine());
+        var first = (await core.Intake.SubmitAsync(Keyed(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(first, run => run.State == RunState.InProgress, Cancellation);
+
+        var second = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds, ConflictRule.Skip), Cancellation)).Run.RunId;
+        var record = await world.UntilSettledAsync(second, Cancellation);
+
+        Assert.Equal(RunState.Cancelled, record.State);
+        Assert.Contains("on_conflict: skip", record.Message, StringComparison.Ordinal);
+        Assert.Equal(RunState.InProgress, (await world.FindAsync(first))!.State);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Cancel_previous_ends_waiting_and_running_runs_of_the_key()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        world.StartHost(world.NewMachine());
+        var running = (await core.Intake.SubmitAsync(Keyed(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(running, run => run.State == RunState.InProgress, Cancellation);
+        var waiting = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        await world.UntilAsync(waiting, run => run.WaitingFor == WaitingFor.ConcurrencyKey, Cancellation);
+
+        var newest = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds, ConflictRule.CancelPrevious), Cancellation)).Run.RunId;
+
+        Assert.Equal(RunState.Cancelled, (await world.UntilSettledAsync(waiting, Cancellation)).State);
+        world.Clock.Shift(TimeSpan.FromSeconds(6));
+        Assert.Equal(RunState.Cancelled, (await world.UntilSettledAsync(running, Cancellation)).State);
+        world.Clock.Shift(TimeSpan.FromSeconds(6));
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(newest, Cancellation)).State);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_lost_answer_at_any_write_of_a_whole_run_changes_nothing()
+    {
+        for (var lost = 1; lost <= 16; lost++)
+        {
+            await using var world = new World();
+            var machine = world.NewMachine();
+            var answer = await world.NewProcess().Core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds), Cancellation);
+            world.LoseAnswerOf(lost);
+            world.StartHost(machine);
+
+            var record = await world.UntilSettledAsync(answer.Run.RunId, Cancellation);
+
+            Assert.Equal(RunState.Succeeded, record.State);
+            Assert.Equal((1, 1), (record.Starts, record.Attempt));
+            Assert.Equal([1], machine.Executions.Values);
+            Assert.Single(world.CompletionIds(answer.Run.RunId));
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task An_outage_at_any_write_of_a_whole_run_loses_nothing()
+    {
+        for (var first = 1; first <= 12; first++)
+        {
+            await using var world = new World();
+            var machine = world.NewMachine();
+            var answer = await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation);
+            world.BreakStoreAfter(first, writes: 2);
+            world.StartHost(machine);
+            var clock = Task.Run(
+                async () =>
+                {
+                    // The pauses of the host are the real clock's; what the tick must see is a marker older than a minute.
+                    await world.UntilAsync(answer.Run.RunId, run => run.State.IsTerminal(), Cancellation);
+                    world.Clock.Shift(TimeSpan.FromSeconds(61));
+                },
+                Cancellation);
+
+            var record = await world.UntilSettledAsync(answer.Run.RunId, Cancellation);
+            await clock;
+
+            Assert.Equal(RunState.Succeeded, record.State);
+            Assert.Equal([1], machine.Executions.Values);
+            Assert.Single(world.CompletionIds(answer.Run.RunId));
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_record_that_is_nonsense_is_skipped_and_harms_nobody()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var broken = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await world.Blobs.PutAsync(RunBlobs.Record(broken), "{\"schema\":1,\"state\":\"HAPPY\"}"u8.ToArray(), Cancellation);
+        var good = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        world.StartHost(world.NewMachine());
+
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(good, Cancellation)).State);
+        world.Clock.Shift(TimeSpan.FromMinutes(2));
+        await core.Tick.TickAsync(Cancellation);
+        var named = new List<string>();
+        var page = await core.Records.ListAsync(null, 10, problem => named.Add(problem.Message), Cancellation);
+        Assert.Single(page.Runs);
+        Assert.Single(named);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_paused_worker_takes_nothing_until_it_is_resumed()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        await core.Workers.SetPausedAsync("local", true, Cancellation);
+        var host = world.StartHost(world.NewMachine());
+        var run = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await world.UntilAsync(
+            async () => (await core.Hosts.ListAsync(Cancellation)).Any(known => known.Heartbeat.NotReady?.Contains("paused", StringComparison.Ordinal) == true), Cancellation);
+        Assert.Equal(RunState.Queued, (await world.FindAsync(run))!.State);
+
+        await core.Workers.SetPausedAsync("local", false, Cancellation);
+        world.Clock.Shift(TimeSpan.FromSeconds(3));
+
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(run, Cancellation)).State);
+        Assert.Null(host.NotReady);
+    }
+
+    [Fact]
+    public void Entries_parse_back()
+    {
+        var id = RunId.Create(TimeProvider.System);
+        Assert.True(ReadyEntry.TryParse($"ready/{new string('a', 32)}/0000000000123-{id}-0", out var ready));
+        Assert.Equal((123, id, false), (ready.Sort, ready.RunId, ready.HasKey));
+        Assert.True(LaterEntry.TryParse($"later/0000000000123-{id}-x", out var later));
+        Assert.True(later.Expires);
+        Assert.False(LaterEntry.TryParse($"later/0000000000123-{id}-y", out _));
+    }
+
+    private static RunSubmission Keyed(AgentPlan plan, ConflictRule? rule = null)
+    {
+        var ask = World.Ask(plan);
+        return ask with { Request = ask.Request with { ConcurrencyKey = "repo", OnConflict = rule } };
+    }
+}

@@ -1,0 +1,139 @@
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Shim.Tests.Commands;
+
+public sealed class ClockTests
+{
+    // Each shell says which signals reach it, in order, and goes on: only SIGKILL ends it.
+    private const string Stubborn = "trap 'echo INT' INT; trap 'echo TERM' TERM; echo ready; while :; do sleep 0.05; done";
+
+    [Fact(Timeout = 60_000)]
+    public async Task The_ladder_goes_from_interrupt_over_terminate_to_kill()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+        await session.StartAsync(rig.Sh(Stubborn), ShimRig.Cancellation);
+        await rig.OutputHoldsAsync(session, "ready");
+
+        await session.StopAsync(ShimStopCause.Cancel, TimeSpan.FromMilliseconds(400), ShimRig.Cancellation);
+        var status = await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation);
+
+        Assert.Equal((null, 9, ShimStopCause.Cancel), (status.ExitCode, status.Signal, status.StoppedBy));
+        Assert.Equal("ready\nINT\nTERM\n", rig.Output(SpoolStream.AgentOut));
+        var said = rig.Output(SpoolStream.Shim).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(3, said.Length);
+        Assert.Equal("Stopping (agent, cancel): SIGINT", said[0]);
+        Assert.Equal("Still running 0.4 s after SIGINT (agent, cancel): SIGTERM", said[1]);
+        Assert.StartsWith("Still running 0.4 s after SIGTERM (agent, cancel): SIGKILL", said[2], StringComparison.Ordinal);
+        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(0.8), TimeSpan.FromSeconds(20));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_command_that_heeds_the_interrupt_keeps_its_exit_code_and_the_cause_is_noted()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+        await session.StartAsync(rig.Sh("trap 'echo bye; exit 3' INT; echo ready; while :; do sleep 0.05; done"), ShimRig.Cancellation);
+        await rig.OutputHoldsAsync(session, "ready");
+
+        await session.StopAsync(ShimStopCause.Shutdown, TimeSpan.FromSeconds(30), ShimRig.Cancellation);
+        var status = await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation);
+
+        Assert.Equal((3, ShimStopCause.Shutdown), (status.ExitCode, status.StoppedBy));
+        Assert.Equal("ready\nbye\n", rig.Output(SpoolStream.AgentOut));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_second_stop_makes_the_ladder_faster_and_leaves_the_cause()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+        await session.StartAsync(rig.Sh(Stubborn), ShimRig.Cancellation);
+        await rig.OutputHoldsAsync(session, "ready");
+
+        await session.StopAsync(ShimStopCause.Cancel, TimeSpan.FromMinutes(10), ShimRig.Cancellation);
+        await session.StopAsync(ShimStopCause.Shutdown, TimeSpan.Zero, ShimRig.Cancellation);
+        var status = await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation);
+
+        Assert.Equal((9, ShimStopCause.Cancel), (status.Signal, status.StoppedBy));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_stop_with_nothing_running_is_harmless()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+
+        await session.StopAsync(ShimStopCause.Cancel, TimeSpan.Zero, ShimRig.Cancellation);
+        var status = await rig.RunAsync(session, rig.Sh("exit 4"));
+        await session.StopAsync(ShimStopCause.Cancel, TimeSpan.Zero, ShimRig.Cancellation);
+
+        Assert.Equal((4, null), (status.ExitCode, status.StoppedBy));
+        Assert.Null(session.Status.Find(ShimPhase.Agent)!.StoppedBy);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task The_total_time_ends()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+
+        var status = await rig.RunAsync(session, rig.Sh("while :; do echo tick; sleep 0.05; done") with { Timeout = TimeSpan.FromSeconds(0.5), SilenceTimeout = TimeSpan.FromSeconds(20) });
+
+        Assert.Equal((ShimStopCause.Timeout, "ran for 0.5 s"), (status.StoppedBy, status.StopDetail));
+        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(20));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Silence_ends_and_output_puts_it_off()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+
+        var status = await rig.RunAsync(session, rig.Sh("for i in 1 2 3 4 5; do echo $i >&2; sleep 0.2; done; exec sleep 60") with { SilenceTimeout = TimeSpan.FromSeconds(0.8) });
+
+        Assert.Equal((ShimStopCause.Silence, "no output for 0.8 s"), (status.StoppedBy, status.StopDetail));
+        Assert.Equal("1\n2\n3\n4\n5\n", rig.Output(SpoolStream.AgentErr));
+        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(1.6), TimeSpan.FromSeconds(20));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_command_that_closed_its_output_and_stays_is_stopped_as_finished()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+
+        var status = await rig.RunAsync(session, rig.Sh("echo done; exec >&- 2>&-; exec sleep 60") with { FinishedGrace = TimeSpan.FromSeconds(0.3), SilenceTimeout = TimeSpan.FromSeconds(0.1) });
+
+        Assert.Equal((ShimStopCause.Finished, "closed its output and did not exit for 0.3 s"), (status.StoppedBy, status.StopDetail));
+        Assert.Equal("done\n", rig.Output(SpoolStream.AgentOut));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_host_may_say_that_a_command_has_finished()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+        await session.StartAsync(rig.Sh("echo result; exec sleep 60"), ShimRig.Cancellation);
+        await rig.OutputHoldsAsync(session, "result");
+
+        await session.StopAsync(ShimStopCause.Finished, TimeSpan.FromSeconds(5), ShimRig.Cancellation);
+        var status = await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation);
+
+        Assert.Equal((2, ShimStopCause.Finished), (status.Signal, status.StoppedBy));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task An_end_while_a_command_runs_waits_for_it()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+        await session.StartAsync(rig.Sh("sleep 0.3; exit 5"), ShimRig.Cancellation);
+
+        await session.EndAsync(ShimRig.Cancellation);
+
+        Assert.Equal((5, null), (session.Status.Find(ShimPhase.Agent)!.ExitCode, session.Status.Find(ShimPhase.Agent)!.StoppedBy));
+        Assert.Equal(5, ShimRig.Shims.ReadStatus(rig.PrivateDirectory)!.Find(ShimPhase.Agent)!.ExitCode);
+        Assert.Null(await ShimRig.Shims.TryAttachAsync(rig.PrivateDirectory, ShimRig.Cancellation));
+    }
+}

@@ -1,0 +1,38 @@
+using OzFunctions.Direct.Shims;
+
+namespace OzFunctions.Shim.Tests.Hosts;
+
+public sealed class ShimBinaryTests
+{
+    [Fact(Timeout = 60_000)]
+    public async Task Installing_is_idempotent_concurrent_and_mends_a_broken_copy()
+    {
+        using var temp = new TempDirectory();
+        var source = ShimBinary.Beside(AppContext.BaseDirectory);
+
+        var paths = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => ShimBinary.InstallAsync(source, temp.Path, ShimRig.Cancellation)));
+        var path = Assert.Single(paths.Distinct());
+        var written = File.GetLastWriteTimeUtc(path);
+        var again = await ShimBinary.InstallAsync(Path.GetDirectoryName(source)!, temp.Path, ShimRig.Cancellation);
+
+        Assert.Equal(path, again);
+        Assert.Equal(written, File.GetLastWriteTimeUtc(path));
+        Assert.Matches("/\\.ozf/bin/[0-9a-f]{64}/ozf-shim$", path);
+        Assert.Single(Directory.GetFileSystemEntries(Path.GetDirectoryName(path)!));
+        Assert.Equal(await File.ReadAllBytesAsync(source, ShimRig.Cancellation), await File.ReadAllBytesAsync(path, ShimRig.Cancellation));
+
+        await File.WriteAllTextAsync(path, "broken", ShimRig.Cancellation);
+        await ShimBinary.InstallAsync(source, temp.Path, ShimRig.Cancellation);
+        Assert.Equal(new FileInfo(source).Length, new FileInfo(path).Length);
+    }
+
+    [Fact]
+    public async Task A_missing_shim_is_a_sentence()
+    {
+        using var temp = new TempDirectory();
+
+        var missing = await Assert.ThrowsAsync<ShimException>(() => ShimBinary.InstallAsync("/no/such/file", temp.Path, ShimRig.Cancellation));
+
+        Assert.Contains("/no/such/file", missing.Message, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,26 @@
+using OzFunctions.Direct.Shims;
+using OzFunctions.Shim.Protocol;
+using OzFunctions.Shim.Tests;
+
+// "host <private directory> <workspace> <lease in seconds> <script>" is a host that tests shoot; everything else is the test runner.
+if (args is ["host", var privateDirectory, var workspace, var lease, var script])
+{
+    var shims = new Shims(new ShimBinary(ShimBinary.Beside(AppContext.BaseDirectory)), TimeProvider.System);
+    var command = new ShimCommand { Phase = ShimPhase.Agent, Arguments = ["/bin/sh", "-c", script], Environment = ShimRig.PlainEnvironment, WorkingDirectory = workspace };
+    var launch = new ShimLaunch
+    {
+        PrivateDirectory = privateDirectory,
+        Lease = TimeSpan.FromSeconds(double.Parse(lease)),
+        Teardown = command with { Phase = ShimPhase.Teardown, Arguments = ["/bin/sh", "-c", "echo $$ >> torn-down"] },
+    };
+    var session = await shims.LaunchAsync(launch, CancellationToken.None);
+    if (script.Length > 0)
+    {
+        await session.StartAsync(command, CancellationToken.None);
+    }
+
+    Console.WriteLine(session.Status.Pid);
+    await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System);
+}
+
+return await Xunit.MicrosoftTestingPlatform.TestPlatformTestFramework.RunAsync(args, OzFunctions.Shim.Tests.SelfRegisteredExtensions.AddSelfRegisteredExtensions);

@@ -1,0 +1,136 @@
+using System.Text;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Shim.Tests;
+
+/// <summary>A private directory with a shim in it; at the end everything that carries its tag must be gone.</summary>
+internal sealed class ShimRig : IAsyncDisposable
+{
+    public static readonly string[] PlainEnvironment = ["PATH=/usr/local/bin:/usr/bin:/bin"];
+    private readonly TempDirectory _temp = new();
+    private readonly List<IShimSession> _sessions = [];
+    private long _tag;
+
+    public ShimRig(string privateName = "private")
+    {
+        PrivateDirectory = _temp.Sub(privateName);
+        Workspace = _temp.Sub("workspace");
+        Directory.CreateDirectory(PrivateDirectory);
+        Directory.CreateDirectory(Workspace);
+    }
+
+    public static Direct.Shims.Shims Shims { get; } = new(new ShimBinary(ShimBinary.Beside(AppContext.BaseDirectory)), TimeProvider.System);
+
+    public static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public string PrivateDirectory { get; }
+
+    public string Workspace { get; }
+
+    public string SpoolDirectory => Path.Combine(PrivateDirectory, ShimProtocol.SpoolDirectory);
+
+    public async Task<IShimSession> LaunchAsync(TimeSpan? lease = null, ShimCommand? teardown = null, long spoolBytes = 16 << 20)
+    {
+        var session = await Shims.LaunchAsync(
+            new ShimLaunch { PrivateDirectory = PrivateDirectory, Lease = lease ?? TimeSpan.FromMinutes(10), Teardown = teardown, SpoolBytes = spoolBytes }, Cancellation);
+        return Keep(session);
+    }
+
+    /// <summary>Has the end of the test look for what a shim left that another process launched.</summary>
+    public void Watch(long tag) => _tag = tag;
+
+    public async Task<IShimSession> AttachAsync() => Keep(await Shims.TryAttachAsync(PrivateDirectory, Cancellation) ?? throw new InvalidOperationException("no shim lives"));
+
+    public ShimCommand Sh(string script, string phase = ShimPhase.Agent) => Command(phase, "/bin/sh", "-c", script);
+
+    public ShimCommand Command(string phase, params string[] arguments) => new()
+    {
+        Phase = phase,
+        Arguments = arguments,
+        Environment = PlainEnvironment,
+        WorkingDirectory = Workspace,
+        StopGrace = TimeSpan.FromMilliseconds(300),
+    };
+
+    public async Task<ShimCommandStatus> RunAsync(IShimSession session, ShimCommand command)
+    {
+        await session.StartAsync(command, Cancellation);
+        return await session.WaitAsync(command.Phase, Cancellation);
+    }
+
+    public string Output(params SpoolStream[] streams)
+    {
+        using var reader = new SpoolReader(SpoolDirectory, SpoolPosition.Start);
+        var text = new StringBuilder();
+        while (reader.TryRead(out var record))
+        {
+            if (streams.Contains(record.Stream))
+            {
+                text.Append(Encoding.UTF8.GetString(record.Bytes.Span));
+            }
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>Waits until the agent's output holds a text.</summary>
+    public async Task OutputHoldsAsync(IShimSession session, string text)
+    {
+        using var reader = new SpoolReader(SpoolDirectory, SpoolPosition.Start);
+        var seen = new StringBuilder();
+        while (!seen.ToString().Contains(text, StringComparison.Ordinal))
+        {
+            while (reader.TryRead(out var record))
+            {
+                seen.Append(Encoding.UTF8.GetString(record.Bytes.Span));
+            }
+
+            if (!seen.ToString().Contains(text, StringComparison.Ordinal))
+            {
+                Assert.False(session.Status.Commands.All(command => command.Ended), $"The command ended without '{text}': {seen}");
+                await session.WaitForOutputAsync(reader.Position, TimeSpan.FromSeconds(30), Cancellation);
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var session in _sessions)
+        {
+            if (session.Status.Commands.Any(command => !command.Ended))
+            {
+                try
+                {
+                    await session.StopAsync(ShimStopCause.Shutdown, TimeSpan.Zero, CancellationToken.None);
+                }
+                catch (ShimException)
+                {
+                    // Shot by the test.
+                }
+            }
+
+            try
+            {
+                await session.EndAsync(CancellationToken.None);
+            }
+            catch (ShimException)
+            {
+                // Gone already.
+            }
+
+            await session.DisposeAsync();
+        }
+
+        var left = _tag == 0 ? [] : Tagged.Processes(_tag);
+        _temp.Dispose();
+        Assert.Empty(left);
+    }
+
+    private IShimSession Keep(IShimSession session)
+    {
+        _sessions.Add(session);
+        _tag = session.Status.Tag;
+        return session;
+    }
+}

@@ -1,0 +1,11 @@
+namespace OzFunctions.Shim.Tests;
+
+/// <summary>A directory that is gone after the test.</summary>
+internal sealed class TempDirectory : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("ozf-shim-").FullName;
+
+    public string Sub(string name) => System.IO.Path.Combine(Path, name);
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}
