@@ -20,7 +20,7 @@ public sealed partial class WorkerHost
     private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PauseReadEvery = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan StartPause = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan FaultPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan FaultPause = TimeSpan.FromSeconds(1);
 
     private readonly OzPorts _ports;
     private readonly WorkerOptions _options;

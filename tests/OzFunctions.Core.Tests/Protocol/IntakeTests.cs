@@ -2,6 +2,7 @@ using System.Text.Json;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Dispatch;
 using OzFunctions.Intake;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Core.Tests.Protocol;
@@ -170,7 +171,7 @@ public sealed class IntakeTests
             CreatedAt = time,
             UpdatedAt = time,
             WorkerId = "local",
-            Request = new() { Prompt = "fix größe", Timeout = TimeSpan.FromMinutes(90), Env = new Dictionary<string, Requests.RunVariable> { ["A"] = Requests.RunVariable.Plain("1"), ["T"] = Requests.RunVariable.FromSecret("S") } },
+            Request = new() { Prompt = "fix größe", Timeout = TimeSpan.FromMinutes(90), Env = new Dictionary<string, RunVariable> { ["A"] = RunVariable.Plain("1"), ["T"] = RunVariable.FromSecret("S") } },
             Trigger = new() { Kind = TriggerKind.Cli },
             Owner = new("h-1", 3, "00112233445566aa"),
             Attempt = 1,
