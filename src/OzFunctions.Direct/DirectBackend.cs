@@ -66,7 +66,16 @@ public sealed partial class DirectBackend : IRunBackend
         var settlement = new AttemptSettlement(scope, shim, _blobs);
         await settlement.RunAsync(verdict, detach);
         outcome = AttemptRecords.Render(scope, shim, settlement, verdict);
-        directory.WriteOutcome(outcome);
+        try
+        {
+            directory.WriteOutcome(outcome);
+        }
+        catch (IOException exception)
+        {
+            // A full disk must not hold the outcome back; only a crash before S7 would make the next host work it out again.
+            NotKept(record.RunId, exception);
+        }
+
         attempt.Probe.Passed(ProtocolStep.S6, record.RunId);
         return outcome;
     }
@@ -96,6 +105,9 @@ public sealed partial class DirectBackend : IRunBackend
         scope.Journal.End(verdict.Reason, verdict.Message);
         return verdict;
     }
+
+    [LoggerMessage(LogLevel.Warning, "The outcome of run {RunId} could not be kept on disk")]
+    private partial void NotKept(RunId runId, Exception exception);
 
     [LoggerMessage(LogLevel.Error, "Run {RunId} met an unexpected fault")]
     private partial void Crashed(RunId runId, Exception exception);

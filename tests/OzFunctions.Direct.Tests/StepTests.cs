@@ -164,6 +164,19 @@ public sealed class StepTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task Step_4_tells_an_agent_with_much_time_when_to_stop_by_itself()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript("echo $WARP_SANDBOX_DEADLINE $(date +%s)");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromMinutes(30) });
+
+        await rig.RunAsync(attempt);
+
+        var times = rig.LogOf(attempt).Split('\n').Single(line => line.StartsWith("out: ", StringComparison.Ordinal))[5..].Split(' ').Select(long.Parse).ToArray();
+        Assert.InRange(times[0] - times[1], 1800 - 1 + 300 - 20, 1800 - 1 + 300);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task Step_4_fails_without_an_agent()
     {
         await using var rig = new BackendRig();
@@ -405,7 +418,8 @@ public sealed class StepTests
         var outcome = await rig.RunAsync(attempt);
 
         var found = attempt.Directory.FindOutcome()!;
-        Assert.Equal(JsonSerializer.Serialize(outcome, RunJson.Wire.AttemptOutcome), JsonSerializer.Serialize(found, RunJson.Wire.AttemptOutcome));
+        var expected = JsonSerializer.Deserialize(JsonSerializer.Serialize(outcome, RunJson.Wire.AttemptOutcome), RunJson.Wire.AttemptOutcome)!;
+        Assert.Equal(JsonSerializer.Serialize(expected, RunJson.Wire.AttemptOutcome), JsonSerializer.Serialize(found, RunJson.Wire.AttemptOutcome));
         Assert.True(found.Attempt.Log!.Sealed);
         attempt.Directory.Delete();
         Assert.False(Directory.Exists(rig.PrivateOf(attempt)));

@@ -13,6 +13,9 @@ internal sealed class AttemptJournal : IDisposable
     private readonly TimeProvider _time;
     private readonly List<JournalEntry> _entries = [];
 
+    // Where the next line goes: over what a full disk left of the one before.
+    private long _written;
+
     private AttemptJournal(FileStream file, TimeProvider time) => (_file, _time) = (file, time);
 
     public IReadOnlyList<string> Warnings => [.. _entries.Where(entry => entry.Step == JournalStep.Warning).Select(entry => entry.Message!)];
@@ -43,16 +46,34 @@ internal sealed class AttemptJournal : IDisposable
     /// <summary>Appends a line; <paramref name="durable"/>: it outlives a power loss from now on. A crash of this process it always outlives.</summary>
     public JournalEntry Append(JournalEntry entry, bool durable)
     {
+        _file.Position = _written;
         _file.Write([.. JsonSerializer.SerializeToUtf8Bytes(entry, DirectJson.Disk.JournalEntry), (byte)'\n']);
         _file.Flush(flushToDisk: durable);
+        _written = _file.Position;
         _entries.Add(entry);
         return entry;
     }
 
     public JournalEntry Append(JournalStep step, bool durable) => Append(new JournalEntry { At = _time.GetUtcNow(), Step = step }, durable);
 
-    public JournalEntry End(RunReason reason, string? message) =>
-        Append(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Ended, ReasonText = reason.Text(), Message = message }, durable: true);
+    /// <summary>Appends what no promise hangs on; a disk that refuses it does not hold the attempt up.</summary>
+    public void Note(JournalEntry entry)
+    {
+        try
+        {
+            Append(entry, durable: false);
+        }
+        catch (IOException)
+        {
+            // Known for the life of this process; the next host would find out anew.
+            _entries.Add(entry);
+        }
+    }
+
+    public void Note(JournalStep step) => Note(new JournalEntry { At = _time.GetUtcNow(), Step = step });
+
+    public void End(RunReason reason, string? message) =>
+        Note(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Ended, ReasonText = reason.Text(), Message = message });
 
     /// <summary>Remembers a warning for the record; the same one only once, also after adoption.</summary>
     public bool Warn(string message)
@@ -62,7 +83,7 @@ internal sealed class AttemptJournal : IDisposable
             return false;
         }
 
-        Append(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Warning, Message = message }, durable: false);
+        Note(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Warning, Message = message });
         return true;
     }
 
@@ -89,6 +110,6 @@ internal sealed class AttemptJournal : IDisposable
 
         // The next line must not be glued to half of one.
         _file.SetLength(good);
-        _file.Position = good;
+        _written = good;
     }
 }

@@ -96,9 +96,8 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
             scope.Log.AddHostLine($"{Artifacts.Count} artifacts kept, {Artifacts.Bytes} bytes, {Artifacts.LeftOut} left out");
         }
 
-        scope.Journal.Append(
-            new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.ArtifactsDone, Artifacts = Artifacts, Kept = Kept, Seconds = scope.Time.GetElapsedTime(began).TotalSeconds },
-            durable: false);
+        scope.Journal.Note(
+            new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.ArtifactsDone, Artifacts = Artifacts, Kept = Kept, Seconds = scope.Time.GetElapsedTime(began).TotalSeconds });
     }
 
     private async Task RecordChangesAsync(ChangesCommand changes, CancellationToken cancellationToken)
@@ -183,7 +182,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
             NoteTeardown(status);
         }
-        catch (Exception exception) when (exception is ShimException or RunRefusedException)
+        catch (Exception exception) when (exception is ShimException or RunRefusedException or IOException)
         {
             if (shim.Find(ShimPhase.Teardown) is { Ended: true } status)
             {
@@ -241,7 +240,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
             return;
         }
 
-        scope.Journal.Append(JournalStep.WorkspaceRemoved, durable: false);
+        scope.Journal.Note(JournalStep.WorkspaceRemoved);
     }
 
     private async Task SealAsync(CancellationToken cancellationToken)

@@ -25,7 +25,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     /// <summary>Connects to the shim that an earlier host launched; one that is dead is cleaned up after.</summary>
     public async Task AttachAsync(CancellationToken cancellationToken)
     {
-        _session = await shims.TryAttachAsync(scope.Places.Directory, cancellationToken);
+        _session = await TryAttachAsync(cancellationToken);
         if (_session is not null)
         {
             KeepLease();
@@ -129,6 +129,23 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     {
         await CloseAsync();
         _closing.Dispose();
+    }
+
+    /// <summary>A shim that lives and does not answer may be frozen for a while: its agent is neither given up nor left behind.</summary>
+    private async Task<IShimSession?> TryAttachAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                return await shims.TryAttachAsync(scope.Places.Directory, cancellationToken);
+            }
+            catch (ShimException exception) when (exception is not ShimLostException)
+            {
+                scope.Warn(exception.Message);
+                await Task.Delay(MostBetweenRenewals, scope.Time, cancellationToken);
+            }
+        }
     }
 
     private IShimSession Session => _session ?? throw new ShimLostException("The shim of this attempt is gone.");

@@ -17,6 +17,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
     // The CLI stops itself five minutes before its deadline (facts A5.18); a short run has no such room.
     private static readonly TimeSpan ShortRun = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan DeadlineLead = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan MostForEvent = TimeSpan.FromSeconds(5);
 
     /// <summary>How the attempt ended.</summary>
     public async Task<Verdict> RunAsync(CancellationToken cancellationToken)
@@ -49,7 +50,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return new(RunReason.WorkspaceSetup, $"The files of the attempt could not be written: {exception.Message}");
+            return new(IsDiskFull(exception) ? RunReason.DiskLow : RunReason.WorkspaceSetup, $"The files of the attempt could not be written: {exception.Message}");
         }
     }
 
@@ -110,6 +111,10 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
 
         return await RunAgentAsync(arguments, environment, variables, cancellationToken);
     }
+
+    // ENOSPC or EDQUOT, as the BCL or the shared file code words them.
+    private static bool IsDiskFull(Exception exception) =>
+        exception.Message.Contains("No space left", StringComparison.Ordinal) || exception.Message.Contains("quota", StringComparison.OrdinalIgnoreCase) || exception.Message.Contains("disk is full", StringComparison.OrdinalIgnoreCase);
 
     private void MakeWorkspace()
     {
@@ -203,14 +208,17 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
 
         scope.Owned.Probe.Passed(ProtocolStep.C10, scope.Record.RunId);
 
-        // Best effort, and the store may be slow: the agent is not kept waiting for it.
-        var noting = scope.Owned.NoteStartedAsync(cancellationToken);
+        // Best effort, and publishers may be slow: the agent is not kept waiting for it, and its end only for a moment.
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var noting = scope.Owned.NoteStartedAsync(giveUp.Token);
         try
         {
             return await FollowAgentAsync(cancellationToken);
         }
         finally
         {
+            await Task.WhenAny(noting, Task.Delay(MostForEvent, scope.Time, cancellationToken));
+            await giveUp.CancelAsync();
             await noting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
