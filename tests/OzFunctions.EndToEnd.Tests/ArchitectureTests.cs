@@ -1,0 +1,136 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+using OzFunctions.Protocol;
+
+namespace OzFunctions.EndToEnd.Tests;
+
+/// <summary>The borders that docs/architecture.md draws, read from projects, assemblies and sources.</summary>
+public sealed partial class ArchitectureTests
+{
+    private const string Prefix = "OzFunctions.";
+
+    /// <summary>Who may reference whom. A project that is not here has no place in the picture yet.</summary>
+    private static readonly Dictionary<string, string[]> Arrows = new()
+    {
+        ["Core"] = [],
+        ["Shim.Protocol"] = [],
+        ["Shim"] = ["Shim.Protocol"],
+        ["Direct"] = ["Core", "Shim.Protocol"],
+        ["Files"] = ["Core"],
+        ["AzureStorage"] = ["Core"],
+        ["Http"] = ["Core"],
+        ["ServiceBus"] = ["Core"],
+        ["Cli"] = ["Core", "Shim.Protocol", "Shim", "Direct", "Files", "AzureStorage", "Http"],
+        ["FunctionApp"] = ["Core", "Http", "AzureStorage", "ServiceBus"],
+    };
+
+    private static readonly string Root = FindRoot();
+
+    public static TheoryData<string> Projects =>
+        [.. Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.csproj", SearchOption.AllDirectories).Select(path => Path.GetFileNameWithoutExtension(path)[Prefix.Length..]).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void A_project_references_only_what_its_arrows_allow(string project)
+    {
+        Assert.True(Arrows.TryGetValue(project, out var allowed), $"{project} is not in the picture: add it to {nameof(Arrows)} and to docs/architecture.md.");
+
+        var referenced = Elements(project, "ProjectReference").Select(path => Path.GetFileNameWithoutExtension(path.Replace('\\', '/'))[Prefix.Length..]);
+
+        Assert.Empty(referenced.Except(allowed));
+    }
+
+    [Theory]
+    [InlineData("Core")]
+    [InlineData("Shim.Protocol")]
+    [InlineData("Direct")]
+    [InlineData("Files")]
+    public void An_assembly_uses_only_what_its_arrows_allow(string project)
+    {
+        var used = References(project).Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)).Select(name => name[Prefix.Length..]);
+
+        Assert.Empty(used.Except(Arrows[project]));
+    }
+
+    [Fact]
+    public void Core_uses_the_base_library_and_abstractions_only()
+    {
+        Assert.All(References("Core"), name => Assert.True(IsBase(name) || IsAbstraction(name), name));
+        Assert.All(Elements("Core", "PackageReference"), name => Assert.True(IsAbstraction(name), name));
+        Assert.Empty(Elements("Core", "FrameworkReference"));
+    }
+
+    [Theory]
+    [InlineData("Shim")]
+    [InlineData("Shim.Protocol")]
+    public void The_shim_needs_the_base_library_only(string project) => Assert.Empty(Elements(project, "PackageReference"));
+
+    [Fact]
+    public void Every_step_of_the_protocol_is_in_its_document()
+    {
+        var document = File.ReadAllText(Path.Combine(Root, "docs", "protocol.md"));
+
+        Assert.All(Enum.GetNames<ProtocolStep>(), step => Assert.Contains($"**{step}**", document, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void No_name_says_manager_helper_util_or_impl()
+    {
+        var names = Sources().SelectMany(source => TypeName().Matches(source.Text).Select(match => match.Groups[1].Value)).ToList();
+
+        Assert.Contains(nameof(ProtocolStep), names);
+        Assert.All(names, name => Assert.DoesNotMatch(EmptyName(), name));
+    }
+
+    [Fact]
+    public void Only_run_records_writes_records()
+    {
+        var writers = Sources()
+            .Where(source => NamesRecords().IsMatch(source.Text) && Writes().IsMatch(source.Text))
+            .Select(source => Path.GetFileName(source.Path));
+
+        Assert.Equal(["RunRecords.cs"], writers);
+    }
+
+    private static bool IsBase(string name) =>
+        name.StartsWith("System.", StringComparison.Ordinal) || name.StartsWith("Microsoft.Win32.", StringComparison.Ordinal) || name is "System" or "netstandard" or "mscorlib";
+
+    private static bool IsAbstraction(string name) =>
+        name is "Polly.Core" or "Microsoft.Extensions.Options"
+        || (name.StartsWith("Microsoft.Extensions.", StringComparison.Ordinal) && name.EndsWith(".Abstractions", StringComparison.Ordinal) && !name.Contains("Hosting", StringComparison.Ordinal));
+
+    private static IEnumerable<string> References(string project) =>
+        Assembly.Load(new AssemblyName(Prefix + project)).GetReferencedAssemblies().Select(reference => reference.Name!);
+
+    private static IEnumerable<string> Elements(string project, string element) =>
+        XDocument.Load(Path.Combine(Root, "src", Prefix + project, $"{Prefix}{project}.csproj")).Descendants(element).Select(found => (string)found.Attribute("Include")!);
+
+    private static IEnumerable<(string Path, string Text)> Sources() =>
+        Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.cs", SearchOption.AllDirectories)
+            .Where(path => !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal))
+            .Select(path => (path, File.ReadAllText(path)));
+
+    private static string FindRoot()
+    {
+        var at = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(at.FullName, "OzFunctions.sln")))
+        {
+            at = at.Parent ?? throw new DirectoryNotFoundException($"No OzFunctions.sln above {AppContext.BaseDirectory}.");
+        }
+
+        return at.FullName;
+    }
+
+    [GeneratedRegex(@"\b(?:class|record(?: struct| class)?|struct|interface|enum) ([A-Z]\w*)")]
+    private static partial Regex TypeName();
+
+    [GeneratedRegex("(Manager|Helpers?|Utils?|Utility|Impl)$")]
+    private static partial Regex EmptyName();
+
+    [GeneratedRegex(@"RunBlobs\.Record(?:Prefix\b|\()")]
+    private static partial Regex NamesRecords();
+
+    [GeneratedRegex(@"lobs\.(?:TryCreate|TryReplace|Put|TryAppend|Upload|TryDelete)Async\(")]
+    private static partial Regex Writes();
+}
