@@ -1,0 +1,82 @@
+using OzFunctions.Cli.CommandLine;
+
+namespace OzFunctions.Cli.Tests.Machine;
+
+public sealed class ConfigAndDoctorTests : IDisposable
+{
+    private readonly OzfRig _ozf = new();
+
+    public void Dispose() => _ozf.Dispose();
+
+    [Fact]
+    public async Task The_effective_configuration_is_shown_with_secrets_hidden()
+    {
+        _ozf.Environment["THE_KEY"] = "hunter2-hunter2";
+        _ozf.Write("ozf.yaml", "worker_id: builders\nsecrets: [{name: DEPLOY_KEY, env: THE_KEY}]\n");
+
+        var text = (await _ozf.RunAsync("config", "show", "--config-file", "ozf.yaml")).Ends(ExitCodes.Success);
+        var json = (await _ozf.RunAsync("config", "show", "--config-file", "ozf.yaml", "--output", "json")).Ends(ExitCodes.Success);
+
+        Assert.Contains("worker_id: builders  # file", text.Output, StringComparison.Ordinal);
+        Assert.Equal("builders", json.Json.GetProperty("worker_id").GetString());
+        Assert.Equal("THE_KEY", json.Json.GetProperty("secrets")[0].GetProperty("env").GetString());
+        Assert.DoesNotContain("hunter2", text.Output + json.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Validation_names_every_fault_with_its_line()
+    {
+        _ozf.Write("bad.yaml", "worker_id: warp-1\nmax_concurrent_tasks: -2\nbogus: 1\n");
+
+        var text = (await _ozf.RunAsync("config", "validate", "bad.yaml")).Ends(ExitCodes.Usage);
+        var json = (await _ozf.RunAsync("config", "validate", "bad.yaml", "--output", "json")).Ends(ExitCodes.Usage);
+
+        Assert.Equal(3, text.Error.TrimEnd('\n').Split('\n').Length);
+        Assert.Contains("line 3", text.Error, StringComparison.Ordinal);
+        Assert.Equal([1, 2, 3], json.Json.GetProperty("faults").EnumerateArray().Select(fault => fault.GetProperty("line").GetInt32()));
+    }
+
+    [Fact]
+    public async Task A_secret_that_is_missing_here_is_a_warning_of_a_valid_file()
+    {
+        _ozf.Write("ozf.yaml", "secrets: [{name: DEPLOY_KEY, env: NOT_HERE}]\n");
+
+        var answer = (await _ozf.RunAsync("config", "validate", "ozf.yaml")).Ends(ExitCodes.Success);
+
+        Assert.Equal("ozf.yaml is valid.", answer.Line);
+        Assert.Contains("NOT_HERE", answer.Error, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task The_doctor_finds_a_machine_that_can_run_a_worker()
+    {
+        _ozf.Write("ozf.yaml", $"""
+            backend:
+              direct:
+                oz_path: {Path.Combine(AppContext.BaseDirectory, "fake-oz")}
+                workspace_root: {_ozf.Place}/ws
+            limits: {"{disk_free: 1MiB, inodes_free: 1, memory_free: 0}"}
+            """);
+
+        var answer = (await _ozf.RunAsync("doctor", "--config-file", "ozf.yaml", "--output", "json")).Ends(ExitCodes.Success);
+
+        Assert.True(answer.Json.GetProperty("ok").GetBoolean());
+        var checks = answer.Json.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("check").GetString()!, check => check.GetProperty("status").GetString());
+        foreach (var check in (string[])["platform", "configuration", "data directory", "store", "agent", "workspaces", "shim", "disk and memory", "clock"])
+        {
+            Assert.Equal("ok", checks[check]);
+        }
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task The_doctor_says_what_is_missing_and_the_way_out()
+    {
+        _ozf.Write("ozf.yaml", $"backend: {{direct: {{oz_path: /nonexistent/oz, workspace_root: {_ozf.Place}/ws}}}}");
+
+        var answer = (await _ozf.RunAsync("doctor", "--config-file", "ozf.yaml")).Ends(ExitCodes.Failed);
+
+        Assert.Contains("FAIL  agent", answer.Output, StringComparison.Ordinal);
+        Assert.Contains("backend.direct.oz_path", answer.Output, StringComparison.Ordinal);
+        Assert.Contains("warn  WARP_API_KEY", answer.Output, StringComparison.Ordinal);
+    }
+}
