@@ -113,7 +113,9 @@ public sealed partial class WorkerHost
             LoopAsync("signals", SignalsEvery, ReadSignalsAsync, stopLoops.Token),
             LoopAsync("tick", TickPeriod(), _tick.TickAsync, stopLoops.Token),
         ];
-        Task[] takers = [ClaimLoopAsync(_stopClaiming.Token), ForwardBellAsync(_stopClaiming.Token), _consumer is null ? Task.CompletedTask : ConsumeAsync(_stopClaiming.Token)];
+
+        // Listens first: a ring between the first listing and the first wait would be heard by nobody for a whole listing period.
+        Task[] takers = [ForwardBellAsync(_stopClaiming.Token), ClaimLoopAsync(_stopClaiming.Token), _consumer is null ? Task.CompletedTask : ConsumeAsync(_stopClaiming.Token)];
 
         await UntilAsync(_stopClaiming.Token, cancellationToken);
         await Task.WhenAll(takers);
