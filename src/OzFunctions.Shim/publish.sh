@@ -17,8 +17,8 @@ if command -v flock >/dev/null 2>&1; then flock 9; fi
 
 fingerprint() {
     { echo "no_aot=${OZF_SHIM_NO_AOT:-0}"
-      find "$here" "$here/../OzFunctions.Shim.Protocol" \( -name bin -o -name obj \) -prune -o -type f \( -name '*.cs' -o -name '*.csproj' -o -name publish.sh \) -print \
-          | LC_ALL=C sort | xargs -d '\n' cat
+      find "$here" "$here/../OzFunctions.Shim.Protocol" \( -name bin -o -name obj \) -prune -o -type f \( -name '*.cs' -o -name '*.csproj' -o -name publish.sh \) -print0 \
+          | LC_ALL=C sort -z | xargs -0 cat
       cat "$root/Directory.Build.props" "$root/Directory.Packages.props" "$root/global.json"
     } | sha256sum | cut -d ' ' -f 1
 }
@@ -27,7 +27,7 @@ fingerprint() {
 build() {
     work="$out/work-$1-$2"
     env -u MSBuildSDKsPath -u MSBuildExtensionsPath -u MSBUILD_EXE_PATH -u MSBUILDUSESERVER \
-        dotnet publish "$here/OzFunctions.Shim.csproj" -c Release -o "$work/out" --artifacts-path "$work" --disable-build-servers -nodeReuse:false -v quiet -nologo \
+        "${DOTNET_HOST_PATH:-dotnet}" publish "$here/OzFunctions.Shim.csproj" -c Release -o "$work/out" --artifacts-path "$work" --disable-build-servers -nodeReuse:false -v quiet -nologo \
         -p:ShimKind="$1" -p:ShimFramework="$2" -p:RestoreLockedMode=false -p:NuGetLockFilePath="$work/packages.lock.json" \
         >"$out/publish-$1-$2.log" 2>&1 9>&- && mv -f "$work/out/ozf-shim" "$out/ozf-shim"
 }

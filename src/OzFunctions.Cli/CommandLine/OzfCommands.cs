@@ -32,7 +32,7 @@ internal static class OzfCommands
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
             ConfigCommand.Create(surroundings),
-            //DoctorCommand.Create(surroundings),
+            DoctorCommand.Create(surroundings),
             DemoCommand.Create(surroundings),
             VersionCommand.Create(surroundings));
         return root;

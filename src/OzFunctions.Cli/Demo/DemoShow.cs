@@ -65,7 +65,8 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
 
         var run = await AwaitRunAsync(store, cancellationToken);
         Head($"Its run, and the log of the agent as it comes{(realOz ? "" : " (a stand-in: no key, no network)")}");
-        _screen.Line(_screen.Paint($"message {messageId} became run {run.RunId}", Style.Quiet));
+        _screen.Line(_screen.Paint($"message {messageId}", Style.Quiet));
+        _screen.Line(_screen.Paint($"run     {run.RunId}", Style.Quiet));
         var printer = new LogPrinter(store.Core, _screen.Out);
         await printer.PrintTextAsync(printer.QueryOf(run.RunId, attempt: null, follow: true), _screen.HasColours, attemptBegins: null, cancellationToken);
 

@@ -41,11 +41,11 @@ internal static class TextWidth
         return most > 0 ? cut.Append('…').ToString() : "";
     }
 
-    /// <summary>Breaks at spaces so that no line is wider than <paramref name="most"/>, words longer than that left whole.</summary>
+    /// <summary>Breaks at spaces, and inside words that are longer than a line, so that no line is wider than <paramref name="most"/>.</summary>
     public static IEnumerable<string> Wrap(string text, int most)
     {
         var line = new StringBuilder();
-        foreach (var word in text.Split(' '))
+        foreach (var word in text.Split(' ').SelectMany(word => Break(word, most)))
         {
             if (line.Length > 0 && Of(line.ToString()) + 1 + Of(word) > most)
             {
@@ -57,6 +57,26 @@ internal static class TextWidth
         }
 
         yield return line.ToString();
+    }
+
+    private static IEnumerable<string> Break(string word, int most)
+    {
+        var part = new StringBuilder();
+        var width = 0;
+        foreach (var rune in word.EnumerateRunes())
+        {
+            if (width + Of(rune) > most)
+            {
+                yield return part.ToString();
+                part.Clear();
+                width = 0;
+            }
+
+            width += Of(rune);
+            part.Append(rune);
+        }
+
+        yield return part.ToString();
     }
 
     private static int Of(Rune rune) => Rune.GetUnicodeCategory(rune) switch

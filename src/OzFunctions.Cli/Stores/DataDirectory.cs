@@ -5,9 +5,10 @@ namespace OzFunctions.Cli.Stores;
 /// <summary>Where plain files are kept (design section 11). The store makes it when it is opened.</summary>
 internal static class DataDirectory
 {
-    public static string Find(string? flag, string? configured, Surroundings surroundings)
+    /// <param name="given">By flag or variable.</param>
+    public static string Find(string? given, string? configured, Surroundings surroundings)
     {
-        var chosen = flag ?? surroundings.Variable("OZF_DATA") ?? configured ?? Path.Combine(StateHome(surroundings), "ozf");
+        var chosen = given ?? configured ?? Path.Combine(StateHome(surroundings), "ozf");
         return chosen.Length > 0
             ? Path.GetFullPath(Path.Combine(surroundings.Directory, chosen))
             : throw CommandException.Usage("--data: '': a directory is expected.");

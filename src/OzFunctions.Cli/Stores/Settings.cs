@@ -28,13 +28,19 @@ internal sealed record Settings
         var path = configFile ?? surroundings.Variable("OZF_CONFIG");
         var configuration = Valid(flags.Apply(path is null ? new OzfConfiguration() : Valid(ReadConfiguration(path, surroundings))));
         RefuseStorage(storage, configuration, surroundings);
+        var data = flags.Data ?? surroundings.Variable("OZF_DATA");
+        if (data is not null)
+        {
+            configuration = configuration with { Origins = new Dictionary<string, ConfigurationOrigin>(configuration.Origins) { ["data"] = ConfigurationOrigin.Flag } };
+        }
+
         var secrets = SecretValues.Resolve(configuration, surroundings.Environment);
         var hidden = secrets.All.Concat(surroundings.Environment.Where(variable => SecretNames.IsSecret(variable.Key)).Select(variable => variable.Value));
         return new()
         {
             Configuration = configuration,
             ConfigurationPath = path,
-            DataDirectory = Stores.DataDirectory.Find(flags.Data, configuration.Data, surroundings),
+            DataDirectory = Stores.DataDirectory.Find(data, configuration.Data, surroundings),
             Secrets = secrets,
             Mask = new LineMask(hidden).Apply,
         };

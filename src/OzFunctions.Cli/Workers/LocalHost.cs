@@ -40,6 +40,11 @@ internal static class LocalHost
             throw CommandException.Unavailable($"oz CLI not found. {fault}", "Without one, 'ozf demo' shows the whole job with an agent of its own.");
         }
 
+        CheckWorkspaces(direct);
+    }
+
+    public static void CheckWorkspaces(DirectOptions direct)
+    {
         if (direct.TargetDir is { } target && !Directory.Exists(target))
         {
             throw CommandException.Usage(File.Exists(target)

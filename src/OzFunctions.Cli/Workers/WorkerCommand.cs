@@ -26,6 +26,7 @@ internal static partial class WorkerCommand
         Platform.RequireLinux("worker");
         var settings = context.LoadSettings(flags.Read(context));
         settings.RequireSecrets();
+        LaterSettings.Refuse(settings.Configuration);
         var setup = WorkerSetup.Create(
             settings,
             new()
@@ -94,6 +95,11 @@ internal static partial class WorkerCommand
             NoApiKey(logger);
         }
 
+        foreach (var missing in LaterSettings.Find(context.Settings.Configuration))
+        {
+            NotYet(logger, missing);
+        }
+
         OneUser(logger);
     }
 
@@ -105,6 +111,9 @@ internal static partial class WorkerCommand
 
     [LoggerMessage(LogLevel.Warning, "No run gets WARP_API_KEY, so oz will ask for a login: give it with -e WARP_API_KEY, in backend.direct.agent_environment, or from the setup's environment file")]
     private static partial void NoApiKey(ILogger logger);
+
+    [LoggerMessage(LogLevel.Warning, "Left out: {Setting}")]
+    private static partial void NotYet(ILogger logger, string setting);
 
     [LoggerMessage(LogLevel.Information, "Runs belong to this host's own user: they can read its files (a container or a virtual machine is the boundary)")]
     private static partial void OneUser(ILogger logger);

@@ -1,0 +1,267 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Blobs;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Screens;
+using OzFunctions.Cli.Stores;
+using OzFunctions.Cli.Workers;
+using OzFunctions.Direct.Agents;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Workspaces;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Cli.Machine;
+
+/// <summary>All checks of <c>ozf doctor</c>, one after the other. They make the data directory and the workspace root where these are missing, and leave nothing else.</summary>
+internal sealed class Examination(CommandContext context)
+{
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
+
+    private readonly List<Finding> _findings = [];
+
+    public async Task<IReadOnlyList<Finding>> RunAsync(CancellationToken cancellationToken)
+    {
+        LookAtPlatform();
+        if (LookAtConfiguration() is not { } settings)
+        {
+            return _findings;
+        }
+
+        await LookAtStoreAsync(settings, cancellationToken);
+        var setup = WorkerSetup.Create(settings, new(), context.Surroundings.Environment);
+        await LookAtAgentAsync(setup, cancellationToken);
+        await LookAtGitAsync(cancellationToken);
+        if (LookAtWorkspaces(setup))
+        {
+            await LookAtShimAsync(setup, cancellationToken);
+        }
+
+        LookAtResources(setup);
+        LookAtWatches();
+        LookAtClock();
+        return _findings;
+    }
+
+    private void LookAtPlatform()
+    {
+        var system = $"{RuntimeInformation.OSDescription}, {RuntimeInformation.RuntimeIdentifier}";
+        if (!OperatingSystem.IsLinux())
+        {
+            Fail("platform", $"{system}: workers need Linux (glibc) in this version.", "From here requests can be sent and runs watched.");
+        }
+        else if (RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal))
+        {
+            Fail("platform", $"{system}: this is musl, workers need glibc.", "Use a Debian, Ubuntu or Fedora based system.");
+        }
+        else
+        {
+            Ok("platform", $"{system}, ozf {VersionCommand.Version}");
+        }
+    }
+
+    private Settings? LookAtConfiguration()
+    {
+        try
+        {
+            var settings = context.Settings;
+            if (settings.Secrets.Faults.Count == 0)
+            {
+                Ok("configuration", settings.ConfigurationPath ?? "none, defaults apply");
+                return settings;
+            }
+
+            foreach (var fault in settings.Secrets.Faults)
+            {
+                Fail("configuration", fault.ToString());
+            }
+        }
+        catch (CommandException ex)
+        {
+            foreach (var line in ex.Lines)
+            {
+                Fail("configuration", line);
+            }
+        }
+
+        return null;
+    }
+
+    private async Task LookAtStoreAsync(Settings settings, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var loggers = context.Loggers(LogLevel.None);
+            await using var store = LocalStore.Open(settings, context.Time, loggers);
+            Ok("data directory", settings.DataDirectory);
+            var name = $"doctor/{Guid.NewGuid():N}";
+            var blobs = store.Core.Ports.Blobs;
+            var began = Stopwatch.GetTimestamp();
+            var written = await blobs.TryCreateAsync(name, "doctor"u8.ToArray(), null, cancellationToken);
+            var took = Stopwatch.GetElapsedTime(began);
+            var read = await blobs.FindAsync(name, cancellationToken);
+            await blobs.TryDeleteAsync(name, match: null, cancellationToken);
+            if (written is null || read is null || !read.Content.Span.SequenceEqual("doctor"u8))
+            {
+                Fail("store", "What was written could not be read back.", "Look for other programs that change files below the data directory.");
+                return;
+            }
+
+            Judge(took < TimeSpan.FromMilliseconds(100), "store", string.Create(CultureInfo.InvariantCulture, $"readable and writable, a durable write takes {took.TotalMilliseconds:0.0} ms"), "The disk syncs slowly; a local SSD helps.");
+            if (read.Age > TimeSpan.FromMinutes(1))
+            {
+                Warn("store", $"A file just written is said to be {PlainText.Duration(read.Age)} old: the file system's clock differs from this machine's.", "Leases would be judged wrongly; use a local disk.");
+            }
+        }
+        catch (BlobStoreException ex)
+        {
+            Fail("data directory", ex.Message);
+        }
+    }
+
+    private async Task LookAtAgentAsync(WorkerSetup setup, CancellationToken cancellationToken)
+    {
+        var (path, fault) = AgentLookup.Find(setup.Direct);
+        if (path is null)
+        {
+            Fail("agent", fault!);
+        }
+        else
+        {
+            // As a run would see it: the host's credentials are not for asking a version.
+            var environment = new[] { "PATH", "HOME", "TMPDIR" }
+                .Where(context.Surroundings.Environment.ContainsKey)
+                .ToDictionary(name => name, name => context.Surroundings.Environment[name]);
+            var answer = await ShortProcess.AskAsync(path, ["--version"], environment, context.Surroundings.Directory, AnswerWithin, context.Time, cancellationToken);
+            var said = answer?.Output.Split('\n')[0].Trim() ?? "";
+            Judge(answer is { ExitCode: 0 }, "agent", answer is { ExitCode: 0 } ? $"{path} ({said})" : $"{path} did not answer --version{(answer is null ? " in time" : $", it ended with {answer.ExitCode}")}.", "Try it by hand; a wrong file at backend.direct.oz_path fails every run.");
+        }
+
+        if (setup.LacksApiKey)
+        {
+            Warn("WARP_API_KEY", "No run gets it, so oz would ask for a login.", "Give it with -e WARP_API_KEY, in backend.direct.agent_environment, or from the setup's environment file.");
+        }
+        else
+        {
+            var given = setup.Direct.Environment.Concat(setup.Direct.AgentEnvironment).FirstOrDefault(entry => entry.Name == WorkerSetup.ApiKey);
+            Judge(
+                given is null || (given.Value ?? context.Surroundings.Variable(WorkerSetup.ApiKey)) is { Length: > 0 },
+                "WARP_API_KEY",
+                given is null ? "not needed, the agent is not oz" : given.Value is null && context.Surroundings.Variable(WorkerSetup.ApiKey) is null ? "Runs are to get it from this host's environment, which has none." : "reaches the agent",
+                "Set it where the worker is started.");
+        }
+    }
+
+    private async Task LookAtGitAsync(CancellationToken cancellationToken)
+    {
+        var environment = new Dictionary<string, string> { ["PATH"] = context.Surroundings.Variable("PATH") ?? "/usr/bin:/bin" };
+        var answer = await ShortProcess.AskAsync("git", ["--version"], environment, context.Surroundings.Directory, AnswerWithin, context.Time, cancellationToken);
+        Judge(answer is { ExitCode: 0 }, "git", answer is { ExitCode: 0 } ? answer.Output.Trim() : "not found: no changes.patch is kept of runs.", "Install git.");
+    }
+
+    private bool LookAtWorkspaces(WorkerSetup setup)
+    {
+        try
+        {
+            LocalHost.CheckWorkspaces(setup.Direct);
+            Ok("workspaces", setup.Direct.TargetDir is { } target ? $"{target} (shared by all runs)" : setup.Direct.WorkspaceRoot);
+            return true;
+        }
+        catch (CommandException ex)
+        {
+            Fail("workspaces", string.Join(' ', ex.Lines));
+            return false;
+        }
+    }
+
+    private async Task LookAtShimAsync(WorkerSetup setup, CancellationToken cancellationToken)
+    {
+        var directory = Path.Combine(setup.Direct.WorkspaceRoot, ".ozf", "doctor-" + Guid.NewGuid().ToString("N")[..8]);
+        try
+        {
+            var binary = await ShimBinary.InstallAsync(ShimBinary.Beside(AppContext.BaseDirectory), setup.Direct.WorkspaceRoot, cancellationToken);
+            Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            var began = Stopwatch.GetTimestamp();
+            await using (var shim = await new Shims(new(binary), context.Time).LaunchAsync(new() { PrivateDirectory = directory, Lease = TimeSpan.FromMinutes(1) }, cancellationToken))
+            {
+                await shim.EndAsync(cancellationToken);
+            }
+
+            Ok("shim", string.Create(CultureInfo.InvariantCulture, $"starts and ends in {Stopwatch.GetElapsedTime(began).TotalMilliseconds:0} ms (version {ShimProtocol.Version})"));
+        }
+        catch (Exception ex) when (ex is ShimException or IOException or UnauthorizedAccessException)
+        {
+            Fail("shim", ex.Message, "A workspace root mounted noexec cannot hold it; set backend.direct.workspace_root.");
+        }
+        finally
+        {
+            if (Directory.Exists(directory))
+            {
+                Directory.Delete(directory, recursive: true);
+            }
+        }
+    }
+
+    private void LookAtResources(WorkerSetup setup)
+    {
+        // The agent comes last there and has a line of its own here.
+        var shortage = new Shortages(setup.Direct).Find() is { } found && found != AgentLookup.Find(setup.Direct).Fault ? found : null;
+        Judge(shortage is null, "disk and memory", shortage ?? "above the watermarks", "The worker takes no runs until there is room; raise it or lower the limit.", fails: true);
+    }
+
+    private void LookAtWatches()
+    {
+        var instances = ReadNumber("/proc/sys/fs/inotify/max_user_instances");
+        var watches = ReadNumber("/proc/sys/fs/inotify/max_user_watches");
+        Judge(
+            instances is null or >= 64 && watches is null or >= 1024,
+            "file watches",
+            instances is null ? "limits not known" : string.Create(CultureInfo.InvariantCulture, $"inotify: {instances} instances, {watches} watches"),
+            "Few are left for others: raise fs.inotify.max_user_instances; without watches hosts look every 50 ms instead.");
+    }
+
+    private void LookAtClock()
+    {
+        var now = context.Now;
+        Judge(
+            now.Year is >= 2025 and < 2100,
+            "clock",
+            Json.TimeText.Format(now),
+            "Set it (timedatectl set-ntp true): run ids, schedules and expiry are times.");
+    }
+
+    private static long? ReadNumber(string path)
+    {
+        try
+        {
+            return long.TryParse(File.ReadAllText(path), CultureInfo.InvariantCulture, out var number) ? number : null;
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private void Judge(bool good, string check, string text, string wayOut, bool fails = false)
+    {
+        if (good)
+        {
+            Ok(check, text);
+        }
+        else if (fails)
+        {
+            Fail(check, text, wayOut);
+        }
+        else
+        {
+            Warn(check, text, wayOut);
+        }
+    }
+
+    private void Ok(string check, string text) => _findings.Add(new(check, Health.Ok, text));
+
+    private void Warn(string check, string text, string? wayOut = null) => _findings.Add(new(check, Health.Warn, text, wayOut));
+
+    private void Fail(string check, string text, string? wayOut = null) => _findings.Add(new(check, Health.Fail, text, wayOut));
+}

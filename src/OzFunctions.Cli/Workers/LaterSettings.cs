@@ -1,0 +1,52 @@
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Configuration;
+
+namespace OzFunctions.Cli.Workers;
+
+/// <summary>Settings that are read and not acted on yet: a boundary that would not hold is refused, the rest is named.</summary>
+internal static class LaterSettings
+{
+    /// <summary>Throws when the configuration asks for a boundary that this version does not draw.</summary>
+    public static void Refuse(OzfConfiguration configuration)
+    {
+        var refused = new List<string>();
+        if (configuration.Direct.User is not null)
+        {
+            refused.Add("backend.direct.user: runs of another account come with a later version; remove it, or run the worker in a container of its own.");
+        }
+
+        if (configuration.Direct.Limits != new RunLimits())
+        {
+            refused.Add("backend.direct.limits: limits of a run come with a later version; remove them, or set them for the whole worker (systemd MemoryMax, TasksMax).");
+        }
+
+        if (configuration.Policy.Senders is not null)
+        {
+            refused.Add("policy.senders: is not checked in this version; remove it, or guard who may write to the store.");
+        }
+
+        if (refused.Count > 0)
+        {
+            throw CommandException.Usage([.. refused]);
+        }
+    }
+
+    /// <summary>What a host leaves out, a sentence each.</summary>
+    public static IEnumerable<string> Find(OzfConfiguration configuration)
+    {
+        if (configuration.Events.Count > 0)
+        {
+            yield return "events: completion events go to the queue oz-events only; other publishers come with a later version";
+        }
+
+        if (configuration.Schedules.Count > 0)
+        {
+            yield return "schedules: nothing starts them in this version";
+        }
+
+        if (configuration.Webhooks.Count > 0)
+        {
+            yield return "webhooks: nothing listens for them in this version";
+        }
+    }
+}
