@@ -1,1 +1,3 @@
-return 0;
+using OzFunctions.Cli.CommandLine;
+
+return await OzfProgram.RunAsync(args, Surroundings.OfThisProcess());

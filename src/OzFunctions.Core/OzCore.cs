@@ -44,6 +44,7 @@ public sealed class OzCore
         Hosts = new(ports, options.Tick.Lease);
         Workers = new(ports.Blobs);
         DeadLetters = new(ports.Blobs, ports.Time);
+        Repair = new(ports, Records);
         Tick = new(ports, Records, _index, _unowned, _ending, _outbox, Hosts, options.Tick, loggers.CreateLogger<RunTick>());
     }
 
@@ -66,6 +67,8 @@ public sealed class OzCore
     public DeadLetterStore DeadLetters { get; }
 
     public RunTick Tick { get; }
+
+    public IndexRepair Repair { get; }
 
     public RequestConsumer CreateConsumer(IRequestQueue queue) => new(queue, Intake, DeadLetters, Ports.Time, _loggers.CreateLogger<RequestConsumer>());
 

@@ -80,7 +80,7 @@ public sealed class SpoolWriter : IDisposable
             RandomAccess.Write(_file!, record, _offset);
             _offset += record.Length;
         }
-        catch (IOException)
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
             // The next segment's start record says what is missing here.
             if (_file is not null)
@@ -88,7 +88,7 @@ public sealed class SpoolWriter : IDisposable
                 CloseSegment();
             }
 
-            throw;
+            throw new IOException($"The spool {_directory} does not take output: {ex.Message}", ex);
         }
         finally
         {

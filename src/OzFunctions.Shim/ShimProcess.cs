@@ -40,6 +40,9 @@ internal static unsafe class ShimProcess
         try
         {
             var oom = new OomScore();
+
+            // From here on no process of this user reads our memory; the orders come only now.
+            _ = Libc.Prctl(NotDumpable, 0, 0, 0, 0);
             var tag = ProcessSetup.LimitsAndTag();
             var proc = new ProcFiles();
             var orders = LaunchSocket.ReadOrders(launcher, proc);
@@ -69,9 +72,6 @@ internal static unsafe class ShimProcess
             {
                 throw new StartException($"{ShimProtocol.StatusFile} cannot be written in {path}: {Libc.Explain(Libc.Errno)}");
             }
-
-            // From here on no process of this user reads our memory or environment.
-            _ = Libc.Prctl(NotDumpable, 0, 0, 0, 0);
             new Supervisor(status, spool, descendants, new Spawner(descendants, oom), listener, wake, orders, TimeProvider.System).Run(launcher);
             return 0;
         }

@@ -13,6 +13,9 @@ internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
     /// <summary>Whether the file lags behind <see cref="Current"/> because the disk refused it.</summary>
     public bool Unsaved => _unsaved;
 
+    /// <summary>The private directory was removed: nobody will ever read the file.</summary>
+    public bool Orphaned { get; private set; }
+
     /// <summary>Takes the status over and saves it; false when the disk refused it.</summary>
     public bool TrySet(ShimStatus status)
     {
@@ -26,6 +29,7 @@ internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
         fixed (byte* temporary = "status.json.new\0"u8, target = "status.json\0"u8, content = bytes)
         {
             var file = Libc.OpenAt(directory, temporary, Libc.OWriteOnly | Libc.OCreate | Libc.OTruncate | Libc.OCloseOnExec, 0x180);
+            Orphaned = file < 0 && Libc.Errno == Libc.ENoEntry;
             var saved = file >= 0 && Libc.Write(file, content, bytes.Length) == bytes.Length && Libc.Sync(file) == 0;
             if (file >= 0)
             {

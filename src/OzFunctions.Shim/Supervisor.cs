@@ -346,7 +346,7 @@ internal sealed unsafe class Supervisor(
     /// <summary>Saves and tells what is left to tell, within limits.</summary>
     private void SayGoodbye()
     {
-        for (var tries = 0; status.Unsaved && tries < 30 && !status.TrySave(); tries++)
+        for (var tries = 0; status.Unsaved && tries < 30 && !status.TrySave() && !status.Orphaned; tries++)
         {
             _ = Libc.Sleep(1_000_000);
         }

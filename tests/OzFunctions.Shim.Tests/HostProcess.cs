@@ -22,6 +22,9 @@ internal sealed class HostProcess : IDisposable
         {
             ArgumentList = { "host", rig.PrivateDirectory, rig.Workspace, lease.TotalSeconds.ToString(CultureInfo.InvariantCulture), script },
             RedirectStandardOutput = true,
+
+            // A shot process would leave its debugger's sockets in the temp directory.
+            Environment = { ["DOTNET_EnableDiagnostics"] = "0" },
         };
 #pragma warning disable RS0030 // A host is what starts shims: it cannot itself be started by one.
         var process = Process.Start(start)!;

@@ -1,19 +1,34 @@
-using System.Collections.Concurrent;
 using OzFunctions.Queues;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Testing;
 
-/// <summary>The bell port inside one process.</summary>
+/// <summary>A bell in memory that never loses a ring.</summary>
 public sealed class InMemoryBell(TimeProvider time) : IBell
 {
-    private readonly ConcurrentDictionary<Listener, string> _listeners = new();
+    private readonly Lock _lock = new();
+    private readonly List<Listener> _listeners = [];
+    private readonly List<(string WorkerId, RunId RunId)> _rings = [];
+
+    /// <summary>All rings so far.</summary>
+    public IReadOnlyList<(string WorkerId, RunId RunId)> Rings
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _rings];
+            }
+        }
+    }
 
     public Task RingAsync(string workerId, RunId runId, CancellationToken cancellationToken)
     {
-        foreach (var (listener, worker) in _listeners)
+        cancellationToken.ThrowIfCancellationRequested();
+        lock (_lock)
         {
-            if (worker == workerId)
+            _rings.Add((workerId, runId));
+            foreach (var listener in _listeners.Where(listener => listener.WorkerId == workerId))
             {
                 listener.Ring();
             }
@@ -24,45 +39,48 @@ public sealed class InMemoryBell(TimeProvider time) : IBell
 
     public IBellListener Listen(string workerId)
     {
-        var listener = new Listener(this, time);
-        _listeners[listener] = workerId;
+        var listener = new Listener(this, workerId, time);
+        lock (_lock)
+        {
+            _listeners.Add(listener);
+        }
+
         return listener;
     }
 
-    private sealed class Listener(InMemoryBell bell, TimeProvider time) : IBellListener
+    private sealed class Listener(InMemoryBell bell, string workerId, TimeProvider time) : IBellListener
     {
-        private readonly Lock _gate = new();
-        private readonly SemaphoreSlim _rung = new(0, 1);
+        private readonly Alarm _alarm = new(time);
+        private int _rang;
+
+        public string WorkerId => workerId;
 
         public void Ring()
         {
-            lock (_gate)
-            {
-                if (_rung.CurrentCount == 0)
-                {
-                    _rung.Release();
-                }
-            }
+            Volatile.Write(ref _rang, 1);
+            _alarm.Ring();
         }
 
         public async Task<bool> WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
         {
-            using var deadline = new CancellationTokenSource(atMost, time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-            try
+            cancellationToken.ThrowIfCancellationRequested();
+            var next = _alarm.Next;
+            if (Interlocked.Exchange(ref _rang, 0) == 1)
             {
-                await _rung.WaitAsync(either.Token);
                 return true;
             }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-            {
-                return false;
-            }
+
+            await _alarm.WaitAsync(next, atMost, cancellationToken);
+            return Interlocked.Exchange(ref _rang, 0) == 1;
         }
 
         public ValueTask DisposeAsync()
         {
-            bell._listeners.TryRemove(this, out _);
+            lock (bell._lock)
+            {
+                bell._listeners.Remove(this);
+            }
+
             return ValueTask.CompletedTask;
         }
     }

@@ -1,141 +1,172 @@
-using System.Globalization;
 using OzFunctions.Blobs;
 
 namespace OzFunctions.Testing;
 
-/// <summary>The blob port in memory, as faithful as the contract asks: ETags never repeat, ages come from the given clock.</summary>
+/// <summary>A faithful store in memory: conditions, ETags, ages by the given clock, ordinal listing with continuation.</summary>
 public sealed class InMemoryBlobStore(TimeProvider time) : IBlobStore
 {
-    private readonly Lock _gate = new();
-    private readonly SortedDictionary<string, Kept> _blobs = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();
+    private readonly SortedDictionary<string, Stored> _blobs = new(StringComparer.Ordinal);
     private long _version;
 
-    public Task<Blob?> FindAsync(string name, CancellationToken cancellationToken)
+    /// <summary>Runs before each call takes effect, with the method's name and the blob's; what it throws is an outage.</summary>
+    public Func<string, string, Task>? Before { get; set; }
+
+    /// <summary>Runs after each call took effect; what it throws is a lost answer.</summary>
+    public Func<string, string, Task>? After { get; set; }
+
+    /// <summary>Names of all blobs there are, in order.</summary>
+    public IReadOnlyList<string> Names
     {
-        lock (_gate)
+        get
         {
-            return Task.FromResult(_blobs.TryGetValue(name, out var kept) ? ToBlob(name, kept) : null);
-        }
-    }
-
-    public async Task<BlobChange> FindChangeAsync(string name, ETag known, CancellationToken cancellationToken)
-    {
-        var blob = await FindAsync(name, cancellationToken);
-        return blob?.ETag == known ? BlobChange.None : new(true, blob);
-    }
-
-    public async Task<BlobEntry?> FindEntryAsync(string name, CancellationToken cancellationToken) => await FindAsync(name, cancellationToken);
-
-    public Task<ETag?> TryCreateAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            return Task.FromResult(_blobs.ContainsKey(name) ? (ETag?)null : Keep(name, content, metadata));
-        }
-    }
-
-    public Task<ETag?> TryReplaceAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            return Task.FromResult(_blobs.TryGetValue(name, out var kept) && kept.ETag == match ? Keep(name, content, metadata) : (ETag?)null);
-        }
-    }
-
-    public Task<ETag> PutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            return Task.FromResult(Keep(name, content, null));
-        }
-    }
-
-    public Task<bool> TryAppendAsync(string name, long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            var before = _blobs.TryGetValue(name, out var kept) ? kept.Content : [];
-            if (before.Length != offset)
+            lock (_lock)
             {
-                return Task.FromResult(false);
+                return [.. _blobs.Keys];
+            }
+        }
+    }
+
+    public Task<Blob?> FindAsync(string name, CancellationToken cancellationToken) =>
+        CallAsync(nameof(FindAsync), name, cancellationToken, () => _blobs.TryGetValue(name, out var stored) ? ToBlob(name, stored) : null);
+
+    public Task<BlobChange> FindChangeAsync(string name, ETag known, CancellationToken cancellationToken) =>
+        CallAsync(nameof(FindChangeAsync), name, cancellationToken, () =>
+            !_blobs.TryGetValue(name, out var stored) ? new BlobChange(true, null)
+            : stored.ETag == known ? BlobChange.None
+            : new BlobChange(true, ToBlob(name, stored)));
+
+    public Task<BlobEntry?> FindEntryAsync(string name, CancellationToken cancellationToken) =>
+        CallAsync(nameof(FindEntryAsync), name, cancellationToken, () => _blobs.TryGetValue(name, out var stored) ? ToEntry(name, stored) : null);
+
+    public Task<ETag?> TryCreateAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
+        CallAsync(nameof(TryCreateAsync), name, cancellationToken, () => _blobs.ContainsKey(name) ? (ETag?)null : Write(name, content, metadata));
+
+    public Task<ETag?> TryReplaceAsync(
+        string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken) =>
+        CallAsync(nameof(TryReplaceAsync), name, cancellationToken, () =>
+            _blobs.TryGetValue(name, out var stored) && stored.ETag == match ? Write(name, content, metadata) : (ETag?)null);
+
+    public Task<ETag> PutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
+        CallAsync(nameof(PutAsync), name, cancellationToken, () => Write(name, content, null));
+
+    public Task<bool> TryAppendAsync(string name, long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
+        CallAsync(nameof(TryAppendAsync), name, cancellationToken, () =>
+        {
+            var present = _blobs.TryGetValue(name, out var stored) ? stored.Content : [];
+            if (present.Length != offset)
+            {
+                return false;
             }
 
-            Keep(name, (byte[])[.. before, .. content.Span], kept?.Metadata);
-            return Task.FromResult(true);
-        }
-    }
+            Write(name, (byte[])[.. present, .. content.Span], stored?.Metadata);
+            return true;
+        });
 
-    public Task FlushAsync(string name, CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task FlushAsync(string name, CancellationToken cancellationToken) => CallAsync(nameof(FlushAsync), name, cancellationToken, () => true);
 
-    public async Task<Stream?> OpenReadAsync(string name, long offset, long? count, CancellationToken cancellationToken)
-    {
-        if (await FindAsync(name, cancellationToken) is not { } blob)
+    public Task<Stream?> OpenReadAsync(string name, long offset, long? count, CancellationToken cancellationToken) =>
+        CallAsync(nameof(OpenReadAsync), name, cancellationToken, () =>
         {
-            return null;
-        }
+            if (!_blobs.TryGetValue(name, out var stored))
+            {
+                return null;
+            }
 
-        var tail = blob.Content[(int)Math.Min(offset, blob.Content.Length)..];
-        return new MemoryStream(tail[..(int)Math.Min(count ?? tail.Length, tail.Length)].ToArray(), writable: false);
-    }
+            var start = (int)Math.Min(offset, stored.Content.Length);
+            var length = (int)Math.Min(count ?? long.MaxValue, stored.Content.Length - start);
+            return (Stream)new MemoryStream(stored.Content, start, length, writable: false);
+        });
 
-    public async Task<BlobEntry> UploadAsync(string name, Stream content, string contentType, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken)
+    public async Task<BlobEntry> UploadAsync(
+        string name, Stream content, string contentType, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken)
     {
-        using var buffer = new MemoryStream();
-        await content.CopyToAsync(buffer, cancellationToken);
-        lock (_gate)
+        using var copy = new MemoryStream();
+        await content.CopyToAsync(copy, cancellationToken);
+        return await CallAsync(nameof(UploadAsync), name, cancellationToken, () =>
         {
-            Keep(name, buffer.ToArray(), metadata);
-            return ToBlob(name, _blobs[name]);
-        }
+            Write(name, copy.ToArray(), metadata);
+            return ToEntry(name, _blobs[name]);
+        });
     }
 
     public Task<BlobPage> ListAsync(string prefix, string? continuation, int most, CancellationToken cancellationToken)
     {
-        lock (_gate)
+        ArgumentOutOfRangeException.ThrowIfLessThan(most, 1);
+        return CallAsync(nameof(ListAsync), prefix, cancellationToken, () =>
         {
+            // One more than asked for, to know whether anything follows.
             var found = _blobs
-                .Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal) && (continuation is null || string.CompareOrdinal(pair.Key, continuation) > 0))
-                .Take(most + 1)
-                .Select(BlobEntry (pair) => ToBlob(pair.Key, pair.Value))
-                .ToList();
-            return Task.FromResult(found.Count > most ? new BlobPage(found[..most], found[most - 1].Name) : new BlobPage(found, null));
-        }
+                .Where(blob => blob.Key.StartsWith(prefix, StringComparison.Ordinal) && string.CompareOrdinal(blob.Key, continuation) > 0)
+                .Take(most + 1).Select(blob => ToEntry(blob.Key, blob.Value)).ToList();
+            return found.Count <= most ? new BlobPage(found, null) : new BlobPage(found[..most], found[most - 1].Name);
+        });
     }
 
-    public Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken)
-    {
-        lock (_gate)
+    public Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken) =>
+        CallAsync(nameof(TryDeleteAsync), name, cancellationToken, () =>
         {
-            if (match is { } etag && _blobs.TryGetValue(name, out var kept) && kept.ETag != etag)
+            if (_blobs.TryGetValue(name, out var stored) && match is { } expected && stored.ETag != expected)
             {
-                return Task.FromResult(false);
+                return false;
             }
 
             _blobs.Remove(name);
-            return Task.FromResult(true);
-        }
-    }
+            return true;
+        });
 
-    public Uri GetAddress(string name) => new("memory:///ozfunctions/" + string.Join('/', name.Split('/').Select(Uri.EscapeDataString)));
+    public Uri GetAddress(string name) => new($"memory:///{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}");
 
     public Task<Uri?> FindReadLinkAsync(string name, TimeSpan lifetime, CancellationToken cancellationToken) => Task.FromResult<Uri?>(null);
 
-    private ETag Keep(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata)
+    private async Task<T> CallAsync<T>(string method, string name, CancellationToken cancellationToken, Func<T> call)
     {
-        var etag = new ETag((++_version).ToString(CultureInfo.InvariantCulture));
-        _blobs[name] = new(content.ToArray(), metadata, etag, time.GetUtcNow());
-        return etag;
+        cancellationToken.ThrowIfCancellationRequested();
+        if (method != nameof(ListAsync) && name.Split('/').Any(segment => segment is "" or "." or ".."))
+        {
+            throw new ArgumentException($"'{name}' is not a blob name.", nameof(name));
+        }
+
+        if (Before is { } before)
+        {
+            await before(method, name);
+        }
+
+        T answer;
+        lock (_lock)
+        {
+            answer = call();
+        }
+
+        if (After is { } after)
+        {
+            await after(method, name);
+        }
+
+        return answer;
     }
 
-    private Blob ToBlob(string name, Kept kept) => new()
+    private ETag Write(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata)
+    {
+        var stored = new Stored(content.ToArray(), new ETag($"{++_version:x}"), time.GetUtcNow(), metadata is null ? null : new Dictionary<string, string>(metadata));
+        _blobs[name] = stored;
+        return stored.ETag;
+    }
+
+    private BlobEntry ToEntry(string name, Stored stored) =>
+        new() { Name = name, ETag = stored.ETag, Length = stored.Content.Length, Age = Age(stored), Metadata = stored.Metadata };
+
+    private Blob ToBlob(string name, Stored stored) => new()
     {
         Name = name,
-        ETag = kept.ETag,
-        Length = kept.Content.Length,
-        Age = time.GetUtcNow() - kept.Written,
-        Metadata = kept.Metadata,
-        Content = kept.Content,
+        ETag = stored.ETag,
+        Length = stored.Content.Length,
+        Age = Age(stored),
+        Metadata = stored.Metadata,
+        Content = stored.Content,
     };
 
-    private sealed record Kept(byte[] Content, IReadOnlyDictionary<string, string>? Metadata, ETag ETag, DateTimeOffset Written);
+    private TimeSpan Age(Stored stored) => TimeSpan.FromTicks(Math.Max(0, (time.GetUtcNow() - stored.Written).Ticks));
+
+    private sealed record Stored(byte[] Content, ETag ETag, DateTimeOffset Written, Dictionary<string, string>? Metadata);
 }

@@ -21,6 +21,9 @@ public sealed record RunLogQuery
 
     /// <summary>Time between two looks while following. Default: 250 ms.</summary>
     public TimeSpan PollEvery { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary><see cref="Progress"/> is asked at most this often. Default: 1 s.</summary>
+    public TimeSpan AskEvery { get; init; } = TimeSpan.FromSeconds(1);
 }
 
 /// <summary>How far a run is.</summary>

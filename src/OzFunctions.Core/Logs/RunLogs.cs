@@ -11,9 +11,6 @@ public sealed class RunLogs(IBlobStore blobs, TimeProvider time)
 {
     private const int ChunkBytes = 1 << 20;
 
-    /// <summary>The record is asked for at most this often.</summary>
-    private static readonly TimeSpan _askEvery = TimeSpan.FromSeconds(1);
-
     /// <summary>Name of an attempt's log in the store.</summary>
     public static string NameOf(RunId runId, int attempt) =>
         string.Create(CultureInfo.InvariantCulture, $"data/{runId.Value}/{attempt}/log.ndjson");
@@ -63,7 +60,7 @@ public sealed class RunLogs(IBlobStore blobs, TimeProvider time)
                 }
 
                 await Task.Delay(query.PollEvery, time, cancellationToken);
-                if (time.GetElapsedTime(asked) >= _askEvery)
+                if (time.GetElapsedTime(asked) >= query.AskEvery)
                 {
                     progress = await query.Progress(cancellationToken);
                     asked = time.GetTimestamp();

@@ -71,7 +71,7 @@ internal sealed partial class AttemptLog : IAttemptLog
                 var last = ended.IsCompleted;
                 if (!ReadOn(cancellationToken) && !last)
                 {
-                    await session.WaitForOutputAsync(_reader.Position, _longestWait, cancellationToken);
+                    await WaitForOutputAsync(session, ended, cancellationToken);
                     if (!ReadOn(cancellationToken) && !ended.IsCompleted)
                     {
                         // It answers at once between the end of a command and the news of it.
@@ -136,6 +136,22 @@ internal sealed partial class AttemptLog : IAttemptLog
     }
 
     private static SpoolPosition Later(SpoolPosition one, SpoolPosition other) => one.CompareTo(other) >= 0 ? one : other;
+
+    private async Task WaitForOutputAsync(IShimSession session, Task ended, CancellationToken cancellationToken)
+    {
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var output = session.WaitForOutputAsync(_reader.Position, _longestWait, enough.Token);
+        await Task.WhenAny(output, ended);
+        if (ended.IsCompleted)
+        {
+            // Whatever it ended with is said after the rest is read.
+            await enough.CancelAsync();
+            await output.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return;
+        }
+
+        await output;
+    }
 
     /// <summary>Reads all that is there; false: nothing was.</summary>
     private bool ReadOn(CancellationToken cancellationToken)

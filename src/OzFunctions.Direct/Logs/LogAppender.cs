@@ -10,7 +10,8 @@ namespace OzFunctions.Direct.Logs;
 /// </summary>
 internal sealed partial class LogAppender : IAsyncDisposable
 {
-    private const int TailBatchBytes = 1 << 20;
+    // The tail comes at one go, and every append has its price.
+    private const int TailBatches = 4;
 
     // Room for what a host that adopts after a seal has to add.
     private const int RoomAfterTail = 1 << 20;
@@ -178,7 +179,7 @@ internal sealed partial class LogAppender : IAsyncDisposable
     {
         var from = _from;
         var room = from.HeadEnd <= _options.Cap / 2 ? _options.Cap - from.HeadEnd : RoomAfterTail;
-        var measure = new TailMeasure(from.Skip, room);
+        var measure = new TailMeasure(from.N, from.Skip, room);
         using (var source = new MergedSpool(_privateDirectory, from.Spool, from.Host))
         {
             var renderer = new LogRenderer(_filters(), measure, _options.LongestLine, from.Render);
@@ -206,7 +207,7 @@ internal sealed partial class LogAppender : IAsyncDisposable
                 _renderer.Add(piece);
             }
 
-            if (_batch.Length >= TailBatchBytes || (!more && _batch.Length > 0))
+            if (_batch.Length >= TailBatches * _options.BatchBytes || (!more && _batch.Length > 0))
             {
                 if (!await AppendAsync(cancellationToken))
                 {

@@ -9,6 +9,7 @@ internal sealed class LogDemand(AsyncSignal work, AsyncSignal retry)
     private readonly List<TaskCompletionSource> _flushes = [];
     private TaskCompletionSource<LogSummary>? _seal;
     private LogLimits _limits;
+    private Exception? _ended;
 
     public void Advance(LogLimits limits)
     {
@@ -26,9 +27,9 @@ internal sealed class LogDemand(AsyncSignal work, AsyncSignal retry)
         var flush = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
-            if (_seal is { Task.IsCompletedSuccessfully: true })
+            if (_ended is not null || _seal is { Task.IsCompletedSuccessfully: true })
             {
-                return Task.CompletedTask;
+                return _ended is null ? Task.CompletedTask : Task.FromException(_ended);
             }
 
             _flushes.Add(flush);
@@ -46,6 +47,11 @@ internal sealed class LogDemand(AsyncSignal work, AsyncSignal retry)
         {
             _limits = _limits with { Final = true };
             _seal ??= new TaskCompletionSource<LogSummary>(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_ended is not null)
+            {
+                _seal.TrySetException(_ended);
+            }
+
             sealing = _seal.Task;
         }
 
@@ -81,6 +87,11 @@ internal sealed class LogDemand(AsyncSignal work, AsyncSignal retry)
     /// <summary>Nothing more will be stored.</summary>
     public void End(Exception exception)
     {
+        lock (_lock)
+        {
+            _ended = exception;
+        }
+
         Fail(exception);
         Read().Seal?.TrySetException(exception);
     }

@@ -5,8 +5,6 @@ namespace OzFunctions.Direct.Logs;
 /// <summary>Finds out how many lines must be left out so that the rest fits, in memory that does not grow with the output.</summary>
 internal sealed class TailMeasure : ILineSink
 {
-    // Any number that a line may get is at most this long.
-    private const long LongestNumber = 9_999_999_999;
     private readonly LogBuffer _buffer = new();
     private readonly LogLineWriter _writer;
     private readonly Queue<Line> _kept = new();
@@ -14,9 +12,13 @@ internal sealed class TailMeasure : ILineSink
     private long _skip;
     private long _size;
 
-    public TailMeasure(long skip, long room)
+    // Numbers as if nothing were left out: never shorter than those that the lines will have.
+    private long _n;
+
+    public TailMeasure(long n, long skip, long room)
     {
         _writer = new LogLineWriter(_buffer);
+        _n = n;
         _skip = skip;
         _room = room;
     }
@@ -31,13 +33,13 @@ internal sealed class TailMeasure : ILineSink
 
     public void OnLine(SpoolStream stream, DateTimeOffset time, ReadOnlySpan<byte> line, bool continued)
     {
-        _writer.Line(LongestNumber, stream, time, line, continued);
+        _writer.Line(_n, stream, time, line, continued);
         Keep(new Line(_buffer.Length, continued ? 0 : 1, line.Length + (continued ? 0 : 1)));
     }
 
     public void OnCut(long lines, long bytes)
     {
-        _writer.Cut(LongestNumber, lines, bytes);
+        _writer.Cut(_n, lines, bytes);
         Keep(new Line(_buffer.Length, lines, bytes));
     }
 
@@ -50,6 +52,7 @@ internal sealed class TailMeasure : ILineSink
             return;
         }
 
+        _n++;
         _kept.Enqueue(line);
         for (_size += line.Size; _size > _room; LeftOut++)
         {

@@ -16,12 +16,21 @@ internal sealed unsafe class ShimReaper
         }
     }
 
-    /// <summary>Takes in every shim that is over; answers whether this one is.</summary>
-    public bool Reap(int pid)
+    /// <summary>Takes in every shim that is over, also those whose conversation was closed before.</summary>
+    public void ReapAll()
     {
         lock (_gate)
         {
             _pids.RemoveWhere(IsOver);
+        }
+    }
+
+    /// <summary>Whether this one is over, and taken in if it was ours.</summary>
+    public bool Reap(int pid)
+    {
+        ReapAll();
+        lock (_gate)
+        {
             return !_pids.Contains(pid);
         }
     }

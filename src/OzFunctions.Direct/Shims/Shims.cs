@@ -13,6 +13,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
 
     public async Task<IShimSession> LaunchAsync(ShimLaunch launch, CancellationToken cancellationToken)
     {
+        _reaper.ReapAll();
         if (launch.Teardown is { } teardown)
         {
             ShimCommandCheck.Check(teardown);
@@ -93,6 +94,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
 
     public async Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken)
     {
+        _reaper.ReapAll();
         if (ReadStatus(privateDirectory) is not { } status)
         {
             return 0;

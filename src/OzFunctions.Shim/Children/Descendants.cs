@@ -92,15 +92,23 @@ internal sealed unsafe class Descendants
         }
     }
 
-    /// <summary>Signals the leader's process group, unless the leader is over.</summary>
-    public void SignalGroup(int signal)
+    /// <summary>Signals the leader's process group; false when the leader was over before.</summary>
+    public bool TrySignalGroup(int signal)
     {
+        const int OneProcess = 1;
+        const int PidOffset = 16;
         lock (_gate)
         {
-            if (_leader != 0 && _leaderStatus is null)
+            if (_leader == 0 || _leaderStatus is not null)
             {
-                _ = Libc.Kill(-_leader, signal);
+                return false;
             }
+
+            // It may have exited and not be reaped yet: that was its own end, not ours.
+            var info = stackalloc byte[128];
+            *(int*)(info + PidOffset) = 0;
+            _ = Libc.WaitId(OneProcess, _leader, info, Libc.WExited | Libc.WNoHang | Libc.WNoWait | Libc.WAll);
+            return *(int*)(info + PidOffset) == 0 && Libc.Kill(-_leader, signal) == 0;
         }
     }
 

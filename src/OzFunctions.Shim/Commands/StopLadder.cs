@@ -51,13 +51,16 @@ internal sealed class StopLadder(string phase, Descendants descendants, Action<s
             var grace = (_grace / 1000.0).ToString("0.###", CultureInfo.InvariantCulture);
             switch (_rung)
             {
+                case 1 when !descendants.TrySignalGroup(Libc.SigInt):
+                    // It ended by itself before our first signal: that is its end, and nobody stopped it.
+                    (Cause, Detail, _rung, _nextAt) = (null, null, 0, long.MaxValue);
+                    return;
                 case 1:
                     say($"Stopping ({why}): SIGINT");
-                    descendants.SignalGroup(Libc.SigInt);
                     break;
                 case 2:
                     say($"Still running {grace} s after SIGINT ({why}): SIGTERM");
-                    descendants.SignalGroup(Libc.SigTerm);
+                    _ = descendants.TrySignalGroup(Libc.SigTerm);
                     break;
                 default:
                     say($"Still running {grace} s after SIGTERM ({why}): SIGKILL to every process of it");

@@ -307,6 +307,28 @@ public sealed class LifecycleTests
         Assert.True(data.TryGetProperty("metadata", out _));
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task Markers_and_entries_lost_in_a_power_cut_are_made_again_from_the_records()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var waiting = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var ended = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await core.Cancels.CancelAsync(ended, "ann", null, Cancellation);
+        foreach (var name in (string[])[.. await world.NamesAsync("active/"), .. await world.NamesAsync("ready/")])
+        {
+            await world.Blobs.TryDeleteAsync(name, null, Cancellation);
+        }
+
+        Assert.Equal(2, await core.Repair.RepairAsync(Cancellation));
+        world.Clock.Shift(TimeSpan.FromSeconds(61));
+        await core.Tick.TickAsync(Cancellation);
+
+        Assert.Single(await world.NamesAsync("ready/"));
+        Assert.Equal([$"active/{waiting}"], await world.NamesAsync("active/"));
+        Assert.Equal([$"{ended}:0:completed"], world.CompletionIds(ended));
+    }
+
     private static async Task LoseClaimAsync(World world, RunId run)
     {
         var process = world.NewProcess(ProtocolStep.C7);

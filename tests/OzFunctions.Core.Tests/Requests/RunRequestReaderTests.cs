@@ -208,6 +208,25 @@ public sealed class RunRequestReaderTests
         Assert.Contains("more faults", read.Faults[^1].Rule, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void No_damage_to_a_message_ends_in_anything_but_faults()
+    {
+        const string Good = """{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"prompt":"p","share":["team"],"env":{"A":{"secret":"B"}},"mcp":["{\"x\":{\"url\":\"u\"}}"],"timeout":"1h","not_before":"2030-01-01T00:00:00Z","priority":1,"metadata":{"a":"b"}}}""";
+        const string Bits = "{}[]:,\"\\ud0e-nt1";
+        var random = new Random(7);
+        for (var i = 0; i < 5_000; i++)
+        {
+            var damaged = Encoding.UTF8.GetBytes(Good);
+            for (var j = random.Next(1, 4); j > 0; j--)
+            {
+                damaged[random.Next(damaged.Length)] = (byte)(random.Next(3) == 0 ? random.Next(256) : Bits[random.Next(Bits.Length)]);
+            }
+
+            var read = RunRequestReader.Read(damaged);
+            Assert.True(read.IsValid || read.Faults.Count > 0, Convert.ToBase64String(damaged));
+        }
+    }
+
     [Theory]
     [InlineData("title", 200)]
     [InlineData("name", 200)]

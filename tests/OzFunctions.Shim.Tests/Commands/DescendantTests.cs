@@ -122,6 +122,31 @@ public sealed class DescendantTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_shim_inside_a_run_is_ended_with_it()
+    {
+        await using var rig = new ShimRig();
+        await using var inner = new ShimRig();
+        var session = await rig.LaunchAsync();
+        var host = rig.Command(
+            ShimPhase.Agent, Path.Combine(AppContext.BaseDirectory, "OzFunctions.Shim.Tests"), "host", inner.PrivateDirectory, inner.Workspace, "600", "setsid sleep 300 & exec sleep 300");
+        await session.StartAsync(host with { Environment = [.. ShimRig.PlainEnvironment, "DOTNET_EnableDiagnostics=0", $"HOME={rig.Workspace}", .. DotnetRoot] }, ShimRig.Cancellation);
+        await rig.OutputHoldsAsync(session, "\n");
+        var innerStatus = ShimRig.Shims.ReadStatus(inner.PrivateDirectory)!;
+        inner.Watch(innerStatus.Tag);
+        Assert.NotEqual(session.Status.Tag, innerStatus.Tag);
+        Assert.NotEmpty(Tagged.Processes(innerStatus.Tag));
+
+        await session.StopAsync(ShimStopCause.Cancel, TimeSpan.Zero, ShimRig.Cancellation);
+        var status = await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation);
+
+        Assert.True(status.Clean);
+        Assert.Empty(Tagged.Processes(innerStatus.Tag));
+    }
+
+    private static IEnumerable<string> DotnetRoot =>
+        Environment.GetEnvironmentVariable("DOTNET_ROOT") is { } root ? [$"DOTNET_ROOT={root}"] : [];
+
+    [Fact(Timeout = 60_000)]
     public async Task Polite_signals_do_not_end_a_shim()
     {
         await using var rig = new ShimRig();

@@ -13,7 +13,7 @@ public sealed class ConversationTests
         var first = await rig.LaunchAsync();
         var second = await rig.AttachAsync();
         await first.StartAsync(rig.Sh("echo one; sleep 0.2; exit 2"), ShimRig.Cancellation);
-        await rig.OutputHoldsAsync(second, "one");
+        await rig.OutputHoldsAsync(first, "one");
 
         Assert.Equal(2, (await first.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation)).ExitCode);
         await second.StopAsync(ShimStopCause.Cancel, TimeSpan.Zero, ShimRig.Cancellation);

@@ -79,6 +79,19 @@ public sealed class HostLossTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_shim_whose_directory_was_removed_ends_what_it_runs_and_itself()
+    {
+        await using var rig = new ShimRig();
+        using var host = await HostProcess.StartAsync(rig, TimeSpan.FromSeconds(1), "setsid sleep 300 & exec sleep 300");
+        rig.Watch(ShimRig.Shims.ReadStatus(rig.PrivateDirectory)!.Tag);
+        await host.ShootAsync();
+
+        Directory.Delete(rig.PrivateDirectory, recursive: true);
+
+        await Signals.GoneAsync(host.ShimPid, ShimRig.Cancellation);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task After_the_lease_nothing_is_started_and_nothing_renewed()
     {
         await using var rig = new ShimRig();

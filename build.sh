@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The one gate: restore as locked, format, build, test. Arguments go to the tests: ./build.sh --filter-class '*RunIdTests'
+set -euo pipefail
+cd "$(dirname "$0")"
+
+dotnet restore OzFunctions.sln --locked-mode
+dotnet format OzFunctions.sln --verify-no-changes --no-restore
+dotnet build OzFunctions.sln --no-restore -c Release
+dotnet test --solution OzFunctions.sln --no-build -c Release "$@"
+
+# Packages of these two are not on every feed, so they have a solution of their own (design, section 3).
+for project in FunctionApp ServiceBus; do
+    if [ -d "src/OzFunctions.$project" ]; then
+        echo "OzFunctions.$project is not part of this gate yet; it is neither built nor tested here."
+    fi
+done

@@ -1,0 +1,72 @@
+using System.CommandLine;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Logging;
+using OzFunctions.Cli.Screens;
+using OzFunctions.Cli.Stores;
+
+namespace OzFunctions.Cli.CommandLine;
+
+/// <summary>One call of one command: its flags, where it shows things, and the store it works on.</summary>
+internal sealed class CommandContext(ParseResult parsed, Surroundings surroundings)
+{
+    private Settings? _settings;
+
+    public Surroundings Surroundings { get; } = surroundings;
+
+    public Screen Screen { get; } = new(surroundings, parsed.GetValue(GlobalOptions.Output) == "json");
+
+    public TimeProvider Time => Surroundings.Time;
+
+    public DateTimeOffset Now => Surroundings.Time.GetUtcNow();
+
+    /// <summary>The configuration with flags and variables laid over it; read once.</summary>
+    public Settings Settings => _settings ?? LoadSettings(new());
+
+    /// <summary>The same with a command's own flags laid over it.</summary>
+    public Settings LoadSettings(ConfigurationFlags flags) => _settings = Settings.Load(
+        parsed.GetValue(GlobalOptions.ConfigFile), flags with { Data = parsed.GetValue(GlobalOptions.Data) }, parsed.GetValue(GlobalOptions.Storage), Surroundings);
+
+    public T? Get<T>(Option<T> option) => parsed.GetValue(option);
+
+    public T? Get<T>(Argument<T> argument) => parsed.GetValue(argument);
+
+    /// <summary>Whether the flag stands on the command line.</summary>
+    public bool Has(Option option) => parsed.GetResult(option) is { Implicit: false };
+
+    public LineLoggers Loggers(LogLevel least, LogFormat format = LogFormat.Text) => new(Surroundings, least, format, Settings.Mask);
+
+    /// <summary>The store, with what goes wrong behind an answer said on stderr.</summary>
+    public OpenStore OpenStore() => LocalStore.Open(Settings, Surroundings.Time, Loggers(LogLevel.Warning));
+}
+
+/// <summary>How commands are put together.</summary>
+internal static class CommandExtensions
+{
+    public static Command With(this Command command, params Symbol[] symbols)
+    {
+        foreach (var symbol in symbols)
+        {
+            switch (symbol)
+            {
+                case Option option:
+                    command.Add(option);
+                    break;
+                case Argument argument:
+                    command.Add(argument);
+                    break;
+                case Command sub:
+                    command.Add(sub);
+                    break;
+            }
+        }
+
+        return command;
+    }
+
+    public static Command Does(this Command command, Surroundings surroundings, Func<CommandContext, CancellationToken, Task<int>> action)
+    {
+        command.SetAction((parsed, cancellationToken) => action(new(parsed, surroundings), cancellationToken));
+        return command;
+    }
+}

@@ -1,0 +1,44 @@
+using System.CommandLine;
+
+namespace OzFunctions.Cli.CommandLine;
+
+/// <summary>Flags that every command takes.</summary>
+internal static class GlobalOptions
+{
+    public static readonly Option<string?> Data = new("--data")
+    {
+        Description = "Data directory [default: $OZF_DATA, else the configuration's, else ~/.local/state/ozf]",
+        HelpName = "DIR",
+        Recursive = true,
+    };
+
+    public static readonly Option<string?> ConfigFile = new("--config-file")
+    {
+        Description = "Configuration, one YAML document [default: $OZF_CONFIG]",
+        HelpName = "FILE",
+        Recursive = true,
+    };
+
+    public static readonly Option<string?> Storage = new("--storage")
+    {
+        Description = "Azure Storage instead of plain files (next version)",
+        HelpName = "CONN",
+        Recursive = true,
+        Hidden = true,
+    };
+
+    public static readonly Option<string> Output = MakeOutput();
+
+    private static Option<string> MakeOutput()
+    {
+        var output = new Option<string>("--output", "-o")
+        {
+            Description = "text for people, json for programs",
+            HelpName = "text|json",
+            Recursive = true,
+            DefaultValueFactory = _ => "text",
+        };
+        output.AcceptOnlyFromAmong("text", "json");
+        return output;
+    }
+}

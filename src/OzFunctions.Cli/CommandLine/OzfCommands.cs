@@ -1,0 +1,40 @@
+using System.CommandLine;
+using OzFunctions.Cli.Configuring;
+using OzFunctions.Cli.Demo;
+using OzFunctions.Cli.Events;
+using OzFunctions.Cli.Machine;
+using OzFunctions.Cli.Queues;
+using OzFunctions.Cli.Runs;
+using OzFunctions.Cli.Submitting;
+using OzFunctions.Cli.Workers;
+
+namespace OzFunctions.Cli.CommandLine;
+
+/// <summary>The tree of commands.</summary>
+internal static class OzfCommands
+{
+    public static RootCommand Create(Surroundings surroundings)
+    {
+        var root = new RootCommand("Starts coding agents from queue messages, schedules and webhooks, and runs them on your own hosts.");
+        foreach (var version in root.Options.OfType<VersionOption>().ToList())
+        {
+            // 'ozf version' says more; the flag stays for those who try it first.
+            version.Action = new VersionAction(surroundings);
+        }
+
+        root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage);
+        root.With(
+            RunCommand.Create(surroundings),
+            RunsCommand.Create(surroundings),
+            WorkerCommand.Create(surroundings),
+            WorkersCommand.Create(surroundings),
+            QueueCommand.Create(surroundings),
+            DeadLettersCommand.Create(surroundings),
+            EventsCommand.Create(surroundings),
+            ConfigCommand.Create(surroundings),
+            //DoctorCommand.Create(surroundings),
+            DemoCommand.Create(surroundings),
+            VersionCommand.Create(surroundings));
+        return root;
+    }
+}

@@ -1,0 +1,136 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using OzFunctions.Blobs;
+using OzFunctions.Cli.Screens;
+using OzFunctions.Intake;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.CommandLine;
+
+/// <summary>One call of <c>ozf</c>: parses, runs the command, and turns whatever goes wrong into a sentence and an exit code.</summary>
+internal static class OzfProgram
+{
+    // Prompts may begin with '@': response files are off.
+    private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
+
+    public static async Task<int> RunAsync(IReadOnlyList<string> args, Surroundings surroundings)
+    {
+        var screen = new Screen(surroundings, json: false);
+        try
+        {
+            var parsed = OzfCommands.Create(surroundings).Parse(args.Count == 0 ? ["--help"] : ShareArguments.Complete(args), Parsing);
+            if (parsed.Action is HelpAction help)
+            {
+                help.MaxWidth = surroundings.Width;
+            }
+            else if (parsed.Errors.Count > 0)
+            {
+                return Refuse(parsed, screen);
+            }
+
+            return await parsed.InvokeAsync(new()
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+                Output = surroundings.Out,
+                Error = surroundings.Error,
+            });
+        }
+        catch (Exception ex)
+        {
+            // The one boundary of this program: a person gets a sentence, a script an exit code.
+            return Explain(ex, screen, surroundings);
+        }
+        finally
+        {
+            await surroundings.Out.FlushAsync();
+            await surroundings.Error.FlushAsync();
+        }
+    }
+
+    private static int Refuse(ParseResult parsed, Screen screen)
+    {
+        // One slip makes several errors: an unknown flag explains the words after it, and both explain the rest.
+        var flags = parsed.UnmatchedTokens.Where(token => token.StartsWith('-')).ToList();
+        var unknown = flags.Count > 0 ? flags : parsed.UnmatchedTokens;
+        var messages = unknown.Count > 0
+            ? unknown.Select(token => Unknown(parsed, token)).ToList()
+            : parsed.Errors.Select(error => string.Join(' ', error.Message.Split((char[])['\n', '\r', '\t'], StringSplitOptions.RemoveEmptyEntries))).Distinct().ToList();
+        foreach (var message in messages)
+        {
+            screen.Fail(message);
+        }
+
+        screen.Note($"Try '{PathOf(parsed)} --help'.");
+        return ExitCodes.Usage;
+    }
+
+    private static string Unknown(ParseResult parsed, string token)
+    {
+        var command = parsed.CommandResult.Command;
+        var isFlag = token.StartsWith('-');
+        var known = isFlag ? OptionsOf(parsed) : command.Subcommands.Where(sub => !sub.Hidden).Select(sub => sub.Name);
+        var what = isFlag ? "flag" : command.Subcommands.Count > 0 ? "command" : "argument";
+        var near = Spelling.FindNear(token, known);
+        return $"unknown {what} '{PlainToken(token)}'" + (near is null ? "." : $"; did you mean '{near}'?");
+    }
+
+    private static string PlainToken(string token) => token.Length > 60 ? token[..60] + "…" : token;
+
+    private static IEnumerable<string> OptionsOf(ParseResult parsed)
+    {
+        for (System.CommandLine.Parsing.SymbolResult? at = parsed.CommandResult; at is not null; at = at.Parent)
+        {
+            if (at is System.CommandLine.Parsing.CommandResult { Command: var command })
+            {
+                foreach (var option in command.Options.Where(option => at == parsed.CommandResult || option.Recursive))
+                {
+                    yield return option.Name;
+                }
+            }
+        }
+    }
+
+    private static string PathOf(ParseResult parsed)
+    {
+        var names = new Stack<string>();
+        for (System.CommandLine.Parsing.SymbolResult? at = parsed.CommandResult; at is not null; at = at.Parent)
+        {
+            names.Push(at is System.CommandLine.Parsing.CommandResult { Command: RootCommand } ? "ozf" : ((System.CommandLine.Parsing.CommandResult)at).Command.Name);
+        }
+
+        return string.Join(' ', names);
+    }
+
+    private static int Explain(Exception exception, Screen screen, Surroundings surroundings)
+    {
+        if (surroundings.Variable("OZF_DEBUG") == "1")
+        {
+            screen.Note(exception.ToString(), Style.Quiet);
+        }
+
+        switch (exception)
+        {
+            case CommandException command:
+                foreach (var line in command.Lines)
+                {
+                    screen.Fail(line);
+                }
+
+                return command.ExitCode;
+            case BlobStoreException or QueueFullException:
+                screen.Fail(exception.Message);
+                return ExitCodes.Unavailable;
+            case UnreadableRecordException:
+                screen.Fail(exception.Message);
+                return ExitCodes.Internal;
+            case OperationCanceledException:
+                return ExitCodes.Cancelled;
+            default:
+                screen.Fail($"something went wrong inside ozf: {exception.GetType().Name}: {exception.Message.ReplaceLineEndings(" ")}");
+                screen.Note("OZF_DEBUG=1 shows where.");
+                return ExitCodes.Internal;
+        }
+    }
+}

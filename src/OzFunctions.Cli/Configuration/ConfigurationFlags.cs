@@ -1,0 +1,125 @@
+using System.Globalization;
+using OzFunctions.Requests;
+
+namespace OzFunctions.Cli.Configuration;
+
+/// <summary>What the command line says about the configuration (facts B1). Null means not given.</summary>
+internal sealed record ConfigurationFlags
+{
+    public string? WorkerId { get; init; }
+
+    public string? Backend { get; init; }
+
+    public string? TargetDir { get; init; }
+
+    /// <summary>Can only turn cleanup off (facts B1.7).</summary>
+    public bool NoCleanup { get; init; }
+
+    /// <summary>0 means not given (facts B1.10).</summary>
+    public int? MaxConcurrentTasks { get; init; }
+
+    public string? IdleOnComplete { get; init; }
+
+    /// <summary><c>KEY=VALUE</c>, or <c>KEY</c> for the host's variable; a comma is part of the value.</summary>
+    public IReadOnlyList<string> Env { get; init; } = [];
+
+    public string? Data { get; init; }
+
+    /// <summary>Flags over file over defaults; environments are overlaid by name.</summary>
+    public ConfigurationResult Apply(OzfConfiguration configuration)
+    {
+        var faults = new List<ConfigurationFault>();
+        var origins = new Dictionary<string, ConfigurationOrigin>(configuration.Origins, StringComparer.Ordinal);
+        if (Backend is not (null or "direct"))
+        {
+            Fault("--backend", Backend, "only 'direct' is there: this product runs agents on the host itself; for docker and kubernetes use the vendor's oz-agent-worker");
+        }
+
+        if (WorkerId is not null && WorkerIdRule.FindFault(WorkerId) is { } workerFault)
+        {
+            Fault("--worker-id", WorkerId, workerFault);
+        }
+
+        if (TargetDir is { Length: 0 })
+        {
+            Fault("--target-dir", TargetDir, "is empty; name a directory");
+        }
+
+        if (MaxConcurrentTasks < 0)
+        {
+            Fault("--max-concurrent-tasks", MaxConcurrentTasks.Value.ToString(CultureInfo.InvariantCulture), "must be a whole number of at least 0");
+        }
+
+        var idle = configuration.IdleOnComplete;
+        if (IdleOnComplete is not null && !DurationText.TryParse(IdleOnComplete, out idle))
+        {
+            Fault("--idle-on-complete", IdleOnComplete, $"must be {DurationText.Rule}");
+        }
+
+        var environment = Overlay(configuration.Direct.Environment, Fault);
+        Note("worker_id", WorkerId is not null);
+        Note("cleanup", NoCleanup);
+        Note("max_concurrent_tasks", MaxConcurrentTasks > 0);
+        Note("idle_on_complete", IdleOnComplete is not null);
+        Note("data", Data is not null);
+        Note("backend.direct.target_dir", TargetDir is not null);
+        Note("backend.direct.environment", Env.Count > 0);
+        return faults.Count > 0 ? new ConfigurationResult(null, faults) : new ConfigurationResult(
+            configuration with
+            {
+                WorkerId = WorkerId ?? configuration.WorkerId,
+                Cleanup = configuration.Cleanup && !NoCleanup,
+                MaxConcurrentTasks = MaxConcurrentTasks > 0 ? MaxConcurrentTasks : configuration.MaxConcurrentTasks,
+                IdleOnComplete = idle,
+                Data = Data ?? configuration.Data,
+                Direct = configuration.Direct with { TargetDir = TargetDir ?? configuration.Direct.TargetDir, Environment = environment },
+                Origins = origins,
+            },
+            []);
+
+        void Fault(string flag, string? value, string rule) => faults.Add(new ConfigurationFault(flag, value is null ? null : FaultValue.Shorten(value), rule));
+
+        void Note(string key, bool given)
+        {
+            if (given)
+            {
+                origins[key] = ConfigurationOrigin.Flag;
+            }
+        }
+    }
+
+    private List<EnvironmentSetting> Overlay(IReadOnlyList<EnvironmentSetting> fromFile, Action<string, string?, string> fault)
+    {
+        var merged = fromFile.ToList();
+        foreach (var entry in Env)
+        {
+            var equals = entry.IndexOf('=', StringComparison.Ordinal);
+            var name = equals < 0 ? entry : entry[..equals];
+            if (DirectReader.FindNameFault(name) is { } rule)
+            {
+                // The name only: the value may be a secret.
+                fault("--env", name, rule);
+                continue;
+            }
+
+            if (entry.Contains('\0', StringComparison.Ordinal))
+            {
+                fault("--env", name, "must not hold a NUL character");
+                continue;
+            }
+
+            var setting = new EnvironmentSetting(name, equals < 0 ? null : entry[(equals + 1)..]);
+            var at = merged.FindIndex(known => known.Name == name);
+            if (at < 0)
+            {
+                merged.Add(setting);
+            }
+            else
+            {
+                merged[at] = setting;
+            }
+        }
+
+        return merged;
+    }
+}

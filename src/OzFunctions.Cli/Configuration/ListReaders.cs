@@ -1,0 +1,209 @@
+using System.Text.RegularExpressions;
+using OzFunctions.Requests;
+
+namespace OzFunctions.Cli.Configuration;
+
+/// <summary>Reads the lists of the document: secrets, keys, publishers, schedules, webhooks.</summary>
+internal static partial class ListReaders
+{
+    public static List<NamedSecret> Secrets(Section root, string key)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        return root.Items(key, entry =>
+        {
+            var name = Name(entry, names, text => SecretReferences.IsName(text) ? null : SecretReferences.NameRule);
+            var source = EnvOrFile(entry, entry.Path);
+            return name is not null && source is not null ? new NamedSecret(name, source) : null;
+        });
+    }
+
+    /// <summary>A secret value below a key: <c>{env: NAME}</c> or <c>{file: PATH}</c>. A literal is a fault that does not show it.</summary>
+    public static SecretSource? Source(Section section, string key)
+    {
+        switch (section.Find(key))
+        {
+            case null:
+                return null;
+            case YamlMap map:
+                var below = new Section(map, section.Full(key), section.Faults);
+                var source = EnvOrFile(below, below.Path);
+                below.End();
+                return source;
+            default:
+                return section.Refuse<SecretSource>(key, null, "is a secret: write {env: NAME} or {file: PATH}; a literal is refused");
+        }
+    }
+
+    public static List<EventConfiguration> Events(Section root)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        return root.Items("events", entry =>
+        {
+            var name = Name(entry, names, FindNameFault);
+            var read = new EventConfiguration
+            {
+                Name = name ?? "",
+                Queue = entry.Text("queue"),
+                Topic = entry.Text("topic"),
+                Url = entry.Text("url", ConfigurationReader.FindUrlFault),
+                Command = entry.Text("command"),
+                Secret = Source(entry, "secret"),
+                Connection = Source(entry, "connection"),
+                Kinds = entry.Texts("kinds") ?? ["completed"],
+            };
+            foreach (var kind in read.Kinds.Where(kind => kind is not ("queued" or "started" or "completed")))
+            {
+                entry.Refuse<string>("kinds", kind, "must be of queued, started and completed" + Suggestion.For(kind, ["queued", "started", "completed"]));
+            }
+
+            var targets = new[] { "queue", "topic", "url", "command" }.Count(entry.Has);
+            if (targets != 1)
+            {
+                entry.Faults.Add(entry.Path, null, "needs exactly one of queue, topic, url and command", entry.Line);
+            }
+
+            if (entry.Has("url") && !entry.Has("secret"))
+            {
+                entry.Missing("secret", "events sent by HTTP are signed; write secret: {env: NAME} or {file: PATH}");
+            }
+
+            return name is null ? null : read;
+        });
+    }
+
+    public static List<ScheduleConfiguration> Schedules(Section root)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        return root.Items("schedules", entry =>
+        {
+            var name = Name(entry, names, FindNameFault);
+            var cron = entry.Text("cron", text => Cron().IsMatch(text) ? null : "must be five fields (minute, hour, day, month, weekday) such as '0 6 * * 1-5', or @hourly, @daily, @weekly, @monthly, @yearly");
+            if (!entry.Has("cron"))
+            {
+                entry.Missing("cron", "when the schedule starts runs, such as '0 6 * * 1-5'");
+            }
+
+            var zone = entry.Text("time_zone", text => TimeZoneInfo.TryFindSystemTimeZoneById(text, out _) ? null : "is not a time zone of this machine; write UTC or a name such as Europe/Berlin");
+            var enabled = entry.Flag("enabled");
+            var overlap = entry.OneOf("overlap", "skip", "queue", "replace");
+            var catchUp = entry.OneOf("catch_up", "skip", "once", "all");
+            var request = Request(entry)?.Request;
+            return name is null || cron is null || request is null ? null : new ScheduleConfiguration
+            {
+                Name = name,
+                Cron = cron,
+                TimeZone = zone ?? "UTC",
+                Enabled = enabled ?? true,
+                Overlap = overlap ?? "skip",
+                CatchUp = catchUp ?? "once",
+                Request = request,
+            };
+        });
+    }
+
+    public static List<WebhookConfiguration> Webhooks(Section root)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        return root.Items("webhooks", entry =>
+        {
+            var name = Name(entry, names, FindNameFault);
+            var kind = entry.OneOf("kind", "standard", "github", "hmac", "bearer");
+            var secret = Source(entry, "secret");
+            if (!entry.Has("secret"))
+            {
+                entry.Missing("secret", "deliveries are checked; write secret: {env: NAME} or {file: PATH}");
+            }
+
+            var header = entry.Text("header");
+            var events = entry.Texts("events");
+            var senders = entry.Texts("senders");
+            var enabled = entry.Flag("enabled");
+            var request = Request(entry, mayHoldTemplates: true);
+            return name is null || secret is null || request is null ? null : new WebhookConfiguration
+            {
+                Name = name,
+                Kind = kind ?? "standard",
+                Secret = secret,
+                Header = header,
+                Events = events,
+                Senders = senders,
+                Enabled = enabled ?? true,
+                Request = request.Value.Json,
+            };
+        });
+    }
+
+    private static SecretSource? EnvOrFile(Section section, string path)
+    {
+        var env = section.Text("env", text => EnvironmentNames.IsName(text) ? null : EnvironmentNames.Rule);
+        var file = section.Text("file");
+        if (section.Has("env") == section.Has("file"))
+        {
+            section.Faults.Add(path, null, "needs exactly one of 'env: NAME' and 'file: PATH'", section.Line);
+            return null;
+        }
+
+        return env is not null ? SecretSource.FromEnv(env) : file is not null ? SecretSource.FromFile(file) : null;
+    }
+
+    private static string? Name(Section entry, HashSet<string> names, Func<string, string?> findFault)
+    {
+        var name = entry.Text("name", findFault);
+        if (!entry.Has("name"))
+        {
+            entry.Missing("name", "give the entry a name");
+        }
+        else if (name is not null && !names.Add(name))
+        {
+            entry.Faults.Add(entry.Full("name"), name, "is taken by an earlier entry; choose another", entry.LineOf("name"));
+        }
+
+        return name;
+    }
+
+    /// <summary>The run request of an entry, read by the rules of every request. A fault in a text with a template may mend itself when it is filled.</summary>
+    private static (RunRequest? Request, byte[] Json)? Request(Section entry, bool mayHoldTemplates = false)
+    {
+        switch (entry.Find("request"))
+        {
+            case null:
+                entry.Missing("request", "the run request, with a prompt or a skill");
+                return null;
+            case YamlMap map:
+                var json = YamlJson.Serialize(map);
+                var read = RunRequestReader.Read(json);
+                foreach (var fault in read.Faults.Where(fault => !mayHoldTemplates || fault.Value?.Contains("{{", StringComparison.Ordinal) is not true))
+                {
+                    entry.Faults.Add(fault.Path.Length == 0 ? entry.Full("request") : $"{entry.Full("request")}.{fault.Path}", fault.Value, fault.Rule, LineOf(map, fault.Path));
+                }
+
+                return read.Request is null && !mayHoldTemplates ? null : (read.Request, json);
+            case var other:
+                entry.Wrong<string>("request", other, "must be a mapping, the fields of a run request");
+                return null;
+        }
+    }
+
+    private static int LineOf(YamlMap map, string path)
+    {
+        var first = path.Split('.', '[')[0];
+        foreach (var (key, line, _) in map.Entries)
+        {
+            if (key == first)
+            {
+                return line;
+            }
+        }
+
+        return map.Line;
+    }
+
+    private static string? FindNameFault(string text) =>
+        EntryName().IsMatch(text) ? null : "must have lower-case letters, digits and '-', begin with a letter or digit, and be at most 63 long";
+
+    [GeneratedRegex(@"\A[a-z0-9][a-z0-9-]{0,62}\z")]
+    private static partial Regex EntryName();
+
+    [GeneratedRegex(@"\A(@(hourly|daily|weekly|monthly|yearly)|([0-9A-Za-z*/,?#-]+ +){4}[0-9A-Za-z*/,?#-]+)\z")]
+    private static partial Regex Cron();
+}

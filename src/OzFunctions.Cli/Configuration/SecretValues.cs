@@ -1,0 +1,93 @@
+namespace OzFunctions.Cli.Configuration;
+
+/// <summary>The values behind every secret source of a configuration, read once at start. Prints nothing.</summary>
+internal sealed class SecretValues
+{
+    private const int MostBytes = 1 << 20;
+
+    private readonly Dictionary<SecretSource, string> _values = [];
+
+    private SecretValues()
+    {
+    }
+
+    /// <summary>Every value, for the masker.</summary>
+    public IReadOnlyCollection<string> All => _values.Values;
+
+    public IReadOnlyList<ConfigurationFault> Faults { get; private set; } = [];
+
+    /// <summary>The value of a source of this configuration; a source with a fault has none.</summary>
+    public string Get(SecretSource source) => _values[source];
+
+    /// <summary>Names with values, as <c>secrets[]</c> and <c>api_keys[]</c> have them.</summary>
+    public IReadOnlyDictionary<string, string> ByName(IEnumerable<NamedSecret> secrets) =>
+        secrets.Where(secret => _values.ContainsKey(secret.Source)).ToDictionary(secret => secret.Name, secret => _values[secret.Source], StringComparer.Ordinal);
+
+    /// <param name="environment">The host's environment.</param>
+    public static SecretValues Resolve(OzfConfiguration configuration, IReadOnlyDictionary<string, string> environment)
+    {
+        var resolved = new SecretValues();
+        var faults = new List<ConfigurationFault>();
+        foreach (var (key, source) in Sources(configuration))
+        {
+            if (Find(source, environment, out var value) is { } fault)
+            {
+                faults.Add(new ConfigurationFault(key, source.ToString(), fault));
+            }
+            else
+            {
+                resolved._values[source] = value;
+            }
+        }
+
+        resolved.Faults = faults;
+        return resolved;
+    }
+
+    public override string ToString() => nameof(SecretValues);
+
+    private static IEnumerable<(string Key, SecretSource Source)> Sources(OzfConfiguration configuration)
+    {
+        var named = configuration.Secrets.Select(secret => ($"secrets.{secret.Name}", secret.Source))
+            .Concat(configuration.ApiKeys.Select(key => ($"api_keys.{key.Name}", key.Source)))
+            .Concat(configuration.Webhooks.Select(webhook => ($"webhooks.{webhook.Name}.secret", webhook.Secret)));
+        var optional = configuration.Events.SelectMany(publisher => new[] { ($"events.{publisher.Name}.secret", publisher.Secret), ($"events.{publisher.Name}.connection", publisher.Connection) })
+            .Concat(configuration.Direct.Environment.Select(entry => ($"backend.direct.environment.{entry.Name}", entry.Source)))
+            .Concat(configuration.Direct.AgentEnvironment.Select(entry => ($"backend.direct.agent_environment.{entry.Name}", entry.Source)))
+            .Append(("storage", configuration.Storage?.Connection));
+        return named.Concat(optional.Where(entry => entry.Item2 is not null).Select(entry => (entry.Item1, entry.Item2!)));
+    }
+
+    private static string? Find(SecretSource source, IReadOnlyDictionary<string, string> environment, out string value)
+    {
+        value = "";
+        if (source.Env is { } name)
+        {
+            value = environment.GetValueOrDefault(name, "");
+            return value.Length > 0 ? null : $"the variable {name} is not set in the environment of this host";
+        }
+
+        try
+        {
+            using var file = new FileStream(source.File!, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            if (file.Length > MostBytes)
+            {
+                return $"the file {source.File} is larger than 1 MiB";
+            }
+
+            using var reader = new StreamReader(file);
+
+            // Editors and `echo` end a file with a newline, which is never part of a secret.
+            value = reader.ReadToEnd().TrimEnd('\r', '\n');
+            return value.Length > 0 ? null : $"the file {source.File} is empty";
+        }
+        catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return $"the file {source.File} does not exist";
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return $"the file {source.File} cannot be read by this host";
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using OzFunctions.Requests;
+
+namespace OzFunctions.Cli.Configuration;
+
+/// <summary>One of <c>events[]</c>: where completion events go. Exactly one of queue, topic, url and command is set.</summary>
+internal sealed record EventConfiguration
+{
+    public required string Name { get; init; }
+
+    public string? Queue { get; init; }
+
+    public string? Topic { get; init; }
+
+    public string? Url { get; init; }
+
+    /// <summary>Run by <c>/bin/sh -c</c> with the event on its input.</summary>
+    public string? Command { get; init; }
+
+    /// <summary>Signs what is posted to <see cref="Url"/> (Standard Webhooks).</summary>
+    public SecretSource? Secret { get; init; }
+
+    /// <summary>Connection of the topic or of another account's queue.</summary>
+    public SecretSource? Connection { get; init; }
+
+    /// <summary>Of queued, started and completed. Default: completed.</summary>
+    public IReadOnlyList<string> Kinds { get; init; } = ["completed"];
+}
+
+/// <summary>One of <c>schedules[]</c>: a run request at times of a clock.</summary>
+internal sealed record ScheduleConfiguration
+{
+    public required string Name { get; init; }
+
+    /// <summary>Five fields, or <c>@daily</c> and its like. Parsed by the scheduler.</summary>
+    public required string Cron { get; init; }
+
+    /// <summary>Default: UTC.</summary>
+    public string TimeZone { get; init; } = "UTC";
+
+    public bool Enabled { get; init; } = true;
+
+    /// <summary>When the run before is still alive: <c>skip</c>, <c>queue</c> or <c>replace</c>. Default: skip.</summary>
+    public string Overlap { get; init; } = "skip";
+
+    /// <summary>Times missed while nothing ran: <c>skip</c>, <c>once</c> or <c>all</c>. Default: once.</summary>
+    public string CatchUp { get; init; } = "once";
+
+    public required RunRequest Request { get; init; }
+}
+
+/// <summary>One of <c>webhooks[]</c>: a run request for each delivery that is signed rightly.</summary>
+internal sealed record WebhookConfiguration
+{
+    public required string Name { get; init; }
+
+    /// <summary><c>standard</c> (Standard Webhooks), <c>github</c>, <c>hmac</c> or <c>bearer</c>. Default: standard.</summary>
+    public string Kind { get; init; } = "standard";
+
+    public required SecretSource Secret { get; init; }
+
+    /// <summary>Header of the signature or token, where the kind leaves it open.</summary>
+    public string? Header { get; init; }
+
+    /// <summary>Event names that start a run; null: all.</summary>
+    public IReadOnlyList<string>? Events { get; init; }
+
+    /// <summary>Who may set it off; null: anybody with the secret.</summary>
+    public IReadOnlyList<string>? Senders { get; init; }
+
+    public bool Enabled { get; init; } = true;
+
+    /// <summary>The request as JSON; its texts may hold templates, <c>{{path}}</c>, so it is checked again for each delivery.</summary>
+    public required ReadOnlyMemory<byte> Request { get; init; }
+}

@@ -1,0 +1,176 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Artifacts;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Following;
+using OzFunctions.Cli.Runs;
+using OzFunctions.Cli.Screens;
+using OzFunctions.Cli.Stores;
+using OzFunctions.Cli.Workers;
+using OzFunctions.Hosts;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.Demo;
+
+/// <summary>One showing: a queue message becomes a run, an agent works on it, and what remains is looked at.</summary>
+internal sealed class DemoShow(CommandContext context, string place, bool realOz)
+{
+    private const string Worker = "demo";
+    private const int PatchLines = 24;
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan PublishedWithin = TimeSpan.FromSeconds(15);
+
+    private readonly Screen _screen = context.Screen;
+
+    public async Task<int> RunAsync(CancellationToken cancellationToken)
+    {
+        var repository = Path.Combine(place, "repository");
+        await DemoRepository.MakeAsync(repository, context.Surroundings, cancellationToken);
+        var settings = DemoSettings.Create(place, repository, realOz, context.Settings, context.Surroundings);
+        var setup = WorkerSetup.Create(settings, new() { ConsumeRequests = true, DrainTimeout = TimeSpan.FromSeconds(10) }, context.Surroundings.Environment);
+        LocalHost.Check(setup.Direct);
+
+        using var loggers = context.Loggers(LogLevel.Warning);
+        await using var store = LocalStore.Open(settings, context.Time, loggers);
+        var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
+        var hosting = host.RunAsync(CancellationToken.None);
+        try
+        {
+            return await ShowAsync(store, repository, cancellationToken);
+        }
+        finally
+        {
+            await StopAsync(host, hosting, now: cancellationToken.IsCancellationRequested);
+        }
+    }
+
+    private static async Task StopAsync(WorkerHost host, Task hosting, bool now)
+    {
+        host.Drain();
+        if (now)
+        {
+            host.Drain();
+        }
+
+        await hosting;
+    }
+
+    private async Task<int> ShowAsync(OpenStore store, string repository, CancellationToken cancellationToken)
+    {
+        Head("A run request, as any producer would put it on the queue oz-requests");
+        var request = DemoSettings.Request;
+        _screen.WriteStored(Encoding.UTF8.GetBytes(request));
+        var messageId = await store.Requests.SendAsync(Encoding.UTF8.GetBytes(request), cancellationToken);
+
+        var run = await AwaitRunAsync(store, cancellationToken);
+        Head($"Its run, and the log of the agent as it comes{(realOz ? "" : " (a stand-in: no key, no network)")}");
+        _screen.Line(_screen.Paint($"message {messageId} became run {run.RunId}", Style.Quiet));
+        var printer = new LogPrinter(store.Core, _screen.Out);
+        await printer.PrintTextAsync(printer.QueryOf(run.RunId, attempt: null, follow: true), _screen.HasColours, attemptBegins: null, cancellationToken);
+
+        run = await AwaitPublishedAsync(store, run.RunId, cancellationToken);
+        Head("The record");
+        RunPageText.Write(_screen, run, context.Now);
+        await ShowArtifactsAsync(store, run, cancellationToken);
+        if (run.Event is { } stored)
+        {
+            Head("The completion event, on the queue oz-events");
+            ShowEvent(stored);
+        }
+
+        _screen.Line();
+        _screen.Line(run.State == RunState.Succeeded
+            ? _screen.Paint("That is the whole job.", Style.Good) + " Next: ozf worker --help, ozf run --help, ozf doctor"
+            : _screen.Paint($"The demo's run ended {run.State.Text()}.", Style.Bad));
+        return run.State == RunState.Succeeded ? ExitCodes.Success : RunExit.CodeOf(run) is not 0 and var code ? code : ExitCodes.Failed;
+    }
+
+    private async Task<RunRecord> AwaitRunAsync(OpenStore store, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var page = await store.Core.Records.ListAsync(null, 1, unreadable: null, cancellationToken);
+            if (page.Runs is [var first] && await store.Core.Records.FindAsync(first.RunId, cancellationToken) is { Record: var record })
+            {
+                return record;
+            }
+
+            await Task.Delay(Look, context.Time, cancellationToken);
+        }
+    }
+
+    /// <summary>Published is when nothing is owed any more (protocol S11).</summary>
+    private async Task<RunRecord> AwaitPublishedAsync(OpenStore store, RunId runId, CancellationToken cancellationToken)
+    {
+        var began = context.Time.GetTimestamp();
+        while (await store.Core.Ports.Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken) is not null && context.Time.GetElapsedTime(began) < PublishedWithin)
+        {
+            await Task.Delay(Look, context.Time, cancellationToken);
+        }
+
+        return (await store.Core.Records.FindAsync(runId, cancellationToken))!.Record;
+    }
+
+    private async Task ShowArtifactsAsync(OpenStore store, RunRecord run, CancellationToken cancellationToken)
+    {
+        var manifest = await RunsArtifactsCommand.FindManifestAsync(store.Core.Ports.Blobs, run.RunId, run.Attempt, cancellationToken);
+        if (manifest.Artifacts.Count == 0)
+        {
+            return;
+        }
+
+        Head("What was kept after the workspace was removed");
+        RunsArtifactsCommand.Write(_screen, manifest);
+        if (manifest.Artifacts.FirstOrDefault(artifact => artifact.Path.EndsWith(".patch", StringComparison.Ordinal) && artifact.LeftOut is null) is { } patch)
+        {
+            await ShowPatchAsync(store, run, patch, cancellationToken);
+        }
+    }
+
+    private async Task ShowPatchAsync(OpenStore store, RunRecord run, ArtifactEntry patch, CancellationToken cancellationToken)
+    {
+        Head($"{patch.Path}, what the agent changed");
+        await using var content = await store.Core.Ports.Blobs.OpenReadAsync(RunBlobs.Artifact(run.RunId, run.Attempt, patch.Path), 0, null, cancellationToken);
+        using var reader = new StreamReader(content ?? Stream.Null);
+        for (var line = 0; await reader.ReadLineAsync(cancellationToken) is { } text; line++)
+        {
+            if (line == PatchLines)
+            {
+                _screen.Line(_screen.Paint("…", Style.Quiet));
+                break;
+            }
+
+            var style = text switch
+            {
+                ['+', '+', '+', ..] or ['-', '-', '-', ..] => Style.Strong,
+                ['+', ..] => Style.Good,
+                ['-', ..] => Style.Bad,
+                ['@', '@', ..] => Style.Accent,
+                _ => Style.Plain,
+            };
+            _screen.Line(_screen.Paint(TextWidth.Cut(PlainText.OneLine(text), _screen.Width), style));
+        }
+    }
+
+    private void ShowEvent(JsonElement stored)
+    {
+        var buffer = new System.Buffers.ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer, new() { Indented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            stored.WriteTo(json);
+        }
+
+        foreach (var line in Encoding.UTF8.GetString(buffer.WrittenSpan).Split('\n'))
+        {
+            _screen.Line(TextWidth.Cut(line, _screen.Width));
+        }
+    }
+
+    private void Head(string text)
+    {
+        _screen.Line();
+        _screen.Line(_screen.Paint(text, Style.Strong));
+        _screen.Line(_screen.Paint(new string('─', Math.Min(TextWidth.Of(text), _screen.Width)), Style.Quiet));
+    }
+}

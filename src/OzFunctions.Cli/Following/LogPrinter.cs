@@ -1,0 +1,72 @@
+using System.Text;
+using OzFunctions.Blobs;
+using OzFunctions.Logs;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.Following;
+
+/// <summary>Prints a run's log as it stands, or as it grows until the run is over.</summary>
+internal sealed class LogPrinter(OzCore core, TextWriter output)
+{
+    public async Task PrintTextAsync(RunLogQuery query, bool colours, Action<int>? attemptBegins, CancellationToken cancellationToken)
+    {
+        var text = new LogText(colours);
+        var attempt = 0;
+        await foreach (var line in new RunLogs(core.Ports.Blobs, core.Ports.Time).ReadAsync(query, cancellationToken))
+        {
+            if (line.Attempt != attempt)
+            {
+                await WriteAsync(text.End());
+                text = new(colours);
+                attempt = line.Attempt;
+                attemptBegins?.Invoke(attempt);
+            }
+
+            await WriteAsync(text.Add(line));
+        }
+
+        await WriteAsync(text.End());
+    }
+
+    public async Task PrintRawAsync(RunLogQuery query, CancellationToken cancellationToken)
+    {
+        await foreach (var chunk in new RunLogs(core.Ports.Blobs, core.Ports.Time).ReadRawAsync(query, cancellationToken))
+        {
+            await output.WriteAsync(Encoding.UTF8.GetString(chunk.Lines.Span));
+            await output.FlushAsync(cancellationToken);
+        }
+    }
+
+    public RunLogQuery QueryOf(RunId runId, int? attempt, bool follow)
+    {
+        RunProgress? known = null;
+        return new()
+        {
+            RunId = runId,
+            Attempt = attempt,
+            Follow = follow,
+            Progress = async token =>
+            {
+                try
+                {
+                    var run = await core.Records.FindAsync(runId, token);
+                    return (known = run is null ? new(known?.Attempt ?? 0, GoesOn: false) : RunProgress.Of(run.Record)).Value;
+                }
+                catch (BlobStoreException ex) when (ex.IsTransient && follow && known is not null)
+                {
+                    // Who follows waits until the store is back.
+                    return known.Value;
+                }
+            },
+        };
+    }
+
+    private async Task WriteAsync(string? text)
+    {
+        if (text is not null)
+        {
+            await output.WriteLineAsync(text);
+            await output.FlushAsync();
+        }
+    }
+}

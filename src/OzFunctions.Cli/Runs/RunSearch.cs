@@ -1,0 +1,46 @@
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.Runs;
+
+/// <summary>Finds the run a person means: by its whole id, or by eight or more characters of its beginning or end.</summary>
+internal static class RunSearch
+{
+    private const int LeastCharacters = 8;
+
+    /// <summary>How many of the newest runs an abbreviation is looked for in.</summary>
+    private const int Searched = 5_000;
+
+    public static async Task<StoredRun> GetAsync(OzCore core, string text, CancellationToken cancellationToken)
+    {
+        var runId = RunId.TryParse(text.ToLowerInvariant(), out var whole) ? whole : await ExpandAsync(core, text.ToLowerInvariant(), cancellationToken);
+        return await core.Records.FindAsync(runId, cancellationToken) ?? throw CommandException.Usage($"there is no run {runId} in this store.");
+    }
+
+    private static async Task<RunId> ExpandAsync(OzCore core, string text, CancellationToken cancellationToken)
+    {
+        if (text.Length < LeastCharacters || text.Any(character => !char.IsAsciiHexDigitLower(character) && character != '-'))
+        {
+            throw CommandException.Usage($"'{text}' is not a run id (36 characters, or at least {LeastCharacters} of its beginning or end).");
+        }
+
+        var found = new List<RunId>();
+        string? continuation = null;
+        var looked = 0;
+        do
+        {
+            var page = await core.Records.ListAsync(continuation, 500, unreadable: null, cancellationToken);
+            found.AddRange(page.Runs.Select(run => run.RunId).Where(id => id.Value.StartsWith(text, StringComparison.Ordinal) || id.Value.EndsWith(text, StringComparison.Ordinal)));
+            looked += page.Runs.Count;
+            continuation = page.Continuation;
+        }
+        while (continuation is not null && looked < Searched);
+
+        return found switch
+        {
+            [var one] => one,
+            [] => throw CommandException.Usage($"no run's id begins or ends with '{text}'."),
+            _ => throw CommandException.Usage([$"'{text}' could be {found.Count} runs; give more of the id:", .. found.Take(5).Select(id => "  " + id)]),
+        };
+    }
+}

@@ -1,0 +1,110 @@
+using System.CommandLine;
+using OzFunctions.Cancelling;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Screens;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.Runs;
+
+/// <summary><c>ozf runs cancel</c>: a durable wish; waiting runs end at once, others within seconds.</summary>
+internal static class RunsCancelCommand
+{
+    public static Command Create(Surroundings surroundings)
+    {
+        var ids = new Argument<string[]>("run-id") { Description = "Runs to cancel", Arity = ArgumentArity.ZeroOrMore };
+        var all = new Option<bool>("--all") { Description = "Every run that is not over" };
+        var worker = new Option<string?>("--worker", "--worker-id") { HelpName = "WORKER", Description = "With --all: only runs of this worker" };
+        var reason = new Option<string?>("--reason") { HelpName = "TEXT", Description = "Kept with the run" };
+        return new Command("cancel", "Cancel runs").With(ids, all, worker, reason).Does(surroundings, async (context, cancellationToken) =>
+        {
+            var named = context.Get(ids) ?? [];
+            if (context.Get(all) == named.Length > 0)
+            {
+                throw CommandException.Usage("give the ids of the runs to cancel, or --all.");
+            }
+
+            await using var store = context.OpenStore();
+            var runs = context.Get(all) ? await ListOpenAsync(store.Core, context.Get(worker), cancellationToken) : await FindAsync(store.Core, named, cancellationToken);
+            var by = context.Surroundings.Variable("USER") is { } user ? $"{user} (ozf)" : "ozf";
+            var answers = new List<(RunId RunId, CancelAnswer Answer)>();
+            foreach (var runId in runs)
+            {
+                answers.Add((runId, await store.Core.Cancels.CancelAsync(runId, by, context.Get(reason), cancellationToken)));
+            }
+
+            Show(context.Screen, answers);
+            return ExitCodes.Success;
+        });
+    }
+
+    private static async Task<List<RunId>> FindAsync(OzCore core, string[] named, CancellationToken cancellationToken)
+    {
+        // All are looked up before the first is cancelled: a slip in one changes nothing.
+        var runs = new List<RunId>();
+        foreach (var text in named)
+        {
+            runs.Add((await RunSearch.GetAsync(core, text, cancellationToken)).Record.RunId);
+        }
+
+        return runs;
+    }
+
+    private static async Task<List<RunId>> ListOpenAsync(OzCore core, string? worker, CancellationToken cancellationToken)
+    {
+        var runs = new List<RunId>();
+        string? continuation = null;
+        do
+        {
+            var page = await core.Records.ListAsync(continuation, 500, unreadable: null, cancellationToken);
+            runs.AddRange(page.Runs.Where(run => !run.State.IsTerminal() && (worker is null || run.WorkerId == worker)).Select(run => run.RunId));
+            continuation = page.Continuation;
+        }
+        while (continuation is not null);
+
+        return runs;
+    }
+
+    private static void Show(Screen screen, IReadOnlyList<(RunId RunId, CancelAnswer Answer)> answers)
+    {
+        if (screen.Json)
+        {
+            screen.WriteJson(json =>
+            {
+                json.WriteStartObject();
+                json.WriteStartArray("runs");
+                foreach (var (runId, answer) in answers)
+                {
+                    json.WriteStartObject();
+                    json.WriteString("run_id", runId.Value);
+                    json.WriteString("result", System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(answer.Result.ToString()));
+                    if (answer.Run is { } run)
+                    {
+                        json.WriteString("state", run.State.Text());
+                    }
+
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndArray();
+                json.WriteEndObject();
+            });
+            return;
+        }
+
+        if (answers.Count == 0)
+        {
+            screen.Note("Nothing to cancel.");
+        }
+
+        foreach (var (runId, answer) in answers)
+        {
+            screen.Line($"{runId}  " + answer.Result switch
+            {
+                CancelResult.Cancelled => screen.Paint("cancelled", Style.Warning),
+                CancelResult.Requested => screen.Paint("cancel requested", Style.Warning) + "; its host stops it within seconds",
+                CancelResult.AlreadyFinished => $"already finished: {answer.Run!.State.Text()}",
+                _ => "not found",
+            });
+        }
+    }
+}

@@ -1,0 +1,58 @@
+using System.CommandLine;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.Runs;
+
+/// <summary><c>ozf runs retry</c>: the same request as a new run; the old one stays as it is.</summary>
+internal static class RunsRetryCommand
+{
+    public static Command Create(Surroundings surroundings)
+    {
+        var id = new Argument<string>("run-id") { Description = "The run to repeat" };
+        return new Command("retry", "Submit a finished run's request again").With(id).Does(surroundings, async (context, cancellationToken) =>
+        {
+            await using var store = context.OpenStore();
+            var first = (await RunSearch.GetAsync(store.Core, context.Get(id)!, cancellationToken)).Record;
+            if (!first.State.IsTerminal())
+            {
+                throw CommandException.Usage($"run {first.RunId} is {first.State.Text()}; only a finished run can be repeated (ozf runs cancel ends it).");
+            }
+
+            var now = context.Now;
+            var answer = await store.Core.Intake.SubmitAsync(
+                new()
+                {
+                    // Its key names the first run for ever, and times that have passed would end the repeat at once.
+                    Request = first.Request with
+                    {
+                        IdempotencyKey = null,
+                        NotBefore = first.Request.NotBefore > now ? first.Request.NotBefore : null,
+                        ExpiresAt = first.Request.ExpiresAt > now ? first.Request.ExpiresAt : null,
+                        WorkerId = first.WorkerId,
+                    },
+                    Trigger = new() { Kind = TriggerKind.Cli },
+                    AskedBy = context.Surroundings.Variable("USER"),
+                    RetryOf = first.RunId,
+                },
+                cancellationToken);
+            if (context.Screen.Json)
+            {
+                context.Screen.WriteJson(json =>
+                {
+                    json.WriteStartObject();
+                    json.WriteString("run_id", answer.Run.RunId.Value);
+                    json.WriteBoolean("created", answer.Created);
+                    json.WriteString("retry_of", first.RunId.Value);
+                    json.WriteEndObject();
+                });
+            }
+            else
+            {
+                context.Screen.Line(answer.Run.RunId.Value);
+            }
+
+            return ExitCodes.Success;
+        });
+    }
+}

@@ -1,0 +1,44 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Files;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.Stores;
+
+/// <summary>The ports on plain files, put together.</summary>
+internal static class LocalStore
+{
+    /// <summary>The queue that foreign producers send run requests to.</summary>
+    public const string RequestQueue = "oz-requests";
+
+    public static OpenStore Open(Settings settings, TimeProvider time, ILoggerFactory loggers)
+    {
+        var configuration = settings.Configuration;
+        var files = FilesStore.Open(new() { Directory = settings.DataDirectory }, time);
+        try
+        {
+            var core = new OzCore(
+                new()
+                {
+                    StoreId = files.StoreId,
+                    Blobs = new FilesBlobStore(files, RunMetadata.Describe),
+                    Bell = new FilesBell(files),
+                    HostLock = new FilesHostLock(files),
+                    Publishers = [new FilesEventQueue(files)],
+                    Time = time,
+                },
+                new()
+                {
+                    PublicUrl = configuration.PublicUrl is { } url ? new(url) : null,
+                    Intake = new() { DefaultWorkerId = settings.WorkerId, MaxQueued = configuration.Limits.MaxQueued },
+                    Tick = new() { Lease = configuration.Lease, QueueTtl = configuration.Limits.QueueTtl },
+                },
+                loggers);
+            return new(core, new FilesRequestQueue(files, RequestQueue), files);
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Stores;
+using OzFunctions.Direct;
+using OzFunctions.Direct.Agents;
+using OzFunctions.Direct.Logs;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Hosts;
+using OzFunctions.Local;
+
+namespace OzFunctions.Cli.Workers;
+
+/// <summary>Puts a worker host of this machine together.</summary>
+internal static class LocalHost
+{
+    public static async Task<WorkerHost> CreateAsync(
+        OpenStore store, WorkerSetup setup, long logBytes, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        string shim;
+        try
+        {
+            shim = await ShimBinary.InstallAsync(ShimBinary.Beside(AppContext.BaseDirectory), setup.Direct.WorkspaceRoot, cancellationToken);
+        }
+        catch (ShimException ex)
+        {
+            throw CommandException.Unavailable(ex.Message);
+        }
+
+        var blobs = store.Core.Ports.Blobs;
+        var logs = new AttemptLogs(blobs, new() { Cap = logBytes }, time, loggers.CreateLogger<AttemptLogs>());
+        var backend = new DirectBackend(setup.Direct, new Shims(new(shim), time), logs.Open, blobs, time, loggers.CreateLogger<DirectBackend>());
+        return store.Core.CreateHost(setup.Worker, backend, setup.Behaviour.ConsumeRequests ? store.Requests : null);
+    }
+
+    /// <summary>Refuses what could only fail every run, before anything is claimed.</summary>
+    public static void Check(DirectOptions direct)
+    {
+        if (AgentLookup.Find(direct) is { Fault: { } fault })
+        {
+            throw CommandException.Unavailable($"oz CLI not found. {fault}", "Without one, 'ozf demo' shows the whole job with an agent of its own.");
+        }
+
+        if (direct.TargetDir is { } target && !Directory.Exists(target))
+        {
+            throw CommandException.Usage(File.Exists(target)
+                ? $"target directory {target} is not a directory (--target-dir, backend.direct.target_dir)."
+                : $"target directory {target} does not exist (--target-dir, backend.direct.target_dir).");
+        }
+
+        if (NetworkFileSystems.Find(direct.WorkspaceRoot) is { } kind)
+        {
+            throw CommandException.Unavailable(
+                $"the workspace root {direct.WorkspaceRoot} is on a network file system ({kind}), whose locks cannot be trusted; set backend.direct.workspace_root to a local directory.");
+        }
+
+        try
+        {
+            Directory.CreateDirectory(direct.WorkspaceRoot, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            throw CommandException.Unavailable(
+                $"the workspace root {direct.WorkspaceRoot} cannot be made: {ex.Message} Make it for this user, or set backend.direct.workspace_root to another place.");
+        }
+    }
+}

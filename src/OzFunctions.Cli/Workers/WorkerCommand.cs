@@ -1,0 +1,111 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Logging;
+using OzFunctions.Cli.Machine;
+using OzFunctions.Cli.Screens;
+using OzFunctions.Cli.Stores;
+using OzFunctions.Hosts;
+using OzFunctions.Local;
+using OzFunctions.Requests;
+
+namespace OzFunctions.Cli.Workers;
+
+/// <summary><c>ozf worker</c>: the long-lived host.</summary>
+internal static partial class WorkerCommand
+{
+    public static Command Create(Surroundings surroundings)
+    {
+        var flags = new WorkerFlags();
+        return new Command("worker", "Run a worker host").With(flags.All).Does(surroundings, (context, cancellationToken) => RunAsync(context, flags, cancellationToken));
+    }
+
+    private static async Task<int> RunAsync(CommandContext context, WorkerFlags flags, CancellationToken cancellationToken)
+    {
+        Platform.RequireLinux("worker");
+        var settings = context.LoadSettings(flags.Read(context));
+        settings.RequireSecrets();
+        var setup = WorkerSetup.Create(
+            settings,
+            new()
+            {
+                Once = context.Get(flags.Once),
+                Detach = context.Get(flags.OnSigterm) == "detach",
+                ConsumeRequests = context.Get(flags.ConsumeRequests),
+                DrainTimeout = flags.DrainTimeoutOf(context),
+            },
+            HostEnvironment(context, flags));
+        LocalHost.Check(setup.Direct);
+
+        // Other processes of this user, agents among them, must not read this host's environment through /proc.
+        ProcessDumpable.Disable();
+        using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
+        await using var store = LocalStore.Open(settings, context.Time, loggers);
+        await store.RepairAsync(cancellationToken);
+        var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
+        Introduce(context, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
+        using var signals = HostStop.Listen(host, setup, context.Time);
+        await host.RunAsync(cancellationToken);
+        return ExitCodes.Success;
+    }
+
+    private static Dictionary<string, string> HostEnvironment(CommandContext context, WorkerFlags flags)
+    {
+        var environment = new Dictionary<string, string>(context.Surroundings.Environment, StringComparer.Ordinal);
+        if (context.Get(flags.ApiKey) is { } key)
+        {
+            environment[WorkerSetup.ApiKey] = key;
+        }
+
+        return environment;
+    }
+
+    private static void Introduce(CommandContext context, WorkerSetup setup, LogFormat format, ILogger logger)
+    {
+        var direct = setup.Direct;
+        var slots = setup.Worker.Slots == 0 ? "unlimited" : setup.Worker.Slots.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var requests = setup.Behaviour.ConsumeRequests ? "taken from oz-requests" : "not taken from oz-requests (--consume-requests)";
+        var stop = setup.Behaviour.Detach ? "detach: agents live on for the next host" : $"drain: runs may finish within {DurationText.Format(setup.Behaviour.DrainTimeout)}";
+        var agent = Direct.Agents.AgentLookup.Find(direct).Path ?? "";
+        if (format == LogFormat.Json)
+        {
+            Starting(logger, VersionCommand.Version, setup.Worker.WorkerId, context.Settings.DataDirectory, direct.WorkspaceRoot, agent, slots);
+        }
+        else
+        {
+            var screen = context.Screen;
+            screen.Note($"ozf {VersionCommand.Version}, worker '{setup.Worker.WorkerId}' on {setup.Worker.Machine}", Style.Strong);
+            screen.Note($"  data        {context.Settings.DataDirectory}");
+            screen.Note(direct.TargetDir is { } target ? $"  target      {target}" : $"  workspaces  {direct.WorkspaceRoot}{(direct.Cleanup ? "" : " (kept)")}");
+            screen.Note($"  agent       {agent}");
+            screen.Note($"  runs        {slots} at a time{(setup.Worker.Once ? ", ends after one" : "")}");
+            screen.Note($"  requests    {requests}");
+            screen.Note($"  on SIGTERM  {stop}");
+        }
+
+        if (setup.Worker.Slots == 0 && !setup.Worker.Once)
+        {
+            Unlimited(logger);
+        }
+
+        if (setup.LacksApiKey)
+        {
+            NoApiKey(logger);
+        }
+
+        OneUser(logger);
+    }
+
+    [LoggerMessage(LogLevel.Information, "ozf {Version} starts: worker {WorkerId}, data {Data}, workspaces {Workspaces}, agent {Agent}, slots {Slots}")]
+    private static partial void Starting(ILogger logger, string version, string workerId, string data, string workspaces, string agent, string slots);
+
+    [LoggerMessage(LogLevel.Warning, "No limit on runs at a time: set --max-concurrent-tasks or max_concurrent_tasks")]
+    private static partial void Unlimited(ILogger logger);
+
+    [LoggerMessage(LogLevel.Warning, "No run gets WARP_API_KEY, so oz will ask for a login: give it with -e WARP_API_KEY, in backend.direct.agent_environment, or from the setup's environment file")]
+    private static partial void NoApiKey(ILogger logger);
+
+    [LoggerMessage(LogLevel.Information, "Runs belong to this host's own user: they can read its files (a container or a virtual machine is the boundary)")]
+    private static partial void OneUser(ILogger logger);
+}

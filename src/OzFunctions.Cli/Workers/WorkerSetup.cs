@@ -1,0 +1,101 @@
+using System.Text.RegularExpressions;
+using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Machine;
+using OzFunctions.Cli.Stores;
+using OzFunctions.Direct;
+using OzFunctions.Hosts;
+
+namespace OzFunctions.Cli.Workers;
+
+/// <summary>What a worker host is made of, from configuration and flags (flags win, facts B1.13).</summary>
+internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, WorkerBehaviour Behaviour)
+{
+    public const string ApiKey = "WARP_API_KEY";
+
+    /// <summary>A host that takes one run ends with it, however long it takes; only a signal starts its drain time.</summary>
+    private static readonly TimeSpan NoDrain = TimeSpan.FromDays(30);
+
+    /// <summary>True when the agent is the real CLI, which finds no key: design section 8, step 4.</summary>
+    public bool LacksApiKey =>
+        (Direct.OzPath is null || Path.GetFileName(Direct.OzPath) == "oz")
+        && !Direct.Environment.Concat(Direct.AgentEnvironment).Any(entry => entry.Name == ApiKey);
+
+    public static WorkerSetup Create(Settings settings, WorkerBehaviour behaviour, IReadOnlyDictionary<string, string> hostEnvironment)
+    {
+        var configuration = settings.Configuration;
+        var worker = new WorkerOptions
+        {
+            WorkerId = settings.WorkerId,
+            Machine = Environment.MachineName,
+            Version = VersionCommand.Version,
+            Slots = configuration.MaxConcurrentTasks ?? 0,
+            Lease = configuration.Lease,
+            QueueTtl = configuration.Limits.QueueTtl,
+            RoomPerKey = configuration.Policy.Concurrency,
+            DrainTimeout = behaviour.Once ? NoDrain : behaviour.DrainTimeout,
+            Once = behaviour.Once,
+        };
+        return new(worker, CreateDirect(settings, hostEnvironment), behaviour);
+    }
+
+    private static DirectOptions CreateDirect(Settings settings, IReadOnlyDictionary<string, string> hostEnvironment)
+    {
+        var (configuration, direct, limits) = (settings.Configuration, settings.Configuration.Direct, settings.Configuration.Limits);
+        var standard = new DirectOptions();
+        return standard with
+        {
+            WorkspaceRoot = direct.WorkspaceRoot ?? standard.WorkspaceRoot,
+            TargetDir = direct.TargetDir,
+            OzPath = direct.OzPath,
+            SetupCommand = direct.SetupCommand,
+            TeardownCommand = direct.TeardownCommand,
+            Environment = Entries(direct.Environment, settings.Secrets),
+            AgentEnvironment = Entries(direct.AgentEnvironment, settings.Secrets),
+            HostEnvironment = hostEnvironment,
+            PrivateHome = direct.PrivateHome ?? false,
+            InheritHookEnvironment = direct.InheritHookEnvironment,
+            Sandboxed = direct.Sandboxed,
+            IdleOnComplete = configuration.IdleOnComplete,
+            KeepFailedWorkspaces = direct.KeepFailedWorkspaces,
+            Cleanup = configuration.Cleanup,
+            SetupTimeout = direct.SetupTimeout,
+            TeardownTimeout = direct.TeardownTimeout,
+            StopGrace = direct.StopGrace,
+            FinishedGrace = direct.FinishedGrace,
+            FinishedPattern = direct.FinishedPattern is { } pattern ? new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)) : null,
+            Artifacts = new() { FileBytes = limits.ArtifactFileBytes, Count = limits.ArtifactCount, TotalBytes = limits.ArtifactTotalBytes },
+            DiskFree = limits.DiskFree,
+            InodesFree = limits.InodesFree,
+            MemoryFree = limits.MemoryFree,
+            SpoolBytes = limits.SpoolBytes,
+            Secrets = settings.Secrets.ByName(configuration.Secrets),
+            HostCredentials = [.. CredentialVariables(configuration)],
+            Policy = new() { MaxTimeout = configuration.Policy.MaxTimeout, Env = configuration.Policy.Env },
+        };
+    }
+
+    private static List<EnvironmentEntry> Entries(IReadOnlyList<EnvironmentSetting> settings, SecretValues secrets) =>
+        [.. settings.Select(setting => new EnvironmentEntry(setting.Name, setting.Source is { } source ? secrets.Get(source) : setting.Value))];
+
+    /// <summary>Variables that hold secrets of this host by configuration, whatever their names.</summary>
+    private static IEnumerable<string> CredentialVariables(OzfConfiguration configuration)
+    {
+        var sources = configuration.Secrets.Concat(configuration.ApiKeys).Select(secret => secret.Source)
+            .Concat(configuration.Webhooks.Select(webhook => webhook.Secret))
+            .Concat(configuration.Events.SelectMany(sink => new[] { sink.Secret, sink.Connection }).OfType<SecretSource>());
+        return sources.Select(source => source.Env).OfType<string>().Append(ApiKey).Distinct();
+    }
+}
+
+/// <summary>What only the command line says of a worker host.</summary>
+internal sealed record WorkerBehaviour
+{
+    public bool Once { get; init; }
+
+    /// <summary>SIGTERM leaves agents running for the next host. Default: they may finish.</summary>
+    public bool Detach { get; init; }
+
+    public bool ConsumeRequests { get; init; }
+
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromMinutes(10);
+}

@@ -1,0 +1,44 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace OzFunctions.Local;
+
+/// <summary>A lock file kept open and locked again and again, between processes. Threads of one process need a lock of their own beside it.</summary>
+public sealed class LockFile : IDisposable
+{
+    private readonly string _path;
+
+    private LockFile(string path, SafeFileHandle file)
+    {
+        _path = path;
+        File = file;
+    }
+
+    /// <summary>The open file; what is written there is seen by the next holder.</summary>
+    public SafeFileHandle File { get; }
+
+    public static LockFile Open(string path)
+    {
+        var error = PosixFiles.OpenOrCreate(path, out var file);
+        return error.Ok ? new(path, file) : throw error.At(path, "open the lock file");
+    }
+
+    /// <summary>Waits for the lock. Only for sections of a few system calls.</summary>
+    public void Lock()
+    {
+        PosixError error;
+        do
+        {
+            error = PosixError.Of(Libc.Flock(File, Libc.LockExclusive));
+        }
+        while (error == PosixError.Interrupted);
+
+        if (!error.Ok)
+        {
+            throw error.At(_path, "lock");
+        }
+    }
+
+    public void Unlock() => Libc.Flock(File, Libc.Unlock);
+
+    public void Dispose() => File.Dispose();
+}

@@ -1,0 +1,105 @@
+using System.Text;
+using OzFunctions.Direct.Attempts;
+using OzFunctions.Direct.Environments;
+using OzFunctions.Requests;
+
+namespace OzFunctions.Direct.Agents;
+
+/// <summary>
+/// The agent's arguments (facts A2): an array and never a shell, every value as <c>--name=value</c>, so that no value is taken for an option.
+/// What may hold secrets goes by file.
+/// </summary>
+internal static class AgentCommand
+{
+    /// <summary>Writes the files that the arguments name and answers the whole argv.</summary>
+    public static IReadOnlyList<string> Write(string agent, DirectOptions options, RunRequest request, AttemptPlaces places)
+    {
+        var arguments = new List<string> { agent, "agent", "run" };
+        AddPrompt(arguments, request, places);
+        AddValue(arguments, "skill", request.Skill);
+        AddValue(arguments, "model", request.Model);
+        AddValue(arguments, "name", request.Name);
+        AddMcp(arguments, options, request, places);
+        AddValue(arguments, "environment", request.Environment);
+        AddValue(arguments, "conversation", request.Conversation);
+        AddValue(arguments, "harness", request.Harness);
+        if (request.ComputerUse is { } computerUse)
+        {
+            arguments.Add(computerUse ? "--computer-use" : "--no-computer-use");
+        }
+
+        AddValue(arguments, "idle-on-complete", DurationText.Format(request.IdleOnComplete ?? options.IdleOnComplete));
+        AddValue(arguments, "profile", request.Profile);
+        if (options.Managed)
+        {
+            // Without a profile the CLI's own denylist would fail headless runs (facts A6.1).
+            if (request.Profile is null && options.Sandboxed)
+            {
+                arguments.Add("--sandboxed");
+            }
+
+            AddValue(arguments, "output-format", "json");
+        }
+
+        foreach (var share in request.Share ?? [])
+        {
+            arguments.Add(ShareTarget.TryParse(share, out var target) ? target.Argument : $"--share={share}");
+        }
+
+        arguments.AddRange(options.AgentArguments);
+        return arguments;
+    }
+
+    private static void AddPrompt(List<string> arguments, RunRequest request, AttemptPlaces places)
+    {
+        if (request.SavedPrompt is { } saved)
+        {
+            AddValue(arguments, "saved-prompt", saved);
+            if (request.BasePrompt is { } text)
+            {
+                // --prompt excludes --saved-prompt; the CLI's own configuration file is the one place left for a base prompt (facts A2.5).
+                AttemptPlaces.WritePrivate(places.AgentFile, Encoding.UTF8.GetBytes(new System.Text.Json.Nodes.JsonObject { ["base_prompt"] = text }.ToJsonString()));
+                AddValue(arguments, "file", places.AgentFile);
+            }
+
+            return;
+        }
+
+        // What the CLI itself would send (facts A2.6).
+        var prompt = (request.BasePrompt, request.Prompt) switch
+        {
+            ({ } start, { } rest) => $"{start}\n\n{rest}",
+            var (start, rest) => start ?? rest,
+        };
+        AddValue(arguments, "prompt", prompt);
+    }
+
+    private static void AddMcp(List<string> arguments, DirectOptions options, RunRequest request, AttemptPlaces places)
+    {
+        var secrets = new HostSecrets(options.Secrets);
+        var number = 0;
+        foreach (var server in request.Mcp ?? [])
+        {
+            number++;
+            if (!server.AsSpan().TrimStart().StartsWith("{"))
+            {
+                // An id or a path stands in the process list: no place for a secret.
+                AddValue(arguments, "mcp", SecretReferences.Find(server).Count > 0
+                    ? throw new RunRefusedException($"mcp[{number - 1}] names a secret outside of inline JSON; only there it is kept from the process list.")
+                    : server);
+                continue;
+            }
+
+            AttemptPlaces.WritePrivate(places.McpFile(number), Encoding.UTF8.GetBytes(secrets.ResolveInJson(server)));
+            AddValue(arguments, "mcp", places.McpFile(number));
+        }
+    }
+
+    private static void AddValue(List<string> arguments, string name, string? value)
+    {
+        if (value is not null)
+        {
+            arguments.Add($"--{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+using System.Text;
+using System.Text.Json;
+using OzFunctions.Artifacts;
+using OzFunctions.Blobs;
+using OzFunctions.Direct.Posix;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct.Artifacts;
+
+/// <summary>Uploads artifacts within their limits and writes the manifest, in which also stands what was left out and why.</summary>
+internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits)
+{
+    private const int MostLeftOut = 1_000;
+    private const int LongestName = 600;
+    private const int MostShown = 50;
+
+    /// <summary>A repeat uploads the same again. Store faults are thrown as they are.</summary>
+    public async Task<CollectedArtifacts> CollectAsync(RunId runId, int attempt, IEnumerable<ArtifactSource> sources, CancellationToken cancellationToken)
+    {
+        var prefix = $"data/{runId}/{attempt}/";
+        var entries = new List<ArtifactEntry>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        var (count, bytes, leftOut) = (0, 0L, 0);
+        foreach (var source in sources)
+        {
+            var entry = await CollectOneAsync(prefix, source, names.Add(source.Name), count, bytes, cancellationToken);
+            if (entry.LeftOut is null)
+            {
+                count++;
+                bytes += entry.Bytes;
+            }
+            else if (++leftOut > MostLeftOut)
+            {
+                continue;
+            }
+
+            entries.Add(entry);
+        }
+
+        if (entries.Count > 0)
+        {
+            var manifest = JsonSerializer.SerializeToUtf8Bytes(new ArtifactManifest { Artifacts = entries }, RunJson.Wire.ArtifactManifest);
+            using var content = new MemoryStream(manifest, writable: false);
+            await blobs.UploadAsync(prefix + "artifacts.json", content, "application/json", null, cancellationToken);
+        }
+
+        return new CollectedArtifacts(new ArtifactSummary(count, bytes, leftOut), [.. entries.Where(entry => entry.LeftOut is null).Take(MostShown)]);
+    }
+
+    private async Task<ArtifactEntry> CollectOneAsync(string prefix, ArtifactSource source, bool isNew, int count, long bytes, CancellationToken cancellationToken)
+    {
+        var name = Shown(source.Name);
+        if (!isNew)
+        {
+            return LeaveOut(name, 0, "another artifact has this name");
+        }
+
+        if (FindFault(source.Name) is { } fault)
+        {
+            return LeaveOut(name, 0, fault);
+        }
+
+        using var file = RegularFile.TryOpen(source.Path, source.Root, out var reason, out var length);
+        if (file is null)
+        {
+            return LeaveOut(name, 0, reason!);
+        }
+
+        var limit = length > limits.FileBytes ? $"larger than {limits.FileBytes} bytes, the limit for one artifact"
+            : count >= limits.Count ? $"the limit of {limits.Count} artifacts is reached"
+            : length > limits.TotalBytes - bytes ? $"the limit of {limits.TotalBytes} bytes for all artifacts would be passed"
+            : null;
+        if (limit is not null)
+        {
+            return LeaveOut(name, length, limit);
+        }
+
+        var contentType = ContentTypes.Get(name);
+        using var content = new HashingStream(file, length);
+        try
+        {
+            await blobs.UploadAsync($"{prefix}artifacts/{name}", content, contentType, null, cancellationToken);
+        }
+        catch (IOException exception)
+        {
+            return LeaveOut(name, length, $"it cannot be read: {exception.Message}");
+        }
+
+        return new ArtifactEntry { Path = name, Bytes = content.Position, Sha256 = content.GetSha256(), ContentType = contentType };
+    }
+
+    private static string? FindFault(string name)
+    {
+        if (name.Contains('\uFFFD'))
+        {
+            return "its name is not UTF-8";
+        }
+
+        if (name.Any(char.IsControl) || name.Contains('\\'))
+        {
+            return "its name holds control characters or a backslash";
+        }
+
+        return Encoding.UTF8.GetByteCount(name) > LongestName ? $"its name is longer than {LongestName} bytes" : null;
+    }
+
+    private static string Shown(string name) => name.Length <= LongestName ? name : name[..LongestName];
+
+    private static ArtifactEntry LeaveOut(string name, long length, string reason) => new() { Path = name, Bytes = length, LeftOut = reason };
+}
+
+/// <summary>What was kept in figures, and the first kept files for the completion event.</summary>
+internal sealed record CollectedArtifacts(ArtifactSummary Summary, IReadOnlyList<ArtifactEntry> First);

@@ -1,0 +1,4 @@
+namespace OzFunctions.Direct.Artifacts;
+
+/// <summary>A file that may become an artifact: its name among the artifacts, where it lies, and the directory that it must not leave.</summary>
+internal sealed record ArtifactSource(string Name, string Path, string Root);

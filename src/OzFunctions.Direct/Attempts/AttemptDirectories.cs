@@ -1,0 +1,122 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using OzFunctions.Backends;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Workspaces;
+using OzFunctions.Local;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct.Attempts;
+
+/// <summary>Makes attempt directories (C4) and takes over those whose host is dead (A1): <c>&lt;workspace_root&gt;/.ozf/&lt;16 hex&gt;</c>.</summary>
+internal sealed class AttemptDirectories(DirectOptions options, IShims shims, TimeProvider time)
+{
+    private const int Tries = 10;
+
+    public AttemptDirectory Create(AttemptIntent intent)
+    {
+        var home = MakeHome();
+        for (var round = 1; round <= Tries; round++)
+        {
+            var path = Path.Combine(home, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
+            if (!DurableFiles.CreateDirectory(path))
+            {
+                continue;
+            }
+
+            // A scanning host may have been quicker; it deletes what has no intent.
+            var places = new AttemptPlaces(path);
+            if (TryLock(places) is { } held)
+            {
+                DurableFiles.Replace(places.Intent, JsonSerializer.SerializeToUtf8Bytes(intent, RunJson.Wire.AttemptIntent));
+                DurableFiles.FsyncDirectory(home);
+                return new AttemptDirectory(places, held, intent, options, shims, time);
+            }
+        }
+
+        throw new IOException($"No attempt directory could be made and locked in {home}.");
+    }
+
+    /// <summary>Locks every directory of this store whose holder is dead. One without an intent is nobody's and is removed.</summary>
+    public IReadOnlyList<IAttemptDirectory> TakeAbandoned(string store)
+    {
+        var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
+        var taken = new List<IAttemptDirectory>();
+        if (!Directory.Exists(home))
+        {
+            return taken;
+        }
+
+        foreach (var path in Directory.EnumerateDirectories(home).Where(path => IsName(Path.GetFileName(path))).ToList())
+        {
+            var places = new AttemptPlaces(path);
+
+            // Looked at before it is locked, so that hosts of other stores are not kept from theirs.
+            if (ReadIntent(places) is { } foreign && foreign.Store != store)
+            {
+                continue;
+            }
+
+            if (TryLock(places) is not { } held)
+            {
+                continue;
+            }
+
+            var intent = ReadIntent(places);
+            var directory = new AttemptDirectory(places, held, intent, options, shims, time);
+            if (intent is null)
+            {
+                directory.Delete();
+            }
+            else if (intent.Store != store)
+            {
+                directory.Dispose();
+            }
+            else
+            {
+                taken.Add(directory);
+            }
+        }
+
+        return taken;
+    }
+
+    private string MakeHome()
+    {
+        Directory.CreateDirectory(options.WorkspaceRoot, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
+        DurableFiles.CreateDirectory(home);
+
+        // Secrets will lie in it: a link or somebody else's directory is not taken.
+        return Posix.Libc.FindFacts(home) is { IsDirectory: true } facts && (facts.Mode & 0x3F) == 0
+            ? home
+            : throw new IOException($"{home} must be a directory that only this user can enter (mode 0700).");
+    }
+
+    /// <summary>Null when it is held, or was removed while we looked at it.</summary>
+    private static FileLock? TryLock(AttemptPlaces places)
+    {
+        try
+        {
+            return FileLock.TryTake(places.Lock);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    private static AttemptIntent? ReadIntent(AttemptPlaces places)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(places.Intent), RunJson.Wire.AttemptIntent);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static bool IsName(string name) => name.Length == 16 && name.All(char.IsAsciiHexDigitLower);
+}

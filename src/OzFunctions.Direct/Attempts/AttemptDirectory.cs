@@ -1,0 +1,105 @@
+using System.Text.Json;
+using OzFunctions.Backends;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Workspaces;
+using OzFunctions.Local;
+using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Direct.Attempts;
+
+/// <summary>An attempt directory whose lock this process holds.</summary>
+internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, AttemptIntent? intent, DirectOptions options, IShims shims, TimeProvider time) : IAttemptDirectory
+{
+    public string Name => Path.GetFileName(places.Directory);
+
+    public AttemptIntent? Intent => intent;
+
+    public AttemptPlaces Places => places;
+
+    public AttemptOutcome? FindOutcome()
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(places.Outcome), RunJson.Wire.AttemptOutcome);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>S6.</summary>
+    public void WriteOutcome(AttemptOutcome outcome) => DurableFiles.Replace(places.Outcome, JsonSerializer.SerializeToUtf8Bytes(outcome, RunJson.Wire.AttemptOutcome));
+
+    public async Task DiscardAsync(CancellationToken cancellationToken)
+    {
+        await EndProcessesAsync(cancellationToken);
+        string? workspace;
+        bool owned;
+        using (var journal = AttemptJournal.Open(places.Journal, time))
+        {
+            owned = journal.OwnsWorkspace;
+            workspace = journal.Has(JournalStep.WorkspaceMine) && !journal.Has(JournalStep.WorkspaceRemoved) ? journal.WorkspacePath : null;
+        }
+
+        if (workspace is not null && Path.GetDirectoryName(workspace) == Path.GetDirectoryName(Path.GetDirectoryName(places.Directory)))
+        {
+            if (owned && options.Cleanup)
+            {
+                await new TreeRemover(time).RemoveAsync(workspace, cancellationToken);
+            }
+            else if (!owned)
+            {
+                // Said that it would make it and was killed: an empty directory may be ours, anything else is not.
+                _ = PosixFiles.RemoveDirectory(workspace);
+            }
+        }
+
+        Delete();
+    }
+
+    public void Delete()
+    {
+        // The lock goes last: until then nobody else takes what is half removed for an abandoned attempt.
+        foreach (var entry in Directory.EnumerateFileSystemEntries(places.Directory).Where(entry => entry != places.Lock && entry != places.Intent).ToList())
+        {
+            TreeRemover.RemoveOnce(entry);
+        }
+
+        TreeRemover.RemoveOnce(places.Intent);
+        TreeRemover.RemoveOnce(places.Directory);
+        Dispose();
+    }
+
+    public void Dispose() => held.Dispose();
+
+    private async Task EndProcessesAsync(CancellationToken cancellationToken)
+    {
+        await using var session = await shims.TryAttachAsync(places.Directory, cancellationToken);
+        if (session is null)
+        {
+            if (shims.ReadStatus(places.Directory) is not null)
+            {
+                await shims.SweepAsync(places.Directory, cancellationToken);
+            }
+
+            return;
+        }
+
+        try
+        {
+            if (session.Status.Commands.FirstOrDefault(command => !command.Ended) is { } running)
+            {
+                await session.StopAsync(ShimStopCause.Lease, options.StopGrace, cancellationToken);
+                await session.WaitAsync(running.Phase, cancellationToken);
+            }
+
+            await session.EndAsync(cancellationToken);
+        }
+        catch (ShimException)
+        {
+            await shims.SweepAsync(places.Directory, cancellationToken);
+        }
+    }
+}

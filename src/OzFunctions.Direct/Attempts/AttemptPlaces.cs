@@ -1,0 +1,54 @@
+namespace OzFunctions.Direct.Attempts;
+
+/// <summary>Where everything of ours lies in the private directory of one attempt.</summary>
+internal sealed record AttemptPlaces(string Directory)
+{
+    public string Lock => Path.Combine(Directory, "lock");
+
+    public string Intent => Path.Combine(Directory, "intent.json");
+
+    public string Journal => Path.Combine(Directory, "journal.ndjson");
+
+    public string Outcome => Path.Combine(Directory, "outcome.json");
+
+    public string RequestFile => Path.Combine(Directory, "request.json");
+
+    public string EnvironmentFile => Path.Combine(Directory, "environment");
+
+    public string GitConfig => Path.Combine(Directory, "gitconfig");
+
+    public string Artifacts => Path.Combine(Directory, "artifacts");
+
+    public string Temp => Path.Combine(Directory, "tmp");
+
+    public string Home => Path.Combine(Directory, "home");
+
+    public string Changes => Path.Combine(Directory, "changes");
+
+    public string McpFile(int number) => Path.Combine(Directory, $"mcp-{number}.json");
+
+    public string AgentFile => Path.Combine(Directory, "agent.json");
+
+    /// <summary>Makes the directories and files that commands find; what is there already stays.</summary>
+    public void Make(bool privateHome)
+    {
+        foreach (var directory in (string[])[Artifacts, Temp, Changes, .. privateHome ? [Home] : Array.Empty<string>()])
+        {
+            System.IO.Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+
+        WritePrivate(EnvironmentFile, [], FileMode.OpenOrCreate);
+    }
+
+    /// <summary>Writes a file that only this user can read.</summary>
+    public static void WritePrivate(string path, ReadOnlySpan<byte> content, FileMode mode = FileMode.Create)
+    {
+        using var stream = new FileStream(path, new FileStreamOptions
+        {
+            Mode = mode,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        });
+        stream.Write(content);
+    }
+}

@@ -1,0 +1,253 @@
+using OzFunctions.Artifacts;
+using OzFunctions.Blobs;
+using OzFunctions.Direct.Artifacts;
+using OzFunctions.Direct.Changes;
+using OzFunctions.Direct.Environments;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Workspaces;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Direct.Attempts;
+
+/// <summary>S1 to S5 of an attempt: no process left, log, artifacts, teardown, removal. A fault in one step is a warning; the others still happen.</summary>
+internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IBlobStore blobs)
+{
+    private readonly StoreRetry _retry = new(scope);
+
+    public TeardownResult? Teardown { get; private set; }
+
+    public ArtifactSummary? Artifacts { get; private set; }
+
+    public IReadOnlyList<ArtifactEntry>? Kept { get; private set; }
+
+    public LogSummary? Log { get; private set; }
+
+    public async Task RunAsync(Verdict verdict, CancellationToken cancellationToken)
+    {
+        NoteProcesses();
+        Passed(ProtocolStep.S1);
+        if (!scope.IsFenced)
+        {
+            await _retry.RunAsync(scope.Log.FlushAsync, cancellationToken);
+            Passed(ProtocolStep.S2);
+            await CollectAsync(cancellationToken);
+            Passed(ProtocolStep.S3);
+        }
+
+        await TearDownAsync(verdict, cancellationToken);
+        await shim.EndAsync(cancellationToken);
+        Passed(ProtocolStep.S4);
+        await RemoveAsync(verdict, cancellationToken);
+        Passed(ProtocolStep.S5);
+        if (!scope.IsFenced)
+        {
+            await SealAsync(cancellationToken);
+        }
+    }
+
+    private void Passed(ProtocolStep step) => scope.Owned.Probe.Passed(step, scope.Record.RunId);
+
+    /// <summary>The shim ends every descendant before it says that a command is over (S1); what it could not end is told.</summary>
+    private void NoteProcesses()
+    {
+        foreach (var command in shim.Status?.Commands.Where(command => !command.Clean) ?? [])
+        {
+            scope.Warn($"Processes of the {command.Phase} command could not be ended: {string.Join(", ", command.LeftOver)}.");
+        }
+    }
+
+    private async Task CollectAsync(CancellationToken cancellationToken)
+    {
+        if (!scope.Journal.Has(JournalStep.WorkspaceReady))
+        {
+            return;
+        }
+
+        if (scope.Journal.Find(JournalStep.ArtifactsDone) is { } done)
+        {
+            (Artifacts, Kept) = (done.Artifacts, done.Kept);
+            return;
+        }
+
+        var began = scope.Time.GetTimestamp();
+        var changes = new ChangesCommand(scope.Options, scope.Places, scope.Workspace.Path);
+        await RecordChangesAsync(changes, cancellationToken);
+        var finder = new ArtifactFinder(scope.Places, scope.Workspace.Path);
+        var collector = new ArtifactCollector(blobs, scope.Options.Artifacts);
+        try
+        {
+            var failed = await _retry.RunAsync(
+                async token => (Artifacts, Kept) = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, changes.ReadPatches()), token),
+                cancellationToken);
+            if (failed is not null)
+            {
+                scope.Warn($"Not all artifacts could be kept: {failed}");
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            scope.Warn($"Not all artifacts could be kept: {exception.Message}");
+        }
+
+        if (Artifacts is { Count: > 0 } or { LeftOut: > 0 })
+        {
+            scope.Log.AddHostLine($"{Artifacts.Count} artifacts kept, {Artifacts.Bytes} bytes, {Artifacts.LeftOut} left out");
+        }
+
+        scope.Journal.Note(
+            new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.ArtifactsDone, Artifacts = Artifacts, Kept = Kept, Seconds = scope.Time.GetElapsedTime(began).TotalSeconds });
+    }
+
+    private async Task RecordChangesAsync(ChangesCommand changes, CancellationToken cancellationToken)
+    {
+        // Only an agent makes changes that are worth a patch.
+        if (scope.Record.Request.Changes == false || shim.Find(ShimPhase.Agent) is not { SpawnError: 0 })
+        {
+            return;
+        }
+
+        try
+        {
+            if (shim.Find(ShimPhase.Changes) is null)
+            {
+                var heads = scope.Journal.Find(JournalStep.SetupDone)?.Heads ?? new Dictionary<string, string>();
+                var variables = scope.Environment.ForChanges(EnvironmentFile.Read(scope.Places.EnvironmentFile));
+                if (changes.Find(heads, variables) is not { } command)
+                {
+                    return;
+                }
+
+                await shim.StartAsync(command, cancellationToken);
+            }
+
+            var status = shim.IsAlive ? await shim.FollowAsync(ShimPhase.Changes, stoppable: false, finished: null, cancellationToken) : shim.Find(ShimPhase.Changes)!;
+            if (status is not { Ended: true, ExitCode: 0 })
+            {
+                scope.Warn(status.StoppedBy == ShimStopCause.Timeout
+                    ? "The changes of the run took too long to record and were left out."
+                    : "Not all changes of the run could be recorded; the log says why.");
+            }
+        }
+        catch (Exception exception) when (exception is ShimException or EnvironmentFileException or RunRefusedException or IOException or UnauthorizedAccessException)
+        {
+            scope.Warn($"The changes of the run could not be recorded: {exception.Message}");
+        }
+    }
+
+    /// <summary>At most once: marked before it starts, and the shim starts a phase only once whoever asks.</summary>
+    private async Task TearDownAsync(Verdict verdict, CancellationToken cancellationToken)
+    {
+        if (scope.Options.TeardownCommand is null || !scope.Journal.Has(JournalStep.WorkspaceReady) || scope.Journal.Has(JournalStep.WorkspaceRemoved))
+        {
+            Teardown = ResultOf(shim.Find(ShimPhase.Teardown));
+            return;
+        }
+
+        var marked = scope.Journal.Has(JournalStep.TeardownMarked);
+        try
+        {
+            var command = TeardownCommand.Find(scope, verdict, shim.Find(ShimPhase.Agent))!;
+            if (!shim.IsAlive && shim.Status is null && !marked)
+            {
+                await shim.LaunchAsync(command, cancellationToken);
+            }
+
+            if (!marked)
+            {
+                scope.Journal.Append(JournalStep.TeardownMarked, durable: true);
+            }
+
+            var status = shim.Find(ShimPhase.Teardown);
+            if (shim.IsAlive && status is not { Ended: true })
+            {
+                // When its lease is over the shim starts teardown itself, and only that one.
+                try
+                {
+                    if (status is null && shim.Status is not { LeaseOver: true })
+                    {
+                        await shim.StartAsync(command, cancellationToken);
+                    }
+                }
+                catch (ShimException exception) when (exception is not ShimLostException && shim.Status is { LeaseOver: true })
+                {
+                    // The lease ended in between.
+                }
+
+                status = await shim.WaitForStartAsync(ShimPhase.Teardown, cancellationToken) is null
+                    ? null
+                    : await shim.FollowAsync(ShimPhase.Teardown, stoppable: false, finished: null, cancellationToken);
+            }
+
+            NoteTeardown(status);
+        }
+        catch (Exception exception) when (exception is ShimException or RunRefusedException or IOException)
+        {
+            if (shim.Find(ShimPhase.Teardown) is { Ended: true } status)
+            {
+                NoteTeardown(status);
+                return;
+            }
+
+            Teardown = new TeardownResult(Ran: shim.Find(ShimPhase.Teardown) is not null, ExitCode: null);
+            scope.Warn($"Teardown could not be run to its end: {exception.Message}");
+        }
+    }
+
+    private void NoteTeardown(ShimCommandStatus? status)
+    {
+        Teardown = ResultOf(status) ?? new TeardownResult(Ran: false, ExitCode: null);
+        if (status is null)
+        {
+            scope.Warn("Teardown did not run: the supervisor of the run was killed.");
+        }
+        else if (status.SpawnError != 0)
+        {
+            scope.Warn($"The teardown command could not be executed: {Posix.Libc.Describe(status.SpawnError)}.");
+        }
+        else if (status is not { ExitCode: 0, StoppedBy: null })
+        {
+            scope.Warn(status switch
+            {
+                { StoppedBy: ShimStopCause.Timeout } => "The teardown command took too long and was stopped.",
+                { ExitCode: { } code } => $"The teardown command exited with code {code}.",
+                { Signal: { } signal } => $"The teardown command was ended by signal {Agents.SignalNames.Get(signal)}.",
+                _ => "The teardown command ended in an unknown way.",
+            });
+        }
+    }
+
+    private static TeardownResult? ResultOf(ShimCommandStatus? status) =>
+        status is null ? null : new TeardownResult(status.SpawnError == 0, status.ExitCode);
+
+    private async Task RemoveAsync(Verdict verdict, CancellationToken cancellationToken)
+    {
+        if (scope.Workspace.IsShared || !scope.Journal.OwnsWorkspace)
+        {
+            return;
+        }
+
+        if (!scope.Options.Cleanup || (scope.Options.KeepFailedWorkspaces && verdict.Reason != RunReason.Completed))
+        {
+            scope.Log.AddHostLine($"The workspace {scope.Workspace.Path} is kept");
+            return;
+        }
+
+        if (await new TreeRemover(scope.Time).RemoveAsync(scope.Workspace.Path, cancellationToken) is { } left)
+        {
+            scope.Warn($"The workspace could not be removed whole: {left}");
+            return;
+        }
+
+        scope.Journal.Note(JournalStep.WorkspaceRemoved);
+    }
+
+    private async Task SealAsync(CancellationToken cancellationToken)
+    {
+        if (await _retry.RunAsync(async token => Log = await scope.Log.SealAsync(token), cancellationToken) is { } failed)
+        {
+            scope.Journal.Warn($"The log could not be stored to its end: {failed}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+using OzFunctions.Backends;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Direct.Attempts;
+
+/// <summary>The attempt's shim: launches or finds it, keeps its lease, runs commands under it and passes orders to stop on.</summary>
+internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisposable
+{
+    private static readonly TimeSpan MostBetweenRenewals = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LeastBetweenRenewals = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan OwnStart = TimeSpan.FromSeconds(5);
+    private readonly CancellationTokenSource _closing = new();
+    private IShimSession? _session;
+    private Task _renewing = Task.CompletedTask;
+
+    /// <summary>Whether a shim lives and is connected.</summary>
+    public bool IsAlive => _session is not null;
+
+    /// <summary>What the shim said last; after its death what it left on disk; null when there never was one.</summary>
+    public ShimStatus? Status => _session?.Status ?? shims.ReadStatus(scope.Places.Directory);
+
+    public ShimCommandStatus? Find(string phase) => Status?.Find(phase);
+
+    /// <summary>Connects to the shim that an earlier host launched; one that is dead is cleaned up after.</summary>
+    public async Task AttachAsync(CancellationToken cancellationToken)
+    {
+        _session = await TryAttachAsync(cancellationToken);
+        if (_session is not null)
+        {
+            KeepLease();
+        }
+        else if (Status is not null)
+        {
+            await SweepAsync(cancellationToken);
+        }
+    }
+
+    public async Task LaunchAsync(ShimCommand? teardown, CancellationToken cancellationToken)
+    {
+        scope.Journal.Append(JournalStep.ShimRequested, durable: false);
+        _session = await shims.LaunchAsync(new ShimLaunch
+        {
+            PrivateDirectory = scope.Places.Directory,
+            Lease = scope.Owned.LeaseLeft,
+            Teardown = teardown,
+            SpoolBytes = scope.Options.SpoolBytes,
+        }, cancellationToken);
+        KeepLease();
+    }
+
+    public Task<ShimCommandStatus> StartAsync(ShimCommand command, CancellationToken cancellationToken) => Session.StartAsync(command, cancellationToken);
+
+    /// <summary>Follows a started phase to its end. <paramref name="stoppable"/>: orders to stop reach it; <paramref name="finished"/>: it said that it is done.</summary>
+    public async Task<ShimCommandStatus> FollowAsync(string phase, bool stoppable, Task? finished, CancellationToken cancellationToken)
+    {
+        var session = Session;
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var following = scope.Log.FollowAsync(session, phase, over.Token);
+        var watching = stoppable ? WatchAsync(session, finished, over.Token) : Task.CompletedTask;
+        try
+        {
+            var status = await session.WaitAsync(phase, cancellationToken);
+            await following;
+            return status;
+        }
+        catch (ShimLostException)
+        {
+            await SweepAsync(cancellationToken);
+            throw;
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Reads again what an agent that is over wrote; without a living shim that was done when it was found dead.</summary>
+    public async Task RereadAgentAsync(CancellationToken cancellationToken)
+    {
+        if (IsAlive && Find(ShimPhase.Agent) is not null)
+        {
+            try
+            {
+                await FollowAsync(ShimPhase.Agent, stoppable: false, finished: null, cancellationToken);
+            }
+            catch (ShimLostException)
+            {
+                // Its spool was read instead.
+            }
+        }
+    }
+
+    /// <summary>Waits a moment for a phase that the shim starts by itself when its lease is over; null: it did not.</summary>
+    public async Task<ShimCommandStatus?> WaitForStartAsync(string phase, CancellationToken cancellationToken)
+    {
+        var began = scope.Time.GetTimestamp();
+        while (Find(phase) is null && scope.Time.GetElapsedTime(began) < OwnStart)
+        {
+            await Task.Delay(LeastBetweenRenewals, scope.Time, cancellationToken);
+        }
+
+        return Find(phase);
+    }
+
+    /// <summary>No more commands; harmless when no shim lives.</summary>
+    public async Task EndAsync(CancellationToken cancellationToken)
+    {
+        if (_session is null)
+        {
+            return;
+        }
+
+        try
+        {
+            await _session.EndAsync(cancellationToken);
+        }
+        catch (ShimException)
+        {
+            // It ended by itself meanwhile, which is all that was asked for.
+        }
+
+        await CloseAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await CloseAsync();
+        _closing.Dispose();
+    }
+
+    /// <summary>A shim that lives and does not answer may be frozen for a while: its agent is neither given up nor left behind.</summary>
+    private async Task<IShimSession?> TryAttachAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                return await shims.TryAttachAsync(scope.Places.Directory, cancellationToken);
+            }
+            catch (ShimException exception) when (exception is not ShimLostException)
+            {
+                scope.Warn(exception.Message);
+                await Task.Delay(MostBetweenRenewals, scope.Time, cancellationToken);
+            }
+        }
+    }
+
+    private IShimSession Session => _session ?? throw new ShimLostException("The shim of this attempt is gone.");
+
+    /// <summary>Ends what a dead shim left running, and reads what it left in its spool.</summary>
+    private async Task SweepAsync(CancellationToken cancellationToken)
+    {
+        await CloseAsync();
+        var ended = await shims.SweepAsync(scope.Places.Directory, cancellationToken);
+        if (ended > 0)
+        {
+            scope.Warn($"The shim of this attempt was killed; {ended} processes that it had left running were ended.");
+        }
+
+        await scope.Log.DrainAsync(cancellationToken);
+    }
+
+    private async Task CloseAsync()
+    {
+        await _closing.CancelAsync();
+        await _renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_session is { } session)
+        {
+            _session = null;
+            await session.DisposeAsync();
+        }
+    }
+
+    private void KeepLease() => _renewing = RenewAsync(Session, _closing.Token);
+
+    private async Task RenewAsync(IShimSession session, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                // Zero is not told: the shim knows its deadline and must not be hurried by a host that is merely late.
+                if (scope.Owned.LeaseLeft is var left && left > TimeSpan.Zero)
+                {
+                    await session.RenewAsync(left, cancellationToken);
+                }
+
+                var next = left / 4;
+                next = next > MostBetweenRenewals ? MostBetweenRenewals : next < LeastBetweenRenewals ? LeastBetweenRenewals : next;
+                await Task.Delay(next, scope.Time, cancellationToken);
+            }
+        }
+        catch (ShimException)
+        {
+            // Who waits for a command hears of it too.
+        }
+    }
+
+    private async Task WatchAsync(IShimSession session, Task? finished, CancellationToken cancellationToken)
+    {
+        var ordered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var registration = scope.Owned.StopOrdered.Register(() => ordered.TrySetResult());
+        var done = FinishAsync(finished, cancellationToken);
+        await Task.WhenAny(ordered.Task, done).WaitAsync(cancellationToken);
+        var cause = scope.Owned.StopOrder switch
+        {
+            null => ShimStopCause.Finished,
+            StopOrder.Cancel => ShimStopCause.Cancel,
+            StopOrder.Shutdown => ShimStopCause.Shutdown,
+            _ => ShimStopCause.Lease,
+        };
+        try
+        {
+            await session.StopAsync(cause, scope.Options.StopGrace, cancellationToken);
+        }
+        catch (ShimException)
+        {
+            // Who waits for the command hears of it too.
+        }
+    }
+
+    private async Task FinishAsync(Task? finished, CancellationToken cancellationToken)
+    {
+        await (finished ?? Task.Delay(Timeout.InfiniteTimeSpan, scope.Time, cancellationToken)).WaitAsync(cancellationToken);
+        await Task.Delay(scope.Options.FinishedGrace, scope.Time, cancellationToken);
+    }
+}

@@ -1,0 +1,245 @@
+using System.Text.Json;
+using OzFunctions.Backends;
+using OzFunctions.Direct.Agents;
+using OzFunctions.Direct.Changes;
+using OzFunctions.Direct.Environments;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Workspaces;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Direct.Attempts;
+
+/// <summary>C8 to the end of the agent: workspace, setup, environment file, agent. Every step looks first whether an earlier host did it.</summary>
+internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
+{
+    // The CLI stops itself five minutes before its deadline (facts A5.18); a short run has no such room.
+    private static readonly TimeSpan ShortRun = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan DeadlineLead = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan MostForEvent = TimeSpan.FromSeconds(5);
+
+    /// <summary>How the attempt ended.</summary>
+    public async Task<Verdict> RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await RunStepsAsync(cancellationToken);
+        }
+        catch (WorkspaceException exception)
+        {
+            return new(RunReason.WorkspaceSetup, exception.Message);
+        }
+        catch (RunRefusedException exception)
+        {
+            return new(RunReason.PolicyRefused, exception.Message);
+        }
+        catch (EnvironmentFileException exception)
+        {
+            return new(RunReason.EnvironmentFile, exception.Message);
+        }
+        catch (ShimLostException exception)
+        {
+            return OfLostShim(exception.Message);
+        }
+        catch (ShimException exception)
+        {
+            return shim.Status is { LeaseOver: true }
+                ? new(RunReason.HostLost, "The lease of the host ended before the agent was started.")
+                : new(RunReason.Internal, $"The supervisor of the run could not do its work: {exception.Message}");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return new(IsDiskFull(exception) ? RunReason.DiskLow : RunReason.WorkspaceSetup, $"The files of the attempt could not be written: {exception.Message}");
+        }
+    }
+
+    private async Task<Verdict> RunStepsAsync(CancellationToken cancellationToken)
+    {
+        if (shim.Find(ShimPhase.Agent) is not null)
+        {
+            return await FollowAgentAsync(cancellationToken);
+        }
+
+        // A dead shim that had begun: what it did is not done twice (protocol A4).
+        if (!shim.IsAlive && shim.Status is { } left && (left.Commands.Count > 0 || left.LeaseOver || scope.Journal.Has(JournalStep.AgentRequested)))
+        {
+            return OfLostShim("It was killed before the agent was started.");
+        }
+
+        // Looked up first, so that a run that this host must refuse costs nothing.
+        var environment = scope.Environment;
+        if (scope.FindOrder() is { } early)
+        {
+            return early;
+        }
+
+        MakeWorkspace();
+        if (!shim.IsAlive)
+        {
+            await shim.LaunchAsync(TeardownCommand.Find(scope, new(RunReason.HostLost, null), agent: null), cancellationToken);
+        }
+
+        if (await SetUpAsync(environment, cancellationToken) is { } failed)
+        {
+            return failed;
+        }
+
+        var variables = EnvironmentFile.Read(scope.Places.EnvironmentFile);
+        var (agent, fault) = AgentLookup.Find(scope.Options);
+        if (agent is null)
+        {
+            return new(RunReason.AgentNotFound, fault);
+        }
+
+        NoteSetup(variables);
+        scope.Owned.Probe.Passed(ProtocolStep.C8, scope.Record.RunId);
+        if (scope.FindOrder() is { } order)
+        {
+            return order;
+        }
+
+        var arguments = AgentCommand.Write(agent, scope.Options, scope.Record.Request, scope.Places);
+        switch (await scope.Owned.StartAsync(cancellationToken))
+        {
+            case StartPermission.Cancelled:
+                return scope.FindOrder() ?? new(RunReason.TaskCancelled, "The run was cancelled before the agent was started.");
+            case StartPermission.Fenced:
+                scope.NoteFenced();
+                return new(RunReason.HostLost, "Another host owns the run.");
+        }
+
+        return await RunAgentAsync(arguments, environment, variables, cancellationToken);
+    }
+
+    // ENOSPC or EDQUOT, as the BCL or the shared file code words them.
+    private static bool IsDiskFull(Exception exception) =>
+        exception.Message.Contains("No space left", StringComparison.Ordinal) || exception.Message.Contains("quota", StringComparison.OrdinalIgnoreCase) || exception.Message.Contains("disk is full", StringComparison.OrdinalIgnoreCase);
+
+    private void MakeWorkspace()
+    {
+        scope.Places.Make(scope.Options.PrivateHome);
+        AttemptPlaces.WritePrivate(scope.Places.RequestFile, [.. JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile), (byte)'\n']);
+        if (scope.Journal.Has(JournalStep.WorkspaceReady))
+        {
+            return;
+        }
+
+        var announced = scope.Journal.Has(JournalStep.WorkspaceMine);
+        if (!announced && scope.Workspace.FindObstacle() is { } obstacle)
+        {
+            throw new WorkspaceException(obstacle);
+        }
+
+        var path = scope.Workspace.Path;
+        if (!announced && !scope.Workspace.IsShared)
+        {
+            scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceMine, Path = path }, durable: true);
+        }
+
+        scope.Workspace.Make(announced);
+        scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceReady, Path = path }, durable: true);
+        scope.Log.AddHostLine($"Attempt {scope.Record.Attempt} of run {scope.Record.RunId} in {scope.Workspace.Path}");
+    }
+
+    private async Task<Verdict?> SetUpAsync(CommandEnvironment environment, CancellationToken cancellationToken)
+    {
+        if (scope.Options.SetupCommand is not { } command || scope.Journal.Has(JournalStep.SetupDone))
+        {
+            return null;
+        }
+
+        if (shim.Find(ShimPhase.Setup) is null)
+        {
+            await shim.StartAsync(new ShimCommand
+            {
+                Phase = ShimPhase.Setup,
+                Arguments = ["/bin/sh", "-c", command],
+                Environment = environment.ForSetup(),
+                WorkingDirectory = scope.Workspace.Path,
+                Timeout = scope.SetupTimeout,
+                StopGrace = scope.Options.StopGrace,
+                FinishedGrace = scope.SetupTimeout,
+            }, cancellationToken);
+        }
+
+        var status = await shim.FollowAsync(ShimPhase.Setup, stoppable: true, finished: null, cancellationToken);
+        return OutcomeRules.OfSetup(status, scope.SetupTimeout);
+    }
+
+    private void NoteSetup(IReadOnlyList<KeyValuePair<string, string>> variables)
+    {
+        if (scope.Journal.Has(JournalStep.SetupDone))
+        {
+            return;
+        }
+
+        foreach (var (name, _) in variables.Where(pair => CommandEnvironment.IsProtected(pair.Key)))
+        {
+            scope.Warn($"The environment file sets {name}, which is this product's own; it was left out.");
+        }
+
+        var heads = scope.Record.Request.Changes == false ? null : Repositories.ReadHeads(scope.Workspace.Path);
+        scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.SetupDone, Heads = heads }, durable: true);
+    }
+
+    private async Task<Verdict> RunAgentAsync(
+        IReadOnlyList<string> arguments, CommandEnvironment environment, IReadOnlyList<KeyValuePair<string, string>> variables, CancellationToken cancellationToken)
+    {
+        var softDeadline = scope.Options.Managed && scope.Timeout > ShortRun
+            ? scope.Time.GetUtcNow() + scope.Timeout - scope.Options.StopGrace + DeadlineLead
+            : (DateTimeOffset?)null;
+        scope.Journal.Append(JournalStep.AgentRequested, durable: true);
+        var status = await shim.StartAsync(new ShimCommand
+        {
+            Phase = ShimPhase.Agent,
+            Arguments = arguments,
+            Environment = environment.ForAgent(variables, softDeadline),
+            WorkingDirectory = scope.Workspace.Path,
+            Timeout = scope.Timeout,
+            SilenceTimeout = scope.Record.Request.SilenceTimeout,
+            StopGrace = scope.Options.StopGrace,
+            FinishedGrace = scope.Options.FinishedGrace,
+        }, cancellationToken);
+        if (status.SpawnError != 0)
+        {
+            return OutcomeRules.OfAgent(status, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace);
+        }
+
+        scope.Owned.Probe.Passed(ProtocolStep.C10, scope.Record.RunId);
+
+        // Best effort, and publishers may be slow: the agent is not kept waiting for it, and its end only for a moment.
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var noting = scope.Owned.NoteStartedAsync(giveUp.Token);
+        try
+        {
+            return await FollowAgentAsync(cancellationToken);
+        }
+        finally
+        {
+            await Task.WhenAny(noting, Task.Delay(MostForEvent, scope.Time, cancellationToken));
+            await giveUp.CancelAsync();
+            await noting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task<Verdict> FollowAgentAsync(CancellationToken cancellationToken)
+    {
+        var status = shim.Find(ShimPhase.Agent)!;
+        if (shim.IsAlive)
+        {
+            status = await shim.FollowAsync(ShimPhase.Agent, stoppable: true, scope.Reader.Finished, cancellationToken);
+        }
+
+        if (scope.Owned.StopOrder == StopOrder.Fenced)
+        {
+            scope.NoteFenced();
+        }
+
+        return status.Ended ? OutcomeRules.OfAgent(status, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace) : OfLostShim("It was killed while the agent ran.");
+    }
+
+    private Verdict OfLostShim(string message) => shim.Find(ShimPhase.Agent) is { Ended: true } agent
+        ? OutcomeRules.OfAgent(agent, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace)
+        : new(RunReason.HostLost, $"The supervisor of the run is gone and the exit code is not known. {message}");
+}

@@ -1,0 +1,23 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using OzFunctions.Direct.Environments;
+using OzFunctions.Json;
+
+namespace OzFunctions.Direct.Attempts;
+
+/// <summary>The format of what the direct backend keeps on disk for itself.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    Converters = [typeof(UtcTimeConverter)])]
+[JsonSerializable(typeof(JournalEntry))]
+[JsonSerializable(typeof(RequestFile))]
+internal sealed partial class DirectJson : JsonSerializerContext
+{
+    /// <summary>As generated, but leaves non-ASCII text readable.</summary>
+    public static DirectJson Disk => LazyDisk.Value;
+
+    // Lazy: the generated half's static fields may be initialised after this half's.
+    private static readonly Lazy<DirectJson> LazyDisk = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using OzFunctions.Direct.Agents;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Direct.Attempts;
+
+/// <summary>How an attempt ended and the sentence for it.</summary>
+internal sealed record Verdict(RunReason Reason, string? Message);
+
+/// <summary>
+/// Tells from what the shim saw how an attempt ended (design section 8.5). The shim names a stop cause only if its first signal came before the leader's end:
+/// an end before that is the agent's own (protocol X3).
+/// </summary>
+internal static class OutcomeRules
+{
+    /// <summary>Null: setup went well.</summary>
+    public static Verdict? OfSetup(ShimCommandStatus status, TimeSpan timeout)
+    {
+        if (status.SpawnError != 0)
+        {
+            return new(RunReason.WorkspaceSetup, $"The setup command could not be executed: {Posix.Libc.Describe(status.SpawnError)}.");
+        }
+
+        return status.StoppedBy switch
+        {
+            null when status.ExitCode == 0 => null,
+            null => new(RunReason.SetupCommand, $"The setup command {Ended(status)}; the agent was not started."),
+            ShimStopCause.Timeout => new(RunReason.SetupTimeout, $"The setup command took longer than {DurationText.Format(timeout)} and was stopped; the agent was not started."),
+            ShimStopCause.Limit => new(RunReason.ResourceLimit, $"The setup command passed a limit and was stopped: {status.StopDetail ?? "no figure is known"}."),
+            var cause => OfStop(cause.Value, status, "setup command"),
+        };
+    }
+
+    public static Verdict OfAgent(ShimCommandStatus status, AgentReport report, TimeSpan timeout, TimeSpan stopGrace)
+    {
+        if (status.SpawnError != 0)
+        {
+            return new(RunReason.AgentNotFound, $"The agent could not be executed: {Posix.Libc.Describe(status.SpawnError)}.");
+        }
+
+        switch (status.StoppedBy)
+        {
+            case null when status.ExitCode == 0:
+                return EndedAtSoftDeadline(status, timeout, stopGrace)
+                    ? new(RunReason.TaskTimeout, $"The agent stopped by itself at the end of its time ({DurationText.Format(timeout)}).")
+                    : new(RunReason.Completed, null);
+            case null when report.BlockedOn is { } action:
+                return new(RunReason.AgentBlocked, $"The agent waited for a confirmation that nobody could give: {action}");
+            case null:
+                return new(RunReason.AgentInvocation, $"The agent {Ended(status)}.");
+            case ShimStopCause.Timeout:
+                return new(RunReason.TaskTimeout, $"The agent ran longer than {DurationText.Format(timeout)} and was stopped.");
+            case ShimStopCause.Silence:
+                return new(RunReason.SilenceTimeout, $"The agent wrote nothing for too long and was stopped{Detail(status)}.");
+            case ShimStopCause.Limit:
+                return new(RunReason.ResourceLimit, $"The agent passed a limit and was stopped{Detail(status)}.");
+            case ShimStopCause.Finished when report.Final is { } final:
+                return final.Succeeded
+                    ? new(RunReason.Completed, "The agent said that it had finished but did not exit, and was stopped.")
+                    : new(RunReason.AgentInvocation, $"The agent said that it had failed ({final.Message ?? "no reason given"}) but did not exit, and was stopped.");
+            case ShimStopCause.Finished:
+                return new(RunReason.AgentInvocation, "The agent closed its output but did not exit, and was stopped.");
+            default:
+                return OfStop(status.StoppedBy.Value, status, "agent");
+        }
+    }
+
+    /// <summary>What a script is told as exit code: 128 + n after a signal, as a shell would say.</summary>
+    public static int? ShellCode(ShimCommandStatus? agent) => agent?.Signal is { } signal ? 128 + signal : agent?.ExitCode;
+
+    private static Verdict OfStop(ShimStopCause cause, ShimCommandStatus status, string what) => cause switch
+    {
+        ShimStopCause.Cancel => new(RunReason.TaskCancelled, $"The run was cancelled; the {what} was stopped."),
+        ShimStopCause.Shutdown => new(RunReason.GracefulShutdown, $"The host was shut down; the {what} was stopped."),
+        ShimStopCause.Lease => new(RunReason.HostLost, $"The lease of the host ended; the {what} was stopped."),
+        _ => new(RunReason.Internal, $"The {what} was stopped ({cause}){Detail(status)}."),
+    };
+
+    /// <summary>
+    /// An agent that was told its deadline leaves with 0 when it is reached. With a timeout that is hardly longer than the grace the
+    /// window would cover most of the run, and quick successes with it: there an exit 0 is taken at its word.
+    /// </summary>
+    private static bool EndedAtSoftDeadline(ShimCommandStatus status, TimeSpan timeout, TimeSpan stopGrace) =>
+        timeout >= 2 * stopGrace && status.EndedAt >= status.StartedAt + timeout - stopGrace;
+
+    private static string Ended(ShimCommandStatus status) => status switch
+    {
+        { Signal: { } signal } => $"was ended by signal {SignalNames.Get(signal)}",
+        { ExitCode: { } code } => string.Create(CultureInfo.InvariantCulture, $"exited with code {code}"),
+        _ => "ended in an unknown way",
+    };
+
+    private static string Detail(ShimCommandStatus status) => status.StopDetail is { Length: > 0 } detail ? $" ({detail})" : "";
+}

@@ -1,0 +1,114 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Backends;
+using OzFunctions.Blobs;
+using OzFunctions.Direct.Agents;
+using OzFunctions.Direct.Attempts;
+using OzFunctions.Direct.Logs;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Workspaces;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct;
+
+/// <summary>Runs attempts as processes of this machine, each under a shim of its own (design section 8).</summary>
+public sealed partial class DirectBackend : IRunBackend
+{
+    private readonly DirectOptions _options;
+    private readonly IShims _shims;
+    private readonly OpenAttemptLog _openLog;
+    private readonly IBlobStore _blobs;
+    private readonly TimeProvider _time;
+    private readonly ILogger<DirectBackend> _logger;
+    private readonly AttemptDirectories _directories;
+    private readonly Shortages _shortages;
+
+    public DirectBackend(DirectOptions options, IShims shims, OpenAttemptLog openLog, IBlobStore blobs, TimeProvider time, ILogger<DirectBackend> logger)
+    {
+        (_options, _shims, _openLog, _blobs, _time, _logger) = (options, shims, openLog, blobs, time, logger);
+        _directories = new AttemptDirectories(options, shims, time);
+        _shortages = new Shortages(options);
+    }
+
+    /// <summary>The backend with its own shims and logs, as a host composes it.</summary>
+    public static DirectBackend Create(DirectOptions options, ShimBinary shim, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers)
+    {
+        var logs = new AttemptLogs(blobs, new AttemptLogOptions { Cap = options.LogBytes }, time, loggers.CreateLogger<AttemptLogs>());
+        return new DirectBackend(options, new Shims.Shims(shim, time), logs.Open, blobs, time, loggers.CreateLogger<DirectBackend>());
+    }
+
+    public string? FindShortage() => _shortages.Find();
+
+    public IAttemptDirectory CreateDirectory(AttemptIntent intent) => _directories.Create(intent);
+
+    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store) => _directories.TakeAbandoned(store);
+
+    public async Task<AttemptOutcome> RunAsync(IOwnedAttempt attempt, CancellationToken detach)
+    {
+        var directory = (AttemptDirectory)attempt.Directory;
+        if (directory.FindOutcome() is { } outcome)
+        {
+            return outcome;
+        }
+
+        var record = attempt.Record;
+        using var journal = AttemptJournal.Open(directory.Places.Journal, _time);
+        var reader = new AgentOutputReader(record.Request.Harness, _options.FinishedPattern);
+        await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader);
+        var scope = new AttemptScope(_options, attempt, directory.Places, journal, log, reader, _time);
+        await using var shim = new AttemptShim(_shims, scope);
+        if (attempt.Adopted)
+        {
+            await shim.AttachAsync(detach);
+        }
+
+        var verdict = await DecideAsync(scope, shim, detach);
+        var settlement = new AttemptSettlement(scope, shim, _blobs);
+        await settlement.RunAsync(verdict, detach);
+        outcome = AttemptRecords.Render(scope, shim, settlement, verdict);
+        try
+        {
+            directory.WriteOutcome(outcome);
+        }
+        catch (IOException exception)
+        {
+            // A full disk must not hold the outcome back; only a crash before S7 would make the next host work it out again.
+            NotKept(record.RunId, exception);
+        }
+
+        attempt.Probe.Passed(ProtocolStep.S6, record.RunId);
+        return outcome;
+    }
+
+    private async Task<Verdict> DecideAsync(AttemptScope scope, AttemptShim shim, CancellationToken detach)
+    {
+        if (scope.Journal.Find(JournalStep.Ended) is { } ended)
+        {
+            // What the agent said of itself is in its output only.
+            await shim.RereadAgentAsync(detach);
+            return new Verdict(ended.Reason, ended.Message);
+        }
+
+        Verdict verdict;
+        try
+        {
+            verdict = await new AttemptStart(scope, shim).RunAsync(detach);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException || !detach.IsCancellationRequested)
+        {
+            // The one catch-all of an attempt: a bug must not leave a workspace, a shim or an unfinished run behind.
+            Crashed(scope.Record.RunId, exception);
+            verdict = new Verdict(RunReason.Internal, "The host failed; its log says more.");
+        }
+
+        scope.Log.AddHostLine(verdict.Message ?? "The agent has finished");
+        scope.Journal.End(verdict.Reason, verdict.Message);
+        return verdict;
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The outcome of run {RunId} could not be kept on disk")]
+    private partial void NotKept(RunId runId, Exception exception);
+
+    [LoggerMessage(LogLevel.Error, "Run {RunId} met an unexpected fault")]
+    private partial void Crashed(RunId runId, Exception exception);
+}

@@ -1,0 +1,164 @@
+using OzFunctions.Backends;
+using OzFunctions.Protocol;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct.Tests;
+
+/// <summary>A host that goes in any step leaves an attempt that the next one carries on.</summary>
+public sealed class AdoptionTests
+{
+    [Fact(Timeout = 60_000)]
+    public async Task A_detached_agent_lives_on_and_the_next_host_gets_its_end_and_every_line()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = "echo torn down" };
+        rig.UseScript($"""echo "Run ID: r-1"; echo before; touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; echo after; echo x >"$OZ_ARTIFACTS_DIR/kept"; exit 6""");
+        var first = rig.Claim(new RunRequest { Prompt = "x" });
+        using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
+        var running = rig.CreateBackend().RunAsync(first, detach.Token);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+        await detach.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        rig.Temp.Write("go", "");
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.AgentInvocation, 6, "r-1"), (outcome.Reason, outcome.Attempt.ExitCode, outcome.Attempt.OzRunId));
+        Assert.Equal(0, second.Starts);
+        Assert.Equal(new TeardownResult(true, 0), outcome.Attempt.Teardown);
+        var lines = rig.LogOf(second).Split('\n');
+        Assert.All(["out: before", "out: after", "teardown: torn down"], line => Assert.Single(lines, line));
+        Assert.Equal("x\n", rig.ArtifactOf(second, "kept"));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(ProtocolStep.C8)]
+    [InlineData(ProtocolStep.C10)]
+    [InlineData(ProtocolStep.S1)]
+    [InlineData(ProtocolStep.S2)]
+    [InlineData(ProtocolStep.S3)]
+    [InlineData(ProtocolStep.S4)]
+    [InlineData(ProtocolStep.S5)]
+    [InlineData(ProtocolStep.S6)]
+    public async Task A_host_that_goes_after_a_step_leaves_nothing_done_twice_or_undone(ProtocolStep step)
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { SetupCommand = $"echo setup >>{rig.Temp["did"]}", TeardownCommand = $"echo teardown $OZF_RUN_REASON >>{rig.Temp["did"]}" };
+        rig.UseScript($"""echo agent >>{rig.Temp["did"]}; echo "Run ID: r-2"; echo x >"$OZ_ARTIFACTS_DIR/kept"; exit 3""");
+        var first = rig.Claim(new RunRequest { Prompt = "x" });
+        using var detach = new CancellationTokenSource();
+        first.OnPassed = passed =>
+        {
+            if (passed == step)
+            {
+                detach.Cancel();
+                throw new OperationCanceledException("the host goes here", detach.Token);
+            }
+        };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => rig.CreateBackend().RunAsync(first, detach.Token));
+
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.AgentInvocation, 3, "r-2"), (outcome.Reason, outcome.Attempt.ExitCode, outcome.Attempt.OzRunId));
+        Assert.Equal("setup\nagent\nteardown agent_invocation\n", File.ReadAllText(rig.Temp["did"]));
+        Assert.Equal(new TeardownResult(true, 0), outcome.Attempt.Teardown);
+        Assert.Equal(1, outcome.Attempt.Artifacts!.Count);
+        Assert.Equal(["kept"], outcome.Artifacts!.Select(entry => entry.Path));
+        Assert.True(outcome.Attempt.Log!.Sealed);
+        Assert.False(Directory.Exists(rig.WorkspaceOf(second)));
+        Assert.Equal(step == ProtocolStep.C8 ? 1 : 0, second.Starts);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task An_attempt_whose_host_went_right_after_the_claim_simply_goes_on()
+    {
+        await using var rig = new BackendRig();
+        var backend = rig.CreateBackend();
+        var first = rig.Claim(BackendRig.Fake("exit 0"));
+
+        var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
+
+        Assert.Equal(RunReason.Completed, outcome.Reason);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_shot_shim_makes_the_run_host_lost_and_leaves_no_process()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = "true" };
+        rig.UseScript($"setsid sleep 600 >/dev/null 2>&1 & echo here; touch {rig.Temp["started"]}; sleep 600");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        var running = rig.RunAsync(attempt);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+        await TestProcess.RunAsync("/bin/sh", ["-c", "kill -9 $(pgrep -f \"ozf-shim.*$1\")", "sh", attempt.Directory.Name], BackendRig.Cancellation);
+
+        var outcome = await running;
+
+        Assert.Equal((RunReason.HostLost, new TeardownResult(false, null)), (outcome.Reason, outcome.Attempt.Teardown));
+        Assert.Contains("out: here\n", rig.LogOf(attempt), StringComparison.Ordinal);
+        Assert.NotEmpty(outcome.Attempt.Warnings!);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_directory_that_is_nobodys_attempt_is_discarded_with_all_it_made()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"touch {rig.Temp["started"]}; sleep 600");
+        var first = rig.Claim(new RunRequest { Prompt = "x" });
+        using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
+        var running = rig.CreateBackend().RunAsync(first, detach.Token);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+        await detach.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        rig.Temp.Write("root/somebody-elses", "x");
+
+        var second = rig.Adopt(first, rig.CreateBackend());
+        await second.Directory.DiscardAsync(BackendRig.Cancellation);
+
+        Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
+        Assert.False(Directory.Exists(rig.PrivateOf(first)));
+        Assert.True(File.Exists(rig.Temp["root/somebody-elses"]));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_discarded_directory_that_made_no_workspace_leaves_the_one_that_is_there()
+    {
+        await using var rig = new BackendRig();
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        rig.Temp.Write($"root/{attempt.Record.RunId}-1/precious", "x");
+
+        await attempt.Directory.DiscardAsync(BackendRig.Cancellation);
+
+        Assert.True(File.Exists(rig.WorkspaceOf(attempt) + "/precious"));
+        Assert.False(Directory.Exists(rig.PrivateOf(attempt)));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Only_free_directories_of_the_same_store_are_taken()
+    {
+        await using var rig = new BackendRig();
+        var backend = rig.CreateBackend();
+        var held = rig.Claim(new RunRequest { Prompt = "x" });
+        var free = backend.CreateDirectory(new AttemptIntent { Store = BackendRig.Store, RunId = held.Record.RunId, Attempt = 2 });
+        var foreign = backend.CreateDirectory(new AttemptIntent { Store = "other", RunId = held.Record.RunId, Attempt = 3 });
+        free.Dispose();
+        foreign.Dispose();
+        rig.Temp.Write("root/.ozf/0123456789abcdef/lock", "");
+        rig.Temp.Write("root/.ozf/bin/0/ozf-shim", "");
+
+        var taken = backend.TakeAbandonedDirectories(BackendRig.Store);
+
+        var directory = Assert.Single(taken);
+        Assert.Equal((free.Name, 2), (directory.Name, directory.Intent!.Attempt));
+        Assert.False(Directory.Exists(rig.Temp["root/.ozf/0123456789abcdef"]));
+        Assert.True(File.Exists(rig.Temp["root/.ozf/bin/0/ozf-shim"]));
+        Assert.True(Directory.Exists(rig.Temp[$"root/.ozf/{foreign.Name}"]));
+        Assert.Empty(backend.TakeAbandonedDirectories(BackendRig.Store));
+        directory.Dispose();
+    }
+}

@@ -1,0 +1,123 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using OzFunctions.Artifacts;
+using OzFunctions.Direct.Artifacts;
+using OzFunctions.Direct.Attempts;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct.Tests.Artifacts;
+
+public sealed class ArtifactCollectorTests : IDisposable
+{
+    private readonly TempDirectory _temp = new();
+    private readonly MemoryBlobs _blobs = new();
+    private readonly RunRecord _record = TestRecords.Claimed(new RunRequest { Prompt = "x", Artifacts = ["out/**/*.txt", "report", "./*.md"] });
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _temp.Dispose();
+
+    [Fact]
+    public async Task The_artifacts_directory_and_the_globs_are_kept()
+    {
+        _temp.Write("private/artifacts/a.json", "{}");
+        _temp.Write("private/artifacts/sub/b.bin", "b");
+        _temp.Write("ws/out/deep/er/c.txt", "c");
+        _temp.Write("ws/out/not.bin", "-");
+        _temp.Write("ws/report/index.html", "<p>");
+        _temp.Write("ws/README.md", "#");
+        _temp.Write("ws/.git/x.txt", "-");
+
+        var summary = await CollectAsync();
+
+        var manifest = Manifest();
+        Assert.Equal(["a.json", "sub/b.bin", "README.md", "out/deep/er/c.txt", "report/index.html"], manifest.Select(entry => entry.Path));
+        Assert.Equal(new ArtifactSummary(5, 8, 0), summary);
+        Assert.Equal("application/json", manifest[0].ContentType);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData("{}"u8)), manifest[0].Sha256);
+        Assert.Equal("c", _blobs.Text($"data/{_record.RunId}/1/artifacts/out/deep/er/c.txt"));
+    }
+
+    [Fact]
+    public async Task A_run_without_artifacts_writes_nothing()
+    {
+        Assert.Equal(new ArtifactSummary(0, 0, 0), await CollectAsync());
+
+        Assert.Empty(_blobs.Names);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Links_fifos_and_devices_are_named_and_never_opened()
+    {
+        _temp.Write("secret", "hunter2");
+        Directory.CreateDirectory(_temp["private/artifacts"]);
+        Directory.CreateDirectory(_temp["outside"]);
+        _temp.Write("outside/file.txt", "hunter2");
+        File.CreateSymbolicLink(_temp["private/artifacts/link"], _temp["secret"]);
+        File.CreateSymbolicLink(_temp["private/artifacts/linked-directory"], _temp["outside"]);
+        Directory.CreateDirectory(_temp["ws/out"]);
+        File.CreateSymbolicLink(_temp["ws/out/directory"], _temp["outside"]);
+        File.CreateSymbolicLink(_temp["ws/out/link.txt"], _temp["secret"]);
+        await TestProcess.RunAsync("/usr/bin/mkfifo", [_temp["private/artifacts/fifo"]], Cancellation);
+
+        var summary = await CollectAsync();
+
+        Assert.Equal(
+            ["fifo: a fifo", "link: a symbolic link", "linked-directory: a symbolic link", "out/link.txt: a symbolic link"],
+            Manifest().Select(entry => $"{entry.Path}: {entry.LeftOut}"));
+        Assert.Equal(new ArtifactSummary(0, 0, 4), summary);
+        Assert.DoesNotContain(_blobs.Names, name => _blobs.Text(name).Contains("hunter2", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Limits_leave_out_with_a_reason()
+    {
+        _temp.Write("private/artifacts/1-small", "123");
+        _temp.Write("private/artifacts/2-large", new string('x', 11));
+        _temp.Write("private/artifacts/3-total", new string('x', 10));
+        _temp.Write("private/artifacts/4-small", "1");
+        _temp.Write("private/artifacts/5-count", "1");
+
+        var summary = await CollectAsync(new ArtifactLimits { FileBytes = 10, TotalBytes = 12, Count = 2 });
+
+        var manifest = Manifest();
+        Assert.Equal(new ArtifactSummary(2, 4, 3), summary);
+        Assert.Equal([null, "larger than 10 bytes", "the limit of 12 bytes", null, "the limit of 2 artifacts"], manifest.Select(entry => entry.LeftOut is { } reason ? reason[..Math.Min(reason.Length, reason.IndexOf("bytes", StringComparison.Ordinal) is > 0 and var at ? at + 5 : 24)] : null));
+        Assert.Equal(11, manifest[1].Bytes);
+    }
+
+    [Fact]
+    public async Task The_first_of_two_with_one_name_is_kept()
+    {
+        _temp.Write("private/artifacts/out/a.txt", "first");
+        _temp.Write("ws/out/a.txt", "second");
+
+        await CollectAsync();
+
+        Assert.Equal("first", _blobs.Text($"data/{_record.RunId}/1/artifacts/out/a.txt"));
+        Assert.Equal([null, "another artifact has this name"], Manifest().Select(entry => entry.LeftOut));
+    }
+
+    [Fact]
+    public async Task Names_that_cannot_be_stored_are_left_out()
+    {
+        Directory.CreateDirectory(_temp["private/artifacts"]);
+        await TestProcess.RunAsync("/bin/sh", ["-c", "cd \"$1\" && echo x >\"$(printf 'a\\377b')\" && echo x >\"$(printf 'c\\033d')\"", "sh", _temp["private/artifacts"]], Cancellation);
+
+        Assert.Equal(new ArtifactSummary(0, 0, 2), await CollectAsync());
+    }
+
+    private async Task<ArtifactSummary> CollectAsync(ArtifactLimits? limits = null)
+    {
+        var finder = new ArtifactFinder(new AttemptPlaces(_temp["private"]), _temp["ws"]);
+        var collected = await new ArtifactCollector(_blobs, limits ?? new ArtifactLimits()).CollectAsync(
+            _record.RunId, 1, finder.Find(_record, new Dictionary<string, string>()), Cancellation);
+        Assert.Equal(collected.Summary.Count, collected.First.Count);
+        return collected.Summary;
+    }
+
+    private IReadOnlyList<ArtifactEntry> Manifest() =>
+        JsonSerializer.Deserialize(Encoding.UTF8.GetBytes(_blobs.Text($"data/{_record.RunId}/1/artifacts.json")), RunJson.Wire.ArtifactManifest)!.Artifacts;
+}

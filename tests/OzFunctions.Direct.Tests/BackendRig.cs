@@ -1,0 +1,165 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Artifacts;
+using OzFunctions.Backends;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct.Tests;
+
+/// <summary>A backend over a temporary workspace root with the real shim and fake-oz. At its end nothing that it started may run.</summary>
+internal sealed class BackendRig : IAsyncDisposable
+{
+    public const string Store = "test-store";
+    private static readonly ShimBinary Binary = new(ShimBinary.Beside(AppContext.BaseDirectory));
+    private readonly TempDirectory _temp = new();
+    private readonly List<IDisposable> _held = [];
+
+    public BackendRig()
+    {
+        Root = _temp["root"];
+        Options = new DirectOptions
+        {
+            WorkspaceRoot = Root,
+            OzPath = Path.Combine(AppContext.BaseDirectory, "fake-oz"),
+            HostEnvironment = new Dictionary<string, string>
+            {
+                ["PATH"] = "/usr/local/bin:/usr/bin:/bin",
+                ["HOME"] = _temp.Path,
+                ["WARP_API_KEY"] = "wk-of-the-host",
+            },
+            Environment = [new("DOTNET_ROOT", Path.GetFullPath("../../..", System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory()))],
+            StopGrace = TimeSpan.FromSeconds(1),
+            FinishedGrace = TimeSpan.FromMilliseconds(500),
+            DiskFree = 0,
+            InodesFree = 0,
+            MemoryFree = 0,
+        };
+    }
+
+    public static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public TempDirectory Temp => _temp;
+
+    public string Root { get; }
+
+    public DirectOptions Options { get; set; }
+
+    public MemoryBlobs Blobs { get; } = new();
+
+    public DirectBackend CreateBackend() => DirectBackend.Create(Options, Binary, Blobs, TimeProvider.System, NullLoggerFactory.Instance);
+
+    /// <summary>An agent of a few lines of shell in place of fake-oz.</summary>
+    public void UseScript(string script) => Options = Options with { OzPath = _temp.Write("agent.sh", "#!/bin/sh\n" + script + "\n", executable: true) };
+
+    /// <summary>A run whose agent does what the verbs of fake-oz say.</summary>
+    public static RunRequest Fake(string verbs) => new() { Prompt = "fake:" + verbs };
+
+    public FakeOwnedAttempt Claim(RunRequest request) => Claim(request, CreateBackend());
+
+    public FakeOwnedAttempt Claim(RunRequest request, DirectBackend backend)
+    {
+        var record = TestRecords.Claimed(request);
+        var directory = backend.CreateDirectory(new AttemptIntent { Store = Store, RunId = record.RunId, Attempt = 1 });
+        return Keep(new FakeOwnedAttempt(record with { Owner = record.Owner! with { Dir = directory.Name } }, directory));
+    }
+
+    /// <summary>As another host of this machine would take the attempt over.</summary>
+    public FakeOwnedAttempt Adopt(FakeOwnedAttempt before, DirectBackend backend)
+    {
+        before.Directory.Dispose();
+        var directory = Assert.Single(backend.TakeAbandonedDirectories(Store));
+        Assert.Equal(before.Directory.Name, directory.Name);
+        return Keep(new FakeOwnedAttempt(before.Record, directory, adopted: true));
+    }
+
+    public Task<AttemptOutcome> RunAsync(FakeOwnedAttempt attempt) => CreateBackend().RunAsync(attempt, Cancellation);
+
+    public Task<AttemptOutcome> RunAsync(RunRequest request) => RunAsync(Claim(request));
+
+    public string WorkspaceOf(FakeOwnedAttempt attempt) => Path.Combine(Root, $"{attempt.Record.RunId}-1");
+
+    public string PrivateOf(FakeOwnedAttempt attempt) => Path.Combine(Root, ".ozf", attempt.Directory.Name);
+
+    /// <summary>The stored log as text, <c>stream: message</c> a line.</summary>
+    public string LogOf(FakeOwnedAttempt attempt)
+    {
+        var text = new StringBuilder();
+        foreach (var line in Blobs.Text($"data/{attempt.Record.RunId}/1/log.ndjson").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            using var document = JsonDocument.Parse(line);
+            text.Append(document.RootElement.GetProperty("s").GetString()).Append(": ").Append(document.RootElement.TryGetProperty("m", out var message) ? message.GetString() : "").Append('\n');
+        }
+
+        return text.ToString();
+    }
+
+    public IReadOnlyList<ArtifactEntry> ManifestOf(FakeOwnedAttempt attempt) =>
+        JsonSerializer.Deserialize(Encoding.UTF8.GetBytes(Blobs.Text($"data/{attempt.Record.RunId}/1/artifacts.json")), RunJson.Wire.ArtifactManifest)!.Artifacts;
+
+    public string ArtifactOf(FakeOwnedAttempt attempt, string name) => Blobs.Text($"data/{attempt.Record.RunId}/1/artifacts/{name}");
+
+    public async Task WaitForFileAsync(string path)
+    {
+        // Renamed or created, a file shows at once; the watcher is there before the first look.
+        using var watcher = new FileSystemWatcher(Path.GetDirectoryName(path)!) { IncludeSubdirectories = false };
+        var changed = new SemaphoreSlim(0);
+        watcher.Created += (_, _) => changed.Release();
+        watcher.Renamed += (_, _) => changed.Release();
+        watcher.EnableRaisingEvents = true;
+        while (!File.Exists(path))
+        {
+            await changed.WaitAsync(Cancellation);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _held.ForEach(held => held.Dispose());
+        var left = FindProcesses();
+        foreach (var (pid, _) in left)
+        {
+            await TestProcess.RunAsync("/bin/kill", ["-9", pid.ToString(System.Globalization.CultureInfo.InvariantCulture)], CancellationToken.None);
+        }
+
+        _temp.Dispose();
+        Assert.Empty(left);
+    }
+
+    /// <summary>Processes that stand in this rig's directory, or carry it in their arguments or environment.</summary>
+    private List<(int Pid, string Command)> FindProcesses()
+    {
+        var found = new List<(int, string)>();
+        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(directory), out var pid) || pid == Environment.ProcessId)
+            {
+                continue;
+            }
+
+            try
+            {
+                var command = File.ReadAllText(directory + "/cmdline");
+                if ((command + File.ReadAllText(directory + "/environ") + new FileInfo(directory + "/cwd").LinkTarget).Contains(_temp.Path, StringComparison.Ordinal))
+                {
+                    found.Add((pid, command));
+                }
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // It ended while it was looked at.
+            }
+        }
+
+        return found;
+    }
+
+    private FakeOwnedAttempt Keep(FakeOwnedAttempt attempt)
+    {
+        _held.Add(attempt.Directory);
+        _held.Add(attempt);
+        return attempt;
+    }
+}

@@ -1,0 +1,187 @@
+using OzFunctions.Backends;
+using OzFunctions.Protocol;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct.Tests;
+
+/// <summary>Cancel, shutdown, a lost lease and a lost owner, in each phase.</summary>
+public sealed class OrderTests
+{
+    [Theory(Timeout = 60_000)]
+    [InlineData(StopOrder.Cancel, RunReason.TaskCancelled, StoppedBy.Cancel)]
+    [InlineData(StopOrder.Shutdown, RunReason.GracefulShutdown, StoppedBy.Shutdown)]
+    [InlineData(StopOrder.Lease, RunReason.HostLost, StoppedBy.Lease)]
+    public async Task An_order_stops_the_agent_and_teardown_still_runs(StopOrder order, RunReason reason, StoppedBy stoppedBy)
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = $"echo $OZF_RUN_REASON >{rig.Temp["teardown"]}" };
+        var attempt = rig.Claim(BackendRig.Fake($"artifact kept x; write {rig.Temp["started"]} x; hang"));
+        var running = rig.RunAsync(attempt);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+
+        attempt.Order(order);
+        var outcome = await running;
+
+        Assert.Equal((reason, stoppedBy), (outcome.Reason, outcome.Attempt.StoppedBy));
+        Assert.Equal(reason.Text() + "\n", File.ReadAllText(rig.Temp["teardown"]));
+        Assert.Equal(1, outcome.Attempt.Artifacts!.Count);
+        Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_cancel_during_setup_stops_setup_and_starts_no_agent()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { SetupCommand = $"touch {rig.Temp["started"]}; sleep 600" };
+        var attempt = rig.Claim(BackendRig.Fake("noop"));
+        var running = rig.RunAsync(attempt);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+
+        attempt.Order(StopOrder.Cancel);
+        var outcome = await running;
+
+        Assert.Equal((RunReason.TaskCancelled, 0), (outcome.Reason, attempt.Starts));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_cancel_in_the_record_starts_no_agent()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"touch {rig.Temp["started"]}");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        attempt.Permission = StartPermission.Cancelled;
+
+        var outcome = await rig.RunAsync(attempt);
+
+        Assert.Equal(RunReason.TaskCancelled, outcome.Reason);
+        Assert.False(File.Exists(rig.Temp["started"]));
+        Assert.DoesNotContain(ProtocolStep.C10, attempt.Steps);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task An_agent_that_ended_before_the_signal_keeps_its_own_outcome()
+    {
+        await using var rig = new BackendRig();
+        var attempt = rig.Claim(BackendRig.Fake("exit 0"));
+        attempt.OnPassed = step =>
+        {
+            if (step == ProtocolStep.S1)
+            {
+                attempt.Order(StopOrder.Cancel);
+            }
+        };
+
+        Assert.Equal(RunReason.Completed, (await rig.RunAsync(attempt)).Reason);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_fenced_attempt_writes_nothing_and_removes_what_it_made()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = $"touch {rig.Temp["teardown"]}" };
+        var attempt = rig.Claim(BackendRig.Fake($"artifact kept x; write {rig.Temp["started"]} x; hang"));
+        var running = rig.RunAsync(attempt);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+
+        attempt.Order(StopOrder.Fenced);
+        await running;
+
+        Assert.True(File.Exists(rig.Temp["teardown"]));
+        Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
+        Assert.DoesNotContain(rig.Blobs.Names, name => name.Contains("/artifacts", StringComparison.Ordinal));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_shim_that_is_not_renewed_stops_the_agent_and_tears_down_alone()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = $"echo $OZF_RUN_REASON >>{rig.Temp["teardown"]}" };
+        var attempt = rig.Claim(BackendRig.Fake("hang"));
+        attempt.LeaseLeft = TimeSpan.FromSeconds(2);
+        attempt.OnPassed = step =>
+        {
+            if (step == ProtocolStep.C10)
+            {
+                attempt.LeaseLeft = TimeSpan.Zero;
+            }
+        };
+
+        var outcome = await rig.RunAsync(attempt);
+
+        Assert.Equal((RunReason.HostLost, StoppedBy.Lease), (outcome.Reason, outcome.Attempt.StoppedBy));
+        Assert.Equal(new TeardownResult(true, 0), outcome.Attempt.Teardown);
+        Assert.Equal("host_lost\n", File.ReadAllText(rig.Temp["teardown"]));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_short_lease_is_renewed_for_as_long_as_the_host_has_it()
+    {
+        await using var rig = new BackendRig();
+        var attempt = rig.Claim(BackendRig.Fake("silent 3; exit 0"));
+        attempt.LeaseLeft = TimeSpan.FromSeconds(1);
+
+        Assert.Equal(RunReason.Completed, (await rig.RunAsync(attempt)).Reason);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task An_outage_of_the_store_stops_nothing_and_loses_nothing()
+    {
+        await using var rig = new BackendRig();
+        var attempt = rig.Claim(BackendRig.Fake($"say in-the-dark; artifact kept x; write {rig.Temp["written"]} x; exit 0"));
+        attempt.OnPassed = step =>
+        {
+            if (step == ProtocolStep.S1)
+            {
+                // The agent is over and nothing could be stored so far.
+                rig.Blobs.IsDown = false;
+            }
+        };
+        rig.Blobs.IsDown = true;
+
+        var outcome = await rig.RunAsync(attempt);
+
+        Assert.Equal((RunReason.Completed, 1, true), (outcome.Reason, outcome.Attempt.Artifacts!.Count, outcome.Attempt.Log!.Sealed));
+        Assert.Contains("in-the-dark", rig.LogOf(attempt), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_run_that_asks_for_a_secret_the_host_lacks_is_refused_before_anything_is_made()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = $"touch {rig.Temp["teardown"]}" };
+        var attempt = rig.Claim(BackendRig.Fake("noop") with { Env = new Dictionary<string, RunVariable> { ["TOKEN"] = RunVariable.FromSecret("NONE") } });
+
+        var outcome = await rig.RunAsync(attempt);
+
+        Assert.Equal((RunReason.PolicyRefused, 0), (outcome.Reason, attempt.Starts));
+        Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
+        Assert.False(File.Exists(rig.Temp["teardown"]));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("print 20000; exit 0")]
+    [InlineData("no-newline; exit 0")]
+    [InlineData("invalid-utf8; exit 0")]
+    [InlineData("half-escape; exit 0")]
+    [InlineData("long-line 3000000; exit 0")]
+    public async Task Strange_output_does_not_change_the_outcome(string verbs)
+    {
+        await using var rig = new BackendRig();
+
+        var outcome = await rig.RunAsync(BackendRig.Fake(verbs));
+
+        Assert.Equal((RunReason.Completed, true), (outcome.Reason, outcome.Attempt.Log!.Sealed));
+        Assert.NotNull(outcome.Attempt.OzRunId);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Daemons_of_the_agent_are_ended_with_it()
+    {
+        await using var rig = new BackendRig();
+
+        var outcome = await rig.RunAsync(BackendRig.Fake("spawn-daemon double-fork; spawn-daemon env-i; spawn-daemon hold-output; exit 0"));
+
+        Assert.Equal(RunReason.Completed, outcome.Reason);
+    }
+}
