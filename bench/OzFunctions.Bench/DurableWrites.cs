@@ -1,21 +1,42 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Direct;
+using OzFunctions.Direct.Shims;
 using OzFunctions.Local;
+using OzFunctions.Runs;
 
 namespace OzFunctions.Bench;
 
-/// <summary>How many fsync calls one no-op run costs this product's own processes: counted by the kernel's tracer where it is installed.</summary>
+/// <summary>How many fsync calls a no-op run costs, from intake to event, in submitter and host; its shim's four status writes come on top.</summary>
 internal static class DurableWrites
 {
+    private const int Runs = 20;
+
     public static async Task MeasureAsync(BenchPlace place, Report report, FloorCosts floors)
     {
-        const int Runs = 20;
-        await using var host = await BenchHost.StartAsync(place, place.Noop, slots: 1);
-        var before = DurableFiles.Syncs;
-        for (var run = 0; run < Runs; run++)
+        var (files, core) = BenchHost.Open(place.NewDirectory("data"));
+        using (files)
         {
-            await host.RunAsync();
-        }
+            var root = place.NewDirectory("workspaces");
+            var shim = await ShimBinary.InstallAsync(ShimBinary.Beside(AppContext.BaseDirectory), root, CancellationToken.None);
+            var options = new DirectOptions { WorkspaceRoot = root, OzPath = place.Noop };
+            var backend = DirectBackend.Create(options, new(shim), core.Ports.Blobs, TimeProvider.System, NullLoggerFactory.Instance);
+            var host = core.CreateHost(new() { WorkerId = "local", Machine = "bench", Version = "bench", Slots = 1 }, backend, requests: null);
+            var running = host.RunAsync(CancellationToken.None);
+            var before = PosixFiles.Syncs;
+            for (var run = 0; run < Runs; run++)
+            {
+                var answer = await core.Intake.SubmitAsync(
+                    new() { Request = new() { Prompt = "bench", Changes = false }, Trigger = new() { Kind = TriggerKind.Cli } }, CancellationToken.None);
+                while (await core.Ports.Blobs.FindEntryAsync(RunBlobs.Active(answer.Run.RunId), CancellationToken.None) is not null)
+                {
+                    await Task.Delay(TimeSpan.FromMilliseconds(2), TimeProvider.System);
+                }
+            }
 
-        var accept = (DurableFiles.Syncs - before) / (double)Runs;
-        report.Add("fsync calls to accept a run", accept, "calls", accept * floors.DurableWrite / 2, "ms of fsync at the floor");
+            var whole = (PosixFiles.Syncs - before) / (double)Runs;
+            host.Drain();
+            await running;
+            report.Add("fsync calls per no-op run, host and submitter", whole, "calls", whole / 2 * floors.DurableWrite, "ms of durable writes");
+        }
     }
 }

@@ -212,6 +212,7 @@ public sealed class StepTests
         var outcome = await rig.RunAsync(BackendRig.Fake("noop"));
 
         Assert.Equal((RunReason.AgentNotFound, null), (outcome.Reason, outcome.Attempt.StartedAt));
+        Assert.StartsWith("The agent could not be executed: ", outcome.Message, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = 60_000)]
@@ -307,6 +308,22 @@ public sealed class StepTests
         Assert.Equal(0, await TestProcess.RunAsync("/usr/bin/git", ["-C", rig.Temp["p"], "apply", "--unsafe-paths", rig.Temp["changes.patch"]], BackendRig.Cancellation));
         Assert.Equal("base\nmore\n", File.ReadAllText(rig.Temp["p/base"]));
         Assert.False(File.Exists(rig.Temp["p/gone"]));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Step_6_leaves_the_agents_own_state_out_of_the_changes()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { SetupCommand = "git init -q . && mkdir .claude && echo a >.claude/skill && git add . && git -c user.name=t -c user.email=t@t commit -qm base" };
+        rig.UseScript("""echo credential >"$CLAUDE_CONFIG_DIR/.credentials.json"; echo b >.claude/skill; echo new >new""");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x", Harness = "claude" });
+
+        await rig.RunAsync(attempt);
+
+        var patch = rig.ArtifactOf(attempt, "changes.patch");
+        Assert.Contains("+new", patch, StringComparison.Ordinal);
+        Assert.Contains("+b", patch, StringComparison.Ordinal);
+        Assert.DoesNotContain("credential", patch, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = 60_000)]

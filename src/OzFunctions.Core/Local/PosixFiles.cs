@@ -8,6 +8,8 @@ public static class PosixFiles
     private const int PrivateFile = 0x180; // 0600
     private const int PrivateDirectory = 0x1c0; // 0700
 
+    private static long _syncs;
+
     public static PosixError OpenRead(string path, out SafeFileHandle file) => Open(path, Libc.ReadOnly, out file);
 
     /// <summary>Opens for reading and writing; the file must be there.</summary>
@@ -38,7 +40,14 @@ public static class PosixFiles
 
     public static PosixError Truncate(SafeFileHandle file, long length) => PosixError.Of(Libc.Truncate(file, length));
 
-    public static PosixError Fsync(SafeFileHandle file) => PosixError.Of(Libc.Fsync(file));
+    /// <summary>How often this process has asked for durability so far; a bench reads it.</summary>
+    public static long Syncs => Interlocked.Read(ref _syncs);
+
+    public static PosixError Fsync(SafeFileHandle file)
+    {
+        Interlocked.Increment(ref _syncs);
+        return PosixError.Of(Libc.Fsync(file));
+    }
 
     /// <summary>Sets the modification time, in ticks of UTC (100 ns).</summary>
     public static unsafe PosixError SetModified(SafeFileHandle file, long ticks)

@@ -114,7 +114,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
             {
                 var heads = scope.Journal.Find(JournalStep.SetupDone)?.Heads ?? new Dictionary<string, string>();
                 var variables = scope.Environment.ForChanges(EnvironmentFile.Read(scope.Places.EnvironmentFile));
-                if (changes.Find(heads, variables) is not { } command)
+                if (changes.Find(heads, variables, scope.Environment.StateDirectories) is not { } command)
                 {
                     return;
                 }

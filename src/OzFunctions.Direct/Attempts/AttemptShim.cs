@@ -10,7 +10,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private static readonly TimeSpan MostBetweenRenewals = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LeastBetweenRenewals = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan OwnStart = TimeSpan.FromSeconds(5);
-    private readonly CancellationTokenSource _closing = new();
+    private CancellationTokenSource? _closing;
     private IShimSession? _session;
     private Task _renewing = Task.CompletedTask;
 
@@ -61,7 +61,16 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         try
         {
             var status = await session.WaitAsync(phase, cancellationToken);
-            await following;
+            try
+            {
+                await following;
+            }
+            catch (IOException exception)
+            {
+                // How the command ended is known; a spool that cannot be read changes nothing about it.
+                scope.Warn($"The output of the {phase} command could not be read to its end: {exception.Message}");
+            }
+
             return status;
         }
         catch (ShimLostException)
@@ -125,11 +134,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         await CloseAsync();
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await CloseAsync();
-        _closing.Dispose();
-    }
+    public async ValueTask DisposeAsync() => await CloseAsync();
 
     /// <summary>A shim that lives and does not answer may be frozen for a while: its agent is neither given up nor left behind.</summary>
     private async Task<IShimSession?> TryAttachAsync(CancellationToken cancellationToken)
@@ -165,8 +170,14 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 
     private async Task CloseAsync()
     {
-        await _closing.CancelAsync();
-        await _renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_closing is { } closing)
+        {
+            _closing = null;
+            await closing.CancelAsync();
+            await _renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            closing.Dispose();
+        }
+
         if (_session is { } session)
         {
             _session = null;
@@ -174,7 +185,11 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         }
     }
 
-    private void KeepLease() => _renewing = RenewAsync(Session, _closing.Token);
+    private void KeepLease()
+    {
+        _closing = new CancellationTokenSource();
+        _renewing = RenewAsync(Session, _closing.Token);
+    }
 
     private async Task RenewAsync(IShimSession session, CancellationToken cancellationToken)
     {

@@ -20,7 +20,7 @@ internal static class OutcomeRules
     {
         if (status.SpawnError != 0)
         {
-            return new(RunReason.WorkspaceSetup, $"The setup command could not be executed: {Posix.Libc.Describe(status.SpawnError)}.");
+            return new(RunReason.WorkspaceSetup, $"The setup command could not be executed: {WhyNot(status)}");
         }
 
         return status.StoppedBy switch
@@ -37,7 +37,7 @@ internal static class OutcomeRules
     {
         if (status.SpawnError != 0)
         {
-            return new(RunReason.AgentNotFound, $"The agent could not be executed: {Posix.Libc.Describe(status.SpawnError)}.");
+            return new(RunReason.AgentNotFound, $"The agent could not be executed: {WhyNot(status)}");
         }
 
         switch (status.StoppedBy)
@@ -91,6 +91,8 @@ internal static class OutcomeRules
         { ExitCode: { } code } => string.Create(CultureInfo.InvariantCulture, $"exited with code {code}"),
         _ => "ended in an unknown way",
     };
+
+    private static string WhyNot(ShimCommandStatus status) => status.StopDetail is { Length: > 0 } sentence ? sentence : $"{Posix.Libc.Describe(status.SpawnError)}.";
 
     private static string Detail(ShimCommandStatus status) => status.StopDetail is { Length: > 0 } detail ? $" ({detail})" : "";
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using OzFunctions.Direct.Attempts;
 using OzFunctions.Shim.Protocol;
 
@@ -14,7 +15,7 @@ internal sealed class ChangesCommand(DirectOptions options, AttemptPlaces places
     private const string Script = """
         out=$1 most=$2
         shift 2
-        g() { git -c safe.directory='*' -c core.fsmonitor=false -c core.hooksPath=/dev/null -c core.untrackedCache=false -c core.autocrlf=false -c advice.addEmbeddedRepo=false "$@"; }
+        g() { git -c safe.directory='*' -c core.fsmonitor=false -c core.hooksPath=/dev/null -c core.untrackedCache=false -c core.autocrlf=false -c core.excludesFile="$out/exclude" -c advice.addEmbeddedRepo=false "$@"; }
         record() (
             cd "$1" || exit 1
             tmp=$out/tmp
@@ -41,7 +42,9 @@ internal sealed class ChangesCommand(DirectOptions options, AttemptPlaces places
 
     /// <summary>What to run; null when there is no repository.</summary>
     /// <param name="heads">HEAD of each repository after setup; one that is not in it appeared under the agent.</param>
-    public ShimCommand? Find(IReadOnlyDictionary<string, string> heads, IReadOnlyList<string> environment)
+    /// <param name="environment">The command's whole environment.</param>
+    /// <param name="excluded">Directories of the workspace that hold an agent's own state, and perhaps its credentials: left out unless the repository tracks them.</param>
+    public ShimCommand? Find(IReadOnlyDictionary<string, string> heads, IReadOnlyList<string> environment, IReadOnlyList<string> excluded)
     {
         var repositories = Repositories.Find(workspace);
         if (repositories.Count == 0)
@@ -49,6 +52,7 @@ internal sealed class ChangesCommand(DirectOptions options, AttemptPlaces places
             return null;
         }
 
+        AttemptPlaces.WritePrivate(Path.Combine(places.Changes, "exclude"), Encoding.UTF8.GetBytes(string.Concat(excluded.Select(name => $"/{name}/\n"))));
         var blocks = Math.Max(1, options.Artifacts.FileBytes / 512);
         var arguments = new List<string> { "/bin/sh", "-c", Script, "changes", places.Changes, blocks.ToString(CultureInfo.InvariantCulture) };
         for (var number = 0; number < repositories.Count; number++)

@@ -17,12 +17,22 @@ internal sealed class CommandEnvironment
     private readonly RunRecord _record;
     private readonly string _workspace;
     private readonly IReadOnlyDictionary<string, string> _requested;
+    private readonly (string Variable, string Directory)? _harness;
 
     public CommandEnvironment(DirectOptions options, AttemptPlaces places, string workspace, RunRecord record)
     {
         (_options, _places, _workspace, _record) = (options, places, workspace, record);
         _requested = Resolve(options, record.Request);
+        _harness = record.Request.Harness switch
+        {
+            "claude" => ("CLAUDE_CONFIG_DIR", ".claude"),
+            "codex" => ("CODEX_HOME", ".codex"),
+            _ => null,
+        };
     }
+
+    /// <summary>Directories below the workspace in which an agent keeps its own state.</summary>
+    public IReadOnlyList<string> StateDirectories => _harness is { } harness ? [harness.Directory] : [];
 
     public IReadOnlyList<string> ForSetup()
     {
@@ -151,14 +161,9 @@ internal sealed class CommandEnvironment
     /// <summary>Facts C2.6: two CLIs keep their state in a directory that a variable names.</summary>
     private void AddHarness(SortedDictionary<string, string> variables)
     {
-        switch (_record.Request.Harness)
+        if (_harness is { } harness)
         {
-            case "claude":
-                variables["CLAUDE_CONFIG_DIR"] = _workspace + "/.claude";
-                break;
-            case "codex":
-                variables["CODEX_HOME"] = _workspace + "/.codex";
-                break;
+            variables[harness.Variable] = $"{_workspace}/{harness.Directory}";
         }
     }
 
