@@ -53,17 +53,13 @@ public sealed partial class FilesBlobStore
         cancellationToken.ThrowIfCancellationRequested();
         var relative = FileNames.PathOf(name);
         var path = Path.Join(_store.BlobDirectory, relative);
-        try
+        var temporary = await _store.WriteTemporaryAsync(content, cancellationToken);
+        return Guarded(path, _ =>
         {
-            var temporary = await _store.WriteTemporaryAsync(content, cancellationToken);
             var length = FindFacts(temporary) is { } facts ? facts.Length : throw StoreFaults.From(PosixError.NotFound, temporary);
             var etag = Publish(name, relative, path, temporary, length, metadata, null, durable: true)!.Value;
-            return new() { Name = name, ETag = etag, Length = length, Age = TimeSpan.Zero, Metadata = metadata };
-        }
-        catch (Exception exception) when (StoreFaults.IsFault(exception))
-        {
-            throw StoreFaults.From(exception, path);
-        }
+            return new BlobEntry { Name = name, ETag = etag, Length = length, Age = TimeSpan.Zero, Metadata = metadata };
+        });
     }
 
     public Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken) =>

@@ -20,7 +20,7 @@ public sealed partial class FilesStore
         {
             try
             {
-                RandomAccess.Write(file, content, 0);
+                Write(file, path, content, 0);
                 SyncContent(file, path, durable);
                 return path;
             }
@@ -32,6 +32,7 @@ public sealed partial class FilesStore
         }
     }
 
+    /// <summary>What reading <paramref name="content"/> throws passes as it is; what the disk refuses becomes a sentence.</summary>
     internal async Task<string> WriteTemporaryAsync(Stream content, CancellationToken cancellationToken)
     {
         var path = NewTemporary(out var file);
@@ -42,7 +43,7 @@ public sealed partial class FilesStore
                 var buffer = new byte[128 * 1024];
                 for (long offset = 0; await content.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken) is > 0 and var read; offset += read)
                 {
-                    RandomAccess.Write(file, buffer.AsSpan(0, read), offset);
+                    Write(file, path, buffer.AsSpan(0, read), offset);
                 }
 
                 SyncContent(file, path, durable: true);
@@ -53,6 +54,18 @@ public sealed partial class FilesStore
                 PosixFiles.Unlink(path);
                 throw;
             }
+        }
+    }
+
+    private static void Write(SafeFileHandle file, string path, ReadOnlySpan<byte> content, long offset)
+    {
+        try
+        {
+            RandomAccess.Write(file, content, offset);
+        }
+        catch (Exception exception) when (StoreFaults.IsFault(exception))
+        {
+            throw StoreFaults.From(exception, path);
         }
     }
 

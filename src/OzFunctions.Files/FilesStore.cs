@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using OzFunctions.Blobs;
@@ -199,7 +197,8 @@ public sealed partial class FilesStore : IDisposable
         {
             if (Path.Exists(Path.Join(place, ".git")))
             {
-                DurableFiles.WriteNew(Path.Join(directory, ".gitignore"), "*\n"u8);
+                var path = Path.Join(directory, ".gitignore");
+                _ = File.Exists(path) || DurableFiles.WriteNew(path, "*\n"u8);
                 return;
             }
         }

@@ -64,7 +64,8 @@ internal sealed class Spool
         lock (_lock)
         {
             ReturnDue();
-            while (NextReady() is { } entry)
+            var listed = false;
+            while (NextReady(ref listed) is { } entry)
             {
                 if (!Entry.TryParse(entry, out var message))
                 {
@@ -179,12 +180,14 @@ internal sealed class Spool
     /// <summary>A receipt comes from outside and must stay a name in its directory.</summary>
     private string PathOf(string receipt) => Path.Join(_claimed, Path.GetFileName(receipt));
 
-    private string? NextReady()
+    /// <summary>The next name in order; the directory is read at most once for one message taken, as it may hold only what is none of ours.</summary>
+    private string? NextReady(ref bool listed)
     {
-        if (_next >= _listing.Count || _store.Time.GetElapsedTime(_listed) > OldListing)
+        if (!listed && (_next >= _listing.Count || _store.Time.GetElapsedTime(_listed) > OldListing))
         {
             Forget();
             _listing = List(Ready);
+            listed = true;
         }
 
         return _next < _listing.Count ? _listing[_next++] : null;

@@ -60,11 +60,61 @@ public sealed class PowerSafeBlobStoreContractTests : BlobStoreContract, IDispos
 
 public sealed class FilesRequestQueueContractTests : RequestQueueContract, IDisposable
 {
-    private readonly OpenedStore _opened = new();
+    private readonly ManualTimeProvider _clock = new();
+    private readonly OpenedStore _opened;
+
+    public FilesRequestQueueContractTests() => _opened = new(_clock);
 
     public void Dispose() => _opened.Dispose();
 
     protected override IRequestQueue CreateQueue() => new FilesRequestQueue(_opened.Store, "oz-requests");
+
+    protected override Task PassAsync(TimeSpan time)
+    {
+        _clock.Advance(time);
+        return Task.CompletedTask;
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task What_is_not_a_message_stays_where_it_is()
+    {
+        var queue = CreateQueue();
+        var ready = Path.Join(_opened.Store.Directory, "queues/oz-requests/ready");
+        foreach (var name in new[] { "README", "x.json", "0.1", "zz-zz.0", "-.0" })
+        {
+            File.WriteAllText(Path.Join(ready, name), "foreign");
+        }
+
+        var id = await queue.SendAsync(Bytes("body"), Cancellation);
+        Assert.Equal(id, (await queue.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.Zero, Cancellation))!.MessageId);
+        Assert.Null(await queue.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.Zero, Cancellation));
+        Assert.Equal(5, Directory.GetFiles(ready).Length);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_receipt_cannot_point_outside_its_queue()
+    {
+        var queue = CreateQueue();
+        var other = Path.Join(_opened.Store.Directory, "store.json");
+        var forged = new QueuedMessage { MessageId = "x", Receipt = "../../../store.json", DeliveryCount = 1, Body = default };
+
+        Assert.False(await queue.CompleteAsync(forged, Cancellation));
+        Assert.False(await queue.AbandonAsync(forged, TimeSpan.Zero, Cancellation));
+        Assert.True(File.Exists(other));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task The_queue_is_there_again_after_a_restart()
+    {
+        var id = await CreateQueue().SendAsync(Bytes("body"), Cancellation);
+        using var other = FilesStore.Open(new() { Directory = _opened.Store.Directory, Durability = Durability.Process }, _clock);
+        var message = await new FilesRequestQueue(other, "oz-requests").ReceiveAsync(TimeSpan.FromHours(1), TimeSpan.Zero, Cancellation);
+        Assert.Equal(id, message?.MessageId);
+
+        // Closed without completing: it is back, and counted.
+        other.Dispose();
+        Assert.Equal(2, (await CreateQueue().ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.Zero, Cancellation))?.DeliveryCount);
+    }
 }
 
 public sealed class FilesBellContractTests : BellContract, IDisposable

@@ -1,4 +1,5 @@
 using System.Text;
+using OzFunctions.Protocol;
 
 namespace OzFunctions.Cli.CommandLine;
 
@@ -17,6 +18,9 @@ internal sealed record Surroundings
     public required string Directory { get; init; }
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Told after each step of the protocol; nobody listens but tests.</summary>
+    public IProtocolProbe Probe { get; init; } = NoProbe.Instance;
 
     public bool OutIsTerminal { get; init; }
 

@@ -32,7 +32,7 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
         LocalHost.Check(setup.Direct);
 
         using var loggers = context.Loggers(LogLevel.Warning);
-        await using var store = LocalStore.Open(settings, context.Time, loggers);
+        await using var store = LocalStore.Open(settings, context.Surroundings, loggers);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         var hosting = host.RunAsync(CancellationToken.None);
         try

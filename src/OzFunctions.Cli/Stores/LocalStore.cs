@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.CommandLine;
 using OzFunctions.Files;
 using OzFunctions.Runs;
 
@@ -10,8 +11,9 @@ internal static class LocalStore
     /// <summary>The queue that foreign producers send run requests to.</summary>
     public const string RequestQueue = "oz-requests";
 
-    public static OpenStore Open(Settings settings, TimeProvider time, ILoggerFactory loggers)
+    public static OpenStore Open(Settings settings, Surroundings surroundings, ILoggerFactory loggers)
     {
+        var time = surroundings.Time;
         var configuration = settings.Configuration;
         var files = FilesStore.Open(new() { Directory = settings.DataDirectory }, time);
         try
@@ -25,6 +27,7 @@ internal static class LocalStore
                     HostLock = new FilesHostLock(files),
                     Publishers = [new FilesEventQueue(files)],
                     Time = time,
+                    Probe = surroundings.Probe,
                 },
                 new()
                 {

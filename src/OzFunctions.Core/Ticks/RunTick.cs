@@ -22,8 +22,7 @@ public sealed partial class RunTick(
 
     public async Task TickAsync(CancellationToken cancellationToken)
     {
-        await MoveDueAsync(cancellationToken);
-
+        var later = await MoveDueAsync(await ListLaterAsync(cancellationToken), cancellationToken);
         var active = await ListAsync(RunBlobs.ActivePrefix, cancellationToken);
         var ready = new HashSet<RunId>();
         await foreach (var blob in ports.Blobs.ListAllAsync(ReadyEntry.Prefix, cancellationToken))
@@ -34,8 +33,6 @@ public sealed partial class RunTick(
             }
         }
 
-        // -x entries do not count: they say nothing about who will look at the run.
-        var later = (await ListLaterAsync(cancellationToken)).Where(entry => !entry.Expires).Select(entry => entry.RunId).ToHashSet();
         var known = await hosts.ListAsync(cancellationToken);
         var running = known.Where(host => host.Alive).SelectMany(host => host.Heartbeat.Running).ToHashSet();
 
@@ -62,11 +59,11 @@ public sealed partial class RunTick(
         await ForgetDeadHostsAsync(known, cancellationToken);
     }
 
-    /// <summary>T1.</summary>
-    private async Task MoveDueAsync(CancellationToken cancellationToken)
+    /// <summary>T1. Answers the runs whose entry still waits; -x entries do not count: they say nothing about who will look at the run.</summary>
+    private async Task<HashSet<RunId>> MoveDueAsync(List<LaterEntry> entries, CancellationToken cancellationToken)
     {
         var now = ports.Time.GetUtcNow();
-        foreach (var entry in (await ListLaterAsync(cancellationToken)).Where(entry => entry.Due <= now))
+        foreach (var entry in entries.Where(entry => entry.Due <= now))
         {
             try
             {
@@ -86,6 +83,8 @@ public sealed partial class RunTick(
                 Name(entry.RunId, ex);
             }
         }
+
+        return [.. entries.Where(entry => entry.Due > now && !entry.Expires).Select(entry => entry.RunId)];
     }
 
     private async Task LookSafelyAsync(RunId runId, BlobEntry marker, bool indexed, CancellationToken cancellationToken)

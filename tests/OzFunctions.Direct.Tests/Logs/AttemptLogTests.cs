@@ -3,7 +3,6 @@ using System.Text;
 using System.Threading.Channels;
 using OzFunctions.Direct.Logs;
 using OzFunctions.Shim.Protocol;
-using OzFunctions.Testing;
 
 namespace OzFunctions.Direct.Tests.Logs;
 
@@ -64,10 +63,10 @@ public sealed class AttemptLogTests
         Assert.Equal(["out:first", "out:half"], await scene.MessagesAsync());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 10_000)]
     public async Task Lines_wait_a_moment_for_more_and_longer_after_many_appends()
     {
-        var clock = new ManualTimeProvider();
+        var clock = new StepClock();
         await using var scene = new LogScene { Time = clock };
         scene.Options = new AttemptLogOptions { StretchAfter = 1 };
         var stored = Channel.CreateUnbounded<int>();
@@ -75,14 +74,14 @@ public sealed class AttemptLogTests
         await using var log = scene.Open();
 
         log.AddHostLine("one");
-        await clock.TimerArmedAsync(1, Cancellation);
+        await clock.ArmedAsync(scene.Options.FlushAfter, Cancellation);
         clock.Advance(TimeSpan.FromMilliseconds(199));
         Assert.False(stored.Reader.TryRead(out _));
         clock.Advance(TimeSpan.FromMilliseconds(1));
         await stored.Reader.ReadAsync(Cancellation);
 
         log.AddHostLine("two");
-        await clock.TimerArmedAsync(1, Cancellation);
+        await clock.ArmedAsync(scene.Options.StretchedFlushAfter, Cancellation);
         clock.Advance(TimeSpan.FromMilliseconds(4999));
         Assert.False(stored.Reader.TryRead(out _));
         clock.Advance(TimeSpan.FromMilliseconds(1));

@@ -21,7 +21,6 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
     {
         PrivateDirectory = Path.Combine(_root, "private");
         Directory.CreateDirectory(PrivateDirectory);
-        Heal();
         Session = new FakeSession(PrivateDirectory, spoolBytes);
     }
 
@@ -57,15 +56,10 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
 
     public Func<IOutputFilter> Filters { get; set; } = () => new PassingFilter();
 
-    public IAttemptLog Open() => Open(Blobs, PrivateDirectory);
+    public IAttemptLog Open() => Open(new FaultyStore(Blobs, () => Ask(BeforeAppend, ++_appends), () => Ask(AfterAppend, _appends)), PrivateDirectory);
 
     /// <summary>From now on the store does what it is asked.</summary>
-    public void Heal()
-    {
-        BeforeAppend = AfterAppend = _ => null;
-        Blobs.Before = (method, _) => method == nameof(IBlobStore.TryAppendAsync) ? Ask(BeforeAppend, ++_appends) : Task.CompletedTask;
-        Blobs.After = (method, _) => method == nameof(IBlobStore.TryAppendAsync) ? Ask(AfterAppend, _appends) : Task.CompletedTask;
-    }
+    public void Heal() => BeforeAppend = AfterAppend = _ => null;
 
     /// <summary>What is stored.</summary>
     public async Task<string> StoredAsync() =>
@@ -110,15 +104,15 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
         OnSeen(text);
     }
 
-    private Task Ask(Func<int, Exception?> fault, int number)
+    private Exception? Ask(Func<int, Exception?> fault, int number)
     {
-        if (fault(number) is not { } exception)
+        var exception = fault(number);
+        if (exception is not null)
         {
-            return Task.CompletedTask;
+            _faulted.TrySetResult();
         }
 
-        _faulted.TrySetResult();
-        return Task.FromException(exception);
+        return exception;
     }
 
     private IAttemptLog Open(IBlobStore blobs, string directory) =>

@@ -100,4 +100,20 @@ public sealed class DurableFilesTests : IDisposable
         Assert.Equal("fuse", NetworkFileSystems.NameOf(0x65735546));
         Assert.Null(NetworkFileSystems.NameOf(0xef53));
     }
+
+    [Fact]
+    public void A_process_can_be_closed_to_others_of_its_user()
+    {
+        const int GetDumpable = 3;
+        var before = Libc.Prctl(GetDumpable, 0, 0, 0, 0);
+        try
+        {
+            Assert.True(ProcessDumpable.Disable());
+            Assert.Equal(0, Libc.Prctl(GetDumpable, 0, 0, 0, 0));
+        }
+        finally
+        {
+            Libc.Prctl(Libc.SetDumpable, (nuint)before, 0, 0, 0);
+        }
+    }
 }

@@ -60,12 +60,10 @@ internal static class Child
 
                 return 0;
 
-            case ["append-large", var bytes]:
+            case ["append-large", var target, var bytes]:
                 store.Step = Say;
                 var large = new byte[Number(bytes)];
-                Array.Fill(large, (byte)'x');
-                large[^1] = (byte)'\n';
-                await blobs.TryAppendAsync("log.ndjson", (await blobs.FindEntryAsync("log.ndjson", default))!.Length, large, default);
+                await blobs.TryAppendAsync(target, (await blobs.FindEntryAsync(target, default))!.Length, large, default);
                 Say("appended");
                 break;
 

@@ -1,0 +1,176 @@
+using System.Text.Json;
+using OzFunctions.Runs;
+using OzFunctions.Testing;
+
+namespace OzFunctions.EndToEnd.Tests;
+
+/// <summary>A data directory, a workspace root and an agent of the test's own; real <c>ozf</c> processes on them. Disposing ends what is left of it.</summary>
+internal sealed class OneMachine : IAsyncDisposable
+{
+    private static readonly string Here = AppContext.BaseDirectory;
+
+    private readonly TempDirectory _directory = new();
+    private readonly List<TestProcess> _workers = [];
+
+    /// <param name="agent">Body of the agent, a shell script; null: fake-oz.</param>
+    public OneMachine(string? agent = null, string settings = "", string direct = "")
+    {
+        var path = agent is null ? Path.Join(Here, "fake-oz") : _directory["oz"];
+        if (agent is not null)
+        {
+            File.WriteAllText(path, "#!/bin/sh\n" + agent + "\n");
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+
+        File.WriteAllText(Config, $"""
+            worker_id: local
+            max_concurrent_tasks: 4
+            {settings}
+            backend:
+              direct:
+                workspace_root: {Workspaces}
+                oz_path: {path}
+                stop_grace: 2s
+                environment:
+                  - name: MARKS
+                    value: {_directory.Create("marks")}
+            {Indent(direct)}
+            """);
+    }
+
+    public string Data => _directory["data"];
+
+    public string Workspaces => _directory["workspaces"];
+
+    public string Marks => _directory["marks"];
+
+    public string Config => _directory["ozf.yaml"];
+
+    public string this[string name] => _directory[name];
+
+    /// <summary>Runs a command of ozf to its end.</summary>
+    public Task<(int ExitCode, string Output, string Errors)> OzfAsync(CancellationToken cancellationToken, params string[] arguments) =>
+        TestProcess.RunAsync(Path.Join(Here, "ozf"), [.. arguments, "--data", Data], cancellationToken, Clean);
+
+    /// <summary>Submits and answers the run id.</summary>
+    public async Task<RunId> RunAsync(CancellationToken cancellationToken, params string[] arguments)
+    {
+        var (exitCode, output, errors) = await OzfAsync(cancellationToken, ["run", .. arguments]);
+        return exitCode == 0 ? RunId.Parse(output.Trim()) : throw new InvalidOperationException($"ozf run exited {exitCode}: {errors}");
+    }
+
+    public TestProcess StartWorker(params string[] arguments) => Keep(TestProcess.Start(Path.Join(Here, "ozf"), WorkerArguments(arguments), Clean));
+
+    /// <summary>A worker that kills itself right after a step of the protocol.</summary>
+    public TestProcess StartCrashing(string step, params string[] arguments) => Keep(TestProcess.Start(Path.Join(Here, "OzFunctions.CrashHost"), [step, .. arguments, "--data", Data], Clean));
+
+    public string[] WorkerArguments(params string[] arguments) => ["worker", "--data", Data, "--config-file", Config, .. arguments];
+
+    public async Task<JsonElement> GetAsync(RunId runId, CancellationToken cancellationToken)
+    {
+        var (exitCode, output, errors) = await OzfAsync(cancellationToken, "runs", "get", runId.Value, "--output", "json");
+        Assert.True(exitCode == 0, errors);
+        using var document = JsonDocument.Parse(output);
+        return document.RootElement.Clone();
+    }
+
+    /// <summary>Reads the record file itself until it says what is wanted: no process is started for a look.</summary>
+    public async Task<RunRecord> UntilAsync(RunId runId, Func<RunRecord, bool> condition, CancellationToken cancellationToken)
+    {
+        var path = Path.Join(Data, "ozfunctions", RunBlobs.Record(runId));
+        using var watcher = new FileSystemWatcher(Path.GetDirectoryName(path)!) { EnableRaisingEvents = true };
+        using var changed = new SemaphoreSlim(0);
+        watcher.Renamed += (_, _) => changed.Release();
+        watcher.Created += (_, _) => changed.Release();
+        while (true)
+        {
+            var record = JsonSerializer.Deserialize(await File.ReadAllBytesAsync(path, cancellationToken), RunJson.Wire.RunRecord)!;
+            if (condition(record))
+            {
+                return record;
+            }
+
+            await changed.WaitAsync(TimeSpan.FromSeconds(1), cancellationToken);
+        }
+    }
+
+    public Task<RunRecord> UntilTerminalAsync(RunId runId, CancellationToken cancellationToken) => UntilAsync(runId, record => record.State.IsTerminal(), cancellationToken);
+
+    /// <summary>Nothing of any run is left on this machine: no marker, no attempt directory, no workspace, no process.</summary>
+    public async Task AssertNothingLeftAsync(CancellationToken cancellationToken)
+    {
+        await WaitAsync(() => Files("active").Length == 0 && Leftovers().Length == 0, cancellationToken);
+        Assert.Empty(Files("active"));
+        Assert.Empty(Leftovers());
+        foreach (var worker in _workers)
+        {
+            await worker.KillAsync();
+        }
+
+        await ProcessTable.AssertNoneAsync(_directory.Path, cancellationToken);
+    }
+
+    /// <summary>Distinct ids of completion events on the queue oz-events.</summary>
+    public string[] CompletionIds() =>
+        [.. Directory.EnumerateFiles(Path.Join(Data, "queues", "oz-events"), "*", SearchOption.AllDirectories)
+            .Select(ReadEventId).OfType<string>().Where(id => id.EndsWith(":completed", StringComparison.Ordinal)).Distinct().Order()];
+
+    public string[] Files(string prefix) =>
+        Directory.Exists(Path.Join(Data, "ozfunctions", prefix)) ? Directory.GetFiles(Path.Join(Data, "ozfunctions", prefix), "*", SearchOption.AllDirectories) : [];
+
+    public string[] MarksOf(RunId runId) => Directory.GetFiles(Marks, runId.Value + "*");
+
+    public static async Task WaitAsync(Func<bool> condition, CancellationToken cancellationToken)
+    {
+        // For ends that send no signal to this process: directories that other processes remove.
+        var began = TimeProvider.System.GetTimestamp();
+        while (!condition() && TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(30))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancellationToken);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var worker in _workers)
+        {
+            await worker.DisposeAsync();
+        }
+
+        foreach (var left in ProcessTable.WithTag(_directory.Path))
+        {
+            Signals.Send(left.Id, 9);
+        }
+
+        _directory.Dispose();
+    }
+
+    /// <summary>Workspaces and attempt directories; the installed shim is no leftover.</summary>
+    public string[] Leftovers() => Directory.Exists(Workspaces)
+        ? [.. Directory.GetFileSystemEntries(Workspaces).Where(entry => Path.GetFileName(entry) != ".ozf"),
+            .. Directory.Exists(Path.Join(Workspaces, ".ozf")) ? Directory.GetFileSystemEntries(Path.Join(Workspaces, ".ozf")).Where(entry => Path.GetFileName(entry) != "bin") : []]
+        : [];
+
+    private static readonly Dictionary<string, string?> Clean = new() { ["OZF_DATA"] = null, ["OZF_CONFIG"] = null, ["OZF_STORAGE"] = null, ["WARP_API_KEY"] = null };
+
+    private static string Indent(string lines) => string.Join('\n', lines.Split('\n').Select(line => "    " + line));
+
+    private static string? ReadEventId(string path)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
+            return document.RootElement.TryGetProperty("id", out var id) ? id.GetString() : null;
+        }
+        catch (Exception ex) when (ex is JsonException or IOException)
+        {
+            return null;
+        }
+    }
+
+    private TestProcess Keep(TestProcess worker)
+    {
+        _workers.Add(worker);
+        return worker;
+    }
+}
