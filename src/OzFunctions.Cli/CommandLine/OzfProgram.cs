@@ -51,9 +51,10 @@ internal static class OzfProgram
 
     private static int Refuse(ParseResult parsed, Screen screen)
     {
-        // One slip makes several errors: an unknown flag explains the words after it, and both explain the rest.
+        // One slip makes several errors: an unknown command explains what follows it, an unknown flag the words after it, and both the rest.
         var flags = parsed.UnmatchedTokens.Where(token => token.StartsWith('-')).ToList();
-        var unknown = flags.Count > 0 ? flags : parsed.UnmatchedTokens;
+        var words = parsed.UnmatchedTokens.Except(flags).ToList();
+        var unknown = words.Count > 0 && parsed.CommandResult.Command.Subcommands.Count > 0 ? words[..1] : flags.Count > 0 ? flags : words;
         var messages = unknown.Count > 0
             ? unknown.Select(token => Unknown(parsed, token)).ToList()
             : parsed.Errors.Select(error => string.Join(' ', error.Message.Split((char[])['\n', '\r', '\t'], StringSplitOptions.RemoveEmptyEntries))).Distinct().ToList();
@@ -69,6 +70,11 @@ internal static class OzfProgram
     private static string Unknown(ParseResult parsed, string token)
     {
         var command = parsed.CommandResult.Command;
+        if (command is RootCommand && token is "up" or "exec" or "schedules")
+        {
+            return $"'ozf {token}' comes with a later version; this one has run, worker, runs, queue and what 'ozf --help' lists.";
+        }
+
         var isFlag = token.StartsWith('-');
         var known = isFlag ? OptionsOf(parsed) : command.Subcommands.Where(sub => !sub.Hidden).Select(sub => sub.Name);
         var what = isFlag ? "flag" : command.Subcommands.Count > 0 ? "command" : "argument";

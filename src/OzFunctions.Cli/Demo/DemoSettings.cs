@@ -1,5 +1,6 @@
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 
@@ -19,18 +20,22 @@ internal static class DemoSettings
         }
         """;
 
-    public static Settings Create(string place, string repository, bool realOz, Settings settings, Surroundings surroundings)
+    /// <param name="settings">Consulted for the real CLI only: the demo itself needs no set-up, so a broken one must not stop it.</param>
+    public static Settings Create(string place, string repository, bool realOz, Func<Settings> settings, Surroundings surroundings)
     {
         var data = Path.Combine(place, "data");
+        var none = SecretValues.Resolve(new OzfConfiguration(), surroundings.Environment);
         var sample = Path.Combine(AppContext.BaseDirectory, "samples", "agent", "oz");
         if (!realOz && !File.Exists(sample))
         {
             throw CommandException.Unavailable($"the demo's agent {sample} is missing from this installation; 'ozf demo --oz' uses the real one.");
         }
 
-        return settings with
+        return new()
         {
             DataDirectory = data,
+            Secrets = none,
+            Mask = LineMask.Of(none, surroundings).Apply,
             Configuration = new OzfConfiguration
             {
                 WorkerId = "demo",
@@ -38,7 +43,7 @@ internal static class DemoSettings
                 Direct = new()
                 {
                     WorkspaceRoot = Path.Combine(data, "workspaces"),
-                    OzPath = realOz ? settings.Configuration.Direct.OzPath : sample,
+                    OzPath = realOz ? settings().Configuration.Direct.OzPath : sample,
 
                     // The real CLI keeps its login in the home directory.
                     PrivateHome = !realOz,

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using OzFunctions.Artifacts;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Following;
+using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Runs;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
@@ -27,11 +28,11 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
     {
         var repository = Path.Combine(place, "repository");
         await DemoRepository.MakeAsync(repository, context.Surroundings, cancellationToken);
-        var settings = DemoSettings.Create(place, repository, realOz, context.Settings, context.Surroundings);
+        var settings = DemoSettings.Create(place, repository, realOz, () => context.Settings, context.Surroundings);
         var setup = WorkerSetup.Create(settings, new() { ConsumeRequests = true, DrainTimeout = TimeSpan.FromSeconds(10) }, context.Surroundings.Environment);
         LocalHost.Check(setup.Direct);
 
-        using var loggers = context.Loggers(LogLevel.Warning);
+        using var loggers = new LineLoggers(context.Surroundings, LogLevel.Warning, LogFormat.Text, settings.Mask);
         await using var store = LocalStore.Open(settings, context.Surroundings, loggers);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         var hosting = host.RunAsync(CancellationToken.None);

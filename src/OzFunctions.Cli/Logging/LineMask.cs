@@ -1,3 +1,7 @@
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Configuration;
+using OzFunctions.Requests;
+
 namespace OzFunctions.Cli.Logging;
 
 /// <summary>Takes known secrets out of lines of the host's own log, as they are and as JSON writes them.</summary>
@@ -15,6 +19,10 @@ internal sealed class LineMask(IEnumerable<string> secrets)
             .Distinct()
             .OrderByDescending(secret => secret.Length),
     ];
+
+    /// <summary>For the values of secret settings and of secret-named variables.</summary>
+    public static LineMask Of(SecretValues settings, Surroundings surroundings) =>
+        new(settings.All.Concat(surroundings.Environment.Where(variable => SecretNames.IsSecret(variable.Key)).Select(variable => variable.Value)));
 
     public string Apply(string line)
     {

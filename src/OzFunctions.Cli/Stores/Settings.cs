@@ -1,7 +1,6 @@
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Logging;
-using OzFunctions.Requests;
 
 namespace OzFunctions.Cli.Stores;
 
@@ -35,14 +34,13 @@ internal sealed record Settings
         }
 
         var secrets = SecretValues.Resolve(configuration, surroundings.Environment);
-        var hidden = secrets.All.Concat(surroundings.Environment.Where(variable => SecretNames.IsSecret(variable.Key)).Select(variable => variable.Value));
         return new()
         {
             Configuration = configuration,
             ConfigurationPath = path,
             DataDirectory = Stores.DataDirectory.Find(data, configuration.Data, surroundings),
             Secrets = secrets,
-            Mask = new LineMask(hidden).Apply,
+            Mask = LineMask.Of(secrets, surroundings).Apply,
         };
     }
 

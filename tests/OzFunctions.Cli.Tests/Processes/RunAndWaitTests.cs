@@ -151,7 +151,7 @@ public sealed class RunAndWaitTests
     {
         await using var rig = new OzfProcessRig();
 
-        var demo = rig.Start(["demo"], new() { ["DEMO_STEP_SECONDS"] = "0", ["OZF_CONFIG"] = "" });
+        var demo = rig.Start(["demo"], new() { ["DEMO_STEP_SECONDS"] = "0", ["OZF_CONFIG"] = "/nonexistent/broken.yaml", ["OZF_STORAGE"] = "none" });
         demo.Input.Close();
         var code = await demo.WaitForExitAsync(Cancellation);
 
