@@ -47,6 +47,8 @@ public sealed class TestProcess : IAsyncDisposable
             UseShellExecute = false,
             WorkingDirectory = workingDirectory ?? "",
         };
+        // A .NET process that is killed leaves its debugger's pipes in the temp directory otherwise.
+        start.Environment["DOTNET_EnableDiagnostics"] = "0";
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
         {
             start.Environment[name] = value;

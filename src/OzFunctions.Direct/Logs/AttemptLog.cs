@@ -8,8 +8,8 @@ namespace OzFunctions.Direct.Logs;
 /// <summary>Reads the spool for the observer, at its own pace; the <see cref="LogAppender"/> follows with a reader of its own.</summary>
 internal sealed partial class AttemptLog : IAttemptLog
 {
-    private static readonly TimeSpan _longestWait = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan _shortPause = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ShortPause = TimeSpan.FromMilliseconds(10);
 
     private readonly RunId _runId;
     private readonly TimeProvider _time;
@@ -75,7 +75,7 @@ internal sealed partial class AttemptLog : IAttemptLog
                     if (!ReadOn(cancellationToken) && !ended.IsCompleted)
                     {
                         // It answers at once between the end of a command and the news of it.
-                        await Task.WhenAny(ended, Task.Delay(_shortPause, _time, cancellationToken));
+                        await Task.WhenAny(ended, Task.Delay(ShortPause, _time, cancellationToken));
                     }
                 }
 
@@ -140,7 +140,7 @@ internal sealed partial class AttemptLog : IAttemptLog
     private async Task WaitForOutputAsync(IShimSession session, Task ended, CancellationToken cancellationToken)
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var output = session.WaitForOutputAsync(_reader.Position, _longestWait, enough.Token);
+        var output = session.WaitForOutputAsync(_reader.Position, LongestWait, enough.Token);
         await Task.WhenAny(output, ended);
         if (ended.IsCompleted)
         {

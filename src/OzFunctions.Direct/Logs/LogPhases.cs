@@ -7,7 +7,7 @@ internal static class LogPhases
 {
     public const byte All = byte.MaxValue;
 
-    private static readonly SpoolStream[] _streams = Enum.GetValues<SpoolStream>();
+    private static readonly SpoolStream[] Streams = Enum.GetValues<SpoolStream>();
 
     /// <summary>Number of the phase that a stream belongs to; 0: none.</summary>
     public static byte Of(SpoolStream stream) => stream switch
@@ -31,5 +31,5 @@ internal static class LogPhases
 
     /// <summary>Streams of the phases up to and including this one, in their order.</summary>
     public static IEnumerable<SpoolStream> UpTo(byte phase) =>
-        phase == All ? _streams : _streams.Where(stream => Of(stream) is var of && of > 0 && of <= phase);
+        phase == All ? Streams : Streams.Where(stream => Of(stream) is var of && of > 0 && of <= phase);
 }

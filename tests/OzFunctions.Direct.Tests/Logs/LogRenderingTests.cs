@@ -7,7 +7,7 @@ namespace OzFunctions.Direct.Tests.Logs;
 
 public sealed class LogRenderingTests
 {
-    private static readonly DateTimeOffset _time = new(2026, 3, 4, 5, 6, 7, 89, TimeSpan.Zero);
+    private static readonly DateTimeOffset Time = new(2026, 3, 4, 5, 6, 7, 89, TimeSpan.Zero);
 
     [Fact]
     public void A_line_is_this_json() => Assert.Equal(
@@ -41,8 +41,8 @@ public sealed class LogRenderingTests
         batch.Start(new LogState { HeadEnd = 0 }, 0, long.MaxValue);
         var renderer = new LogRenderer(new PassingFilter(), batch, 100, RenderState.Empty);
 
-        renderer.Add(new LogPiece(SpoolStream.AgentOut, _time, "a"u8.ToArray()));
-        renderer.Add(new LogPiece(SpoolStream.AgentOut, _time.AddSeconds(5), "b\nc\n"u8.ToArray()));
+        renderer.Add(new LogPiece(SpoolStream.AgentOut, Time, "a"u8.ToArray()));
+        renderer.Add(new LogPiece(SpoolStream.AgentOut, Time.AddSeconds(5), "b\nc\n"u8.ToArray()));
 
         var lines = Encoding.UTF8.GetString(batch.Content.Span).Split('\n');
         Assert.Contains("05:06:07.089Z", lines[0], StringComparison.Ordinal);
@@ -158,7 +158,7 @@ public sealed class LogRenderingTests
     {
         foreach (var (stream, bytes) in pieces)
         {
-            renderer.Add(new LogPiece(stream, _time, bytes));
+            renderer.Add(new LogPiece(stream, Time, bytes));
         }
     }
 }
