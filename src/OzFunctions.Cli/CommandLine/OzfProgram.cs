@@ -57,7 +57,7 @@ internal static class OzfProgram
         var unknown = words.Count > 0 && parsed.CommandResult.Command.Subcommands.Count > 0 ? words[..1] : flags.Count > 0 ? flags : words;
         var messages = unknown.Count > 0
             ? unknown.Select(token => Unknown(parsed, token)).ToList()
-            : parsed.Errors.Select(error => string.Join(' ', error.Message.Split((char[])['\n', '\r', '\t'], StringSplitOptions.RemoveEmptyEntries))).Distinct().ToList();
+            : parsed.Errors.Select(error => Plain(error.Message)).Distinct().ToList();
         foreach (var message in messages)
         {
             screen.Fail(message);
@@ -80,6 +80,14 @@ internal static class OzfProgram
         var what = isFlag ? "flag" : command.Subcommands.Count > 0 ? "command" : "argument";
         var near = Spelling.FindNear(token, known);
         return $"unknown {what} '{PlainToken(token)}'" + (near is null ? "." : $"; did you mean '{near}'?");
+    }
+
+    /// <summary>The parser's messages on one line, without names of types: numbers are all that it parses here.</summary>
+    private static string Plain(string message)
+    {
+        var line = string.Join(' ', message.Split((char[])['\n', '\r', '\t'], StringSplitOptions.RemoveEmptyEntries));
+        var type = line.IndexOf(" as expected type ", StringComparison.Ordinal);
+        return type < 0 ? line : line[..type] + ": a whole number is expected.";
     }
 
     private static string PlainToken(string token) => token.Length > 60 ? token[..60] + "…" : token;

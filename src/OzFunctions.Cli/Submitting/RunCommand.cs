@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Following;
 using OzFunctions.Cli.Stores;
@@ -37,7 +38,7 @@ internal static class RunCommand
             },
             cancellationToken);
         Show(context, answer);
-        await WarnWhenNobodyListensAsync(context, store, answer.Run, cancellationToken);
+        await WarnSafelyAsync(context, store, answer.Run, cancellationToken);
         return context.Get(wait) || context.Has(waitTimeout)
             ? await RunFollower.FollowAsync(context, store, answer.Run.RunId, atMost, cancellationToken)
             : ExitCodes.Success;
@@ -74,6 +75,18 @@ internal static class RunCommand
         if (answer.RequestDiffers)
         {
             context.Screen.Warn("this idempotency key was used before with another request; this is the first run, nothing new was started.");
+        }
+    }
+
+    private static async Task WarnSafelyAsync(CommandContext context, OpenStore store, RunRecord run, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await WarnWhenNobodyListensAsync(context, store, run, cancellationToken);
+        }
+        catch (BlobStoreException)
+        {
+            // The run is accepted: a store that fails now must not make the call look refused.
         }
     }
 

@@ -18,6 +18,7 @@ public sealed class ParsingTests : IDisposable
     [InlineData("ozf: Required command was not provided.", "runs")]
     [InlineData("ozf: Required argument 'run-id' missing", "runs", "get")]
     [InlineData("ozf: Option '--file' is required.", "queue", "send")]
+    [InlineData("ozf: Cannot parse argument 'many' for option '--limit': a whole number is expected.", "events", "--limit", "many")]
     [InlineData("ozf: --limit: 'many': a number from 1 to 1000 is expected.", "runs", "list", "--limit", "many")]
     public async Task A_slip_is_answered_with_a_sentence_and_64(string sentence, params string[] args)
     {
