@@ -63,7 +63,7 @@ public sealed partial class DirectBackend : IRunBackend
         }
 
         var verdict = await DecideAsync(scope, shim, detach);
-        var settlement = new AttemptSettlement(scope, shim, _blobs);
+        var settlement = new AttemptSettlement(scope, shim, _blobs, exception => Crashed(record.RunId, exception));
         await settlement.RunAsync(verdict, detach);
         outcome = AttemptRecords.Render(scope, shim, settlement, verdict);
         try
@@ -101,6 +101,7 @@ public sealed partial class DirectBackend : IRunBackend
             verdict = new Verdict(RunReason.Internal, "The host failed; its log says more.");
         }
 
+        scope.Places.GiveUpReserve();
         scope.Log.AddHostLine(verdict.Message ?? "The agent has finished");
         scope.Journal.End(verdict.Reason, verdict.Message);
         return verdict;

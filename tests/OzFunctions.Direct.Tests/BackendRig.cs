@@ -70,7 +70,11 @@ internal sealed class BackendRig : IAsyncDisposable
     public FakeOwnedAttempt Adopt(FakeOwnedAttempt before, DirectBackend backend)
     {
         before.Directory.Dispose();
-        var directory = Assert.Single(backend.TakeAbandonedDirectories(Store));
+
+        // A child that a test beside this one is just forking holds the lock too, until it executes its program.
+        IReadOnlyList<IAttemptDirectory> taken = [];
+        SpinWait.SpinUntil(() => (taken = backend.TakeAbandonedDirectories(Store)).Count > 0, TimeSpan.FromSeconds(10));
+        var directory = Assert.Single(taken);
         Assert.Equal(before.Directory.Name, directory.Name);
         return Keep(new FakeOwnedAttempt(before.Record, directory, adopted: true));
     }

@@ -28,8 +28,19 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
             var places = new AttemptPlaces(path);
             if (TryLock(places) is { } held)
             {
-                DurableFiles.Replace(places.Intent, JsonSerializer.SerializeToUtf8Bytes(intent, RunJson.Wire.AttemptIntent));
-                DurableFiles.FsyncDirectory(home);
+                try
+                {
+                    DurableFiles.Replace(places.Intent, JsonSerializer.SerializeToUtf8Bytes(intent, RunJson.Wire.AttemptIntent));
+                    DurableFiles.FsyncDirectory(home);
+                }
+                catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+                {
+                    // Held by a process that lives, nobody else would ever remove it.
+                    TreeRemover.RemoveOnce(path);
+                    held.Dispose();
+                    throw new IOException($"No attempt can be prepared in {home}: {exception.Message}. Make room there, or set backend.direct.workspace_root to another place.", exception);
+                }
+
                 return new AttemptDirectory(places, held, intent, options, shims, time);
             }
         }

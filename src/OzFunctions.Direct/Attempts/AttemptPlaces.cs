@@ -3,6 +3,9 @@ namespace OzFunctions.Direct.Attempts;
 /// <summary>Where everything of ours lies in the private directory of one attempt.</summary>
 internal sealed record AttemptPlaces(string Directory)
 {
+    // Status, journals, outcome and the last lines of the log; the first host line alone takes a few blocks.
+    private const long ReserveBytes = 256 << 10;
+
     public string Lock => Path.Combine(Directory, "lock");
 
     public string Intent => Path.Combine(Directory, "intent.json");
@@ -25,6 +28,8 @@ internal sealed record AttemptPlaces(string Directory)
 
     public string Changes => Path.Combine(Directory, "changes");
 
+    public string Reserve => Path.Combine(Directory, "reserve");
+
     public string McpFile(int number) => Path.Combine(Directory, $"mcp-{number}.json");
 
     public string AgentFile => Path.Combine(Directory, "agent.json");
@@ -38,6 +43,23 @@ internal sealed record AttemptPlaces(string Directory)
         }
 
         WritePrivate(EnvironmentFile, [], FileMode.OpenOrCreate);
+        if (!File.Exists(Reserve))
+        {
+            using var reserve = new FileStream(Reserve, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, PreallocationSize = ReserveBytes });
+        }
+    }
+
+    /// <summary>Gives back room on the disk, so that an agent that filled it does not keep its own end from being worked out.</summary>
+    public void GiveUpReserve()
+    {
+        try
+        {
+            File.Delete(Reserve);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Then it must go without.
+        }
     }
 
     /// <summary>Writes a file that only this user can read.</summary>

@@ -12,7 +12,7 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>S1 to S5 of an attempt: no process left, log, artifacts, teardown, removal. A fault in one step is a warning; the others still happen.</summary>
-internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IBlobStore blobs)
+internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IBlobStore blobs, Action<Exception> crashed)
 {
     private readonly StoreRetry _retry = new(scope);
 
@@ -30,20 +30,46 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         Passed(ProtocolStep.S1);
         if (!scope.IsFenced)
         {
-            await _retry.RunAsync(scope.Log.FlushAsync, cancellationToken);
+            await GuardAsync("Storing the log", FlushAsync, cancellationToken);
             Passed(ProtocolStep.S2);
-            await CollectAsync(cancellationToken);
+            await GuardAsync("Keeping the artifacts", CollectAsync, cancellationToken);
             Passed(ProtocolStep.S3);
         }
 
-        await TearDownAsync(verdict, cancellationToken);
-        await shim.EndAsync(cancellationToken);
+        await GuardAsync("Teardown", token => TearDownAsync(verdict, token), cancellationToken);
+        await GuardAsync("Ending the supervisor", shim.EndAsync, cancellationToken);
         Passed(ProtocolStep.S4);
-        await RemoveAsync(verdict, cancellationToken);
+        await GuardAsync("Removing the workspace", token => RemoveAsync(verdict, token), cancellationToken);
         Passed(ProtocolStep.S5);
         if (!scope.IsFenced)
         {
-            await SealAsync(cancellationToken);
+            await GuardAsync("Sealing the log", SealAsync, cancellationToken);
+        }
+    }
+
+    /// <summary>The catch-all of each step: whatever goes wrong in one, no process, workspace or unfinished run may be left because of it.</summary>
+    private async Task GuardAsync(string what, Func<CancellationToken, Task> step, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await step(cancellationToken);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        {
+            crashed(exception);
+            scope.Warn($"{what} failed: {exception.Message}");
+        }
+    }
+
+    private async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _retry.RunAsync(scope.Log.FlushAsync, cancellationToken);
+        }
+        catch (IOException)
+        {
+            // The private directory's disk is full. The spool keeps what there is; removing the workspace makes room, and the seal waits for it.
         }
     }
 
@@ -156,7 +182,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
             if (!marked)
             {
-                scope.Journal.Append(JournalStep.TeardownMarked, durable: true);
+                MarkTeardown();
             }
 
             var status = shim.Find(ShimPhase.Teardown);
@@ -192,6 +218,19 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
             Teardown = new TeardownResult(Ran: shim.Find(ShimPhase.Teardown) is not null, ExitCode: null);
             scope.Warn($"Teardown could not be run to its end: {exception.Message}");
+        }
+    }
+
+    private void MarkTeardown()
+    {
+        try
+        {
+            scope.Journal.Append(JournalStep.TeardownMarked, durable: true);
+        }
+        catch (IOException) when (shim.IsAlive)
+        {
+            // A full disk: the living shim starts it once whoever asks, and has said so on disk before.
+            scope.Journal.Note(JournalStep.TeardownMarked);
         }
     }
 

@@ -44,7 +44,7 @@ public sealed record ShimBinary(string Path)
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            throw new ShimException($"The shim cannot be installed as {target}: {ex.Message}", ex);
+            throw new ShimException($"The shim cannot be installed in {System.IO.Path.Combine(ozf, "bin")}: {Cause(ex)}. Make room there, or set backend.direct.workspace_root to a place that this user can write.", ex);
         }
     }
 
@@ -80,6 +80,9 @@ public sealed record ShimBinary(string Path)
             File.Delete(temporary);
         }
     }
+
+    // "Read-only file system : '/a/path'": the path is a temporary one that says nothing to anybody.
+    private static string Cause(Exception exception) => exception.Message.Split(" : '")[0].TrimEnd('.', ' ');
 
     private static void CreatePrivate(string directory)
     {
