@@ -21,7 +21,6 @@ internal sealed partial class HostPresence : IDisposable
     private readonly ConcurrentDictionary<RunId, int> _running = new();
     private readonly DateTimeOffset _startedAt;
     private ETag? _etag;
-    private byte[]? _lastContent;
     private long _beats;
     private long _aliveTimestamp;
     private DateTimeOffset _aliveTime;
@@ -139,17 +138,15 @@ internal sealed partial class HostPresence : IDisposable
             var written = _etag is { } etag
                 ? await _ports.Blobs.TryReplaceAsync(name, content, null, etag, cancellationToken)
                 : await _ports.Blobs.TryCreateAsync(name, content, null, cancellationToken);
-            var mine = _lastContent;
-            _lastContent = content;
             if (written is not null)
             {
                 (_etag, _aliveTimestamp, _aliveTime) = (written, sentTimestamp, sentTime);
                 return true;
             }
 
-            // Refused: either an answer was lost and my own write stands there, or others declared this host dead and removed it (L4).
-            var there = await _ports.Blobs.FindAsync(name, cancellationToken);
-            if (there is null || HostHeartbeat.TryRead(there.Content)?.HostId != HostId || !(Same(there, content) || (mine is not null && Same(there, mine))))
+            // Refused: what stands there is a write of mine whose answer was lost, this one's or an earlier one's, for nobody else writes this name;
+            // nothing there means that others declared this host dead and removed it (L4).
+            if (await _ports.Blobs.FindEntryAsync(name, cancellationToken) is not { } there)
             {
                 DeclaredDead = true;
                 WasDeclaredDead(HostId);
@@ -175,8 +172,6 @@ internal sealed partial class HostPresence : IDisposable
         NotReady = NotReady,
         Beat = ++_beats,
     };
-
-    private static bool Same(Blob blob, byte[] content) => blob.Content.Span.SequenceEqual(content);
 
     [LoggerMessage(LogLevel.Warning, "The heartbeat of host {HostId} could not be written")]
     private partial void BeatFailed(string hostId, Exception exception);

@@ -17,12 +17,16 @@ internal sealed class SimulatedProcess : IProtocolProbe
 {
     private readonly World _world;
     private readonly ProtocolStep? _killAfter;
+    private readonly ProtocolStep? _pauseAfter;
     private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _paused = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _resumed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public SimulatedProcess(World world, ProtocolStep? killAfter)
+    public SimulatedProcess(World world, ProtocolStep? killAfter, ProtocolStep? pauseAfter = null)
     {
         _world = world;
         _killAfter = killAfter;
+        _pauseAfter = pauseAfter;
         var ports = new OzPorts
         {
             StoreId = "test",
@@ -68,8 +72,13 @@ internal sealed class SimulatedProcess : IProtocolProbe
         _killed.TrySetResult();
     }
 
+    /// <summary>Completes when the process was stopped where it was to be (SIGSTOP): its port calls wait until <see cref="Resume"/>, its locks stay held.</summary>
+    public Task Paused => _paused.Task;
+
+    public void Resume() => _resumed.TrySetResult();
+
     /// <summary>Every port call goes through here first.</summary>
-    public Task AliveAsync() => IsKilled ? new TaskCompletionSource().Task : Task.CompletedTask;
+    public Task AliveAsync() => IsKilled ? new TaskCompletionSource().Task : _paused.Task.IsCompleted ? _resumed.Task : Task.CompletedTask;
 
     public void Passed(ProtocolStep step, RunId runId)
     {
@@ -81,6 +90,11 @@ internal sealed class SimulatedProcess : IProtocolProbe
         if (step == _killAfter)
         {
             Kill();
+        }
+
+        if (step == _pauseAfter)
+        {
+            _paused.TrySetResult();
         }
     }
 }

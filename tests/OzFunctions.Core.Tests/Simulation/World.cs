@@ -17,6 +17,7 @@ internal sealed class World : IAsyncDisposable
     private readonly ConcurrentDictionary<string, SimulatedProcess> _locks = new();
     private readonly List<(WorkerHost Host, SimulatedProcess Process, Task Running)> _hosts = [];
     private readonly List<SimulatedMachine> _machines = [];
+    private readonly List<SimulatedProcess> _paused = [];
     private TaskCompletionSource _pulse = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _lostAnswer;
     private int _outageFirst;
@@ -26,13 +27,16 @@ internal sealed class World : IAsyncDisposable
 
     public World()
     {
-        Blobs = new InMemoryBlobStore(Clock);
+        Store = new InMemoryBlobStore(Clock);
         Bell = new InMemoryBell(Clock);
     }
 
     public ShiftedTimeProvider Clock { get; } = new();
 
-    public IBlobStore Blobs { get; }
+    public IBlobStore Blobs => Store;
+
+    /// <summary>The store with its hooks before and after each call.</summary>
+    public InMemoryBlobStore Store { get; }
 
     public InMemoryBell Bell { get; }
 
@@ -58,6 +62,13 @@ internal sealed class World : IAsyncDisposable
     }
 
     public SimulatedProcess NewProcess(ProtocolStep? killAfter = null) => new(this, killAfter);
+
+    public SimulatedProcess NewPausedProcess(ProtocolStep pauseAfter)
+    {
+        var process = new SimulatedProcess(this, killAfter: null, pauseAfter);
+        _paused.Add(process);
+        return process;
+    }
 
     public WorkerHost StartHost(SimulatedMachine machine, ProtocolStep? killAfter = null, int slots = 4) => StartHost(NewProcess(killAfter), machine, slots);
 
@@ -194,6 +205,7 @@ internal sealed class World : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _paused.ForEach(process => process.Resume());
         foreach (var (host, process, running) in _hosts)
         {
             host.Drain();
