@@ -84,10 +84,9 @@ internal sealed partial class RunClaims(
 
             ports.Probe.Passed(ProtocolStep.C5, entry.RunId);
             var mine = new OwnedAttempt(ports, records, events, presence, owned, directory, adopted: false);
-            if (entry.HasKey && !await locks.TryTakeAsync(owned.Record, options.RoomPerKey, claiming))
+            if (!await TryHoldKeyAsync(mine, claiming))
             {
                 Block(entry);
-                await GiveBackAsync(mine, claiming);
                 mine.Dispose();
                 return null;
             }
@@ -224,6 +223,18 @@ internal sealed partial class RunClaims(
             },
             cancellationToken);
         return update.IsDone ? update.Run : null;
+    }
+
+    /// <summary>C6 of a CLAIMED run, also of an adopted one whose host may have been killed before it. False: no room, the run went back.</summary>
+    public async Task<bool> TryHoldKeyAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
+    {
+        if (attempt.Record.Request.ConcurrencyKey is null || await locks.TryTakeAsync(attempt.Record, options.RoomPerKey, cancellationToken))
+        {
+            return true;
+        }
+
+        await GiveBackAsync(attempt, cancellationToken);
+        return false;
     }
 
     /// <summary>C6 without room: the record goes back, unless a cancel came meanwhile.</summary>
