@@ -1,6 +1,6 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Backends;
-using OzFunctions.Blobs;
 using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
@@ -13,17 +13,19 @@ namespace OzFunctions.Attempts;
 internal sealed partial class AttemptAdoption(
     OzPorts ports, RunRecords records, RunEvents events, UnownedRuns unowned, IRunBackend backend, ILogger<AttemptAdoption> logger)
 {
+    private readonly HashSet<string> _named = new(StringComparer.Ordinal);
+
     /// <summary>Runs that this host goes on with. The heartbeat is sent after the locks were got (A2).</summary>
-    public async Task<IReadOnlyList<AdoptedAttempt>> AdoptAsync(HostPresence presence, CancellationToken cancellationToken)
+    public async IAsyncEnumerable<AdoptedAttempt> AdoptAsync(HostPresence presence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var directories = backend.TakeAbandonedDirectories(ports.StoreId);
         if (directories.Count == 0)
         {
-            return [];
+            yield break;
         }
 
         var beaten = await presence.TryBeatAsync(cancellationToken);
-        var adopted = new List<AdoptedAttempt>();
+        var nobodys = new List<(IAttemptDirectory Directory, StoredRun? Run)>();
         foreach (var directory in directories)
         {
             if (!beaten)
@@ -32,25 +34,47 @@ internal sealed partial class AttemptAdoption(
                 continue;
             }
 
-            try
+            AdoptedAttempt? adopted = null;
+            await SafelyAsync(directory, async () => adopted = await TryAdoptAsync(directory, presence, nobodys, cancellationToken));
+            if (adopted is not null)
             {
-                if (await TryAdoptAsync(directory, presence, cancellationToken) is { } attempt)
-                {
-                    adopted.Add(attempt);
-                }
-            }
-            catch (Exception ex) when (ex is BlobStoreException or UnreadableRecordException or IOException)
-            {
-                // Not known whose it is: the lock goes back and the next round looks again.
-                directory.Dispose();
-                NotAdopted(directory.Name, ex);
+                yield return adopted;
             }
         }
 
-        return adopted;
+        // Ending what still runs in them takes time, which the adopted ones do not have.
+        foreach (var (directory, run) in nobodys)
+        {
+            await SafelyAsync(
+                directory,
+                async () =>
+                {
+                    await directory.DiscardAsync(cancellationToken);
+                    await PutRightAsync(run, cancellationToken);
+                });
+        }
     }
 
-    private async Task<AdoptedAttempt?> TryAdoptAsync(IAttemptDirectory directory, HostPresence presence, CancellationToken cancellationToken)
+    /// <summary>One directory's fault must not keep the others locked and unattended.</summary>
+    private async Task SafelyAsync(IAttemptDirectory directory, Func<Task> action)
+    {
+        try
+        {
+            await action();
+        }
+        catch (Exception ex)
+        {
+            // Not known whose it is: the lock goes back and the next round looks again.
+            directory.Dispose();
+            if (ex is not UnreadableRecordException || _named.Add(directory.Name))
+            {
+                NotAdopted(directory.Name, ex);
+            }
+        }
+    }
+
+    private async Task<AdoptedAttempt?> TryAdoptAsync(
+        IAttemptDirectory directory, HostPresence presence, List<(IAttemptDirectory Directory, StoredRun? Run)> nobodys, CancellationToken cancellationToken)
     {
         if (directory.Intent is not { } intent)
         {
@@ -96,14 +120,20 @@ internal sealed partial class AttemptAdoption(
         {
             // C4 before C5, fenced, or requeued: nobody's attempt any more.
             Discarded(intent.RunId, intent.Attempt, directory.Name);
-            await directory.DiscardAsync(cancellationToken);
-            await PutRightAsync(update.Run, cancellationToken);
+            nobodys.Add((directory, update.Run));
             return null;
         }
 
         ports.Probe.Passed(ProtocolStep.A2, intent.RunId);
         presence.Add(intent.RunId);
-        return new(new(ports, records, events, presence, update.Run!, directory, adopted: true), Settled: null);
+        var attempt = new OwnedAttempt(ports, records, events, presence, update.Run!, directory, adopted: true);
+        if (attempt.Record.Cancel is not null)
+        {
+            // It was signalled to the host that is gone.
+            attempt.Order(StopOrder.Cancel);
+        }
+
+        return new(attempt, Settled: null);
     }
 
     /// <summary>A run that was requeued by the dead host may lack its entry; the tick would find it a minute later.</summary>

@@ -19,24 +19,41 @@ internal sealed partial class AttemptRunner(
     public async Task RunAsync(OwnedAttempt attempt, CancellationToken detach)
     {
         Began(attempt.RunId, attempt.Attempt, attempt.Adopted);
-        var outcome = attempt.Directory.FindOutcome() ?? await RunBackendAsync(attempt, detach);
+        var (outcome, removed) = attempt.Directory.FindOutcome() is { } found ? (found, false) : await RunBackendAsync(attempt, detach);
         var settled = await RetryAsync(() => TrySettleAsync(attempt, outcome, detach), detach);
         if (settled is null)
         {
             Fenced(attempt.RunId, attempt.Attempt);
-            attempt.Presence.Remove(attempt.RunId);
-            await attempt.Directory.DiscardAsync(detach);
+            attempt.LeaveRunning();
+            if (!removed)
+            {
+                await attempt.Directory.DiscardAsync(detach);
+            }
+
             return;
         }
 
         ports.Probe.Passed(ProtocolStep.S7, attempt.RunId);
-        attempt.Presence.Remove(attempt.RunId);
+        attempt.LeaveRunning();
         Ended(attempt.RunId, attempt.Attempt, outcome.Reason, settled.Record.State);
-        await FinishAsync(attempt, settled, detach);
+        await FinishAsync(attempt, settled, removed, detach);
     }
 
-    /// <summary>S8 to S11 of a record that is settled: also where an adopted directory belongs to a run that ended already.</summary>
-    public async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, CancellationToken cancellationToken)
+    /// <summary>Where an adopted directory belongs to a run that ended already.</summary>
+    public async Task FinishAdoptedAsync(OwnedAttempt attempt, StoredRun settled, CancellationToken cancellationToken)
+    {
+        // Without an outcome the run was ended from elsewhere (T4): its processes and its workspace may still be here.
+        var removed = attempt.Directory.FindOutcome() is null;
+        if (removed)
+        {
+            await attempt.Directory.DiscardAsync(cancellationToken);
+        }
+
+        await FinishAsync(attempt, settled, removed, cancellationToken);
+    }
+
+    /// <summary>S8 to S11 of a record that is settled.</summary>
+    private async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, bool removed, CancellationToken cancellationToken)
     {
         try
         {
@@ -49,7 +66,11 @@ internal sealed partial class AttemptRunner(
             NotFinished(attempt.RunId, ex);
         }
 
-        attempt.Directory.Delete();
+        if (!removed)
+        {
+            attempt.Directory.Delete();
+        }
+
         ports.Probe.Passed(ProtocolStep.S9, attempt.RunId);
 
         try
@@ -74,18 +95,21 @@ internal sealed partial class AttemptRunner(
         }
     }
 
-    private async Task<AttemptOutcome> RunBackendAsync(OwnedAttempt attempt, CancellationToken detach)
+    /// <summary>Its outcome, and whether the attempt directory is gone already.</summary>
+    private async Task<(AttemptOutcome Outcome, bool Removed)> RunBackendAsync(OwnedAttempt attempt, CancellationToken detach)
     {
         try
         {
-            return await backend.RunAsync(attempt, detach);
+            return (await backend.RunAsync(attempt, detach), false);
         }
         catch (Exception ex) when (!(ex is OperationCanceledException && detach.IsCancellationRequested))
         {
             // The one catch-all of an attempt: a fault in one run must not stop the others, and the run must still end.
             Crashed(attempt.RunId, ex);
+            // S1 holds here too: nothing of it may be left when the record says that it is over.
+            await attempt.Directory.DiscardAsync(detach);
             var record = attempt.Record.CurrentAttempt!;
-            return new() { Reason = RunReason.Internal, Message = $"The host failed: {ex.Message}", Attempt = record with { Reason = RunReason.Internal } };
+            return (new() { Reason = RunReason.Internal, Message = $"The host failed: {ex.Message}", Attempt = record with { Reason = RunReason.Internal } }, true);
         }
     }
 
@@ -94,12 +118,6 @@ internal sealed partial class AttemptRunner(
         attempt.WriteAsync(
             record =>
             {
-                if (!record.State.IsOwned())
-                {
-                    // Terminal or requeued under my own ownership: my write, its answer lost.
-                    return RecordDecision.Done;
-                }
-
                 var measured = Merge(record, outcome);
                 if (outcome.Reason.State() != RunState.Error)
                 {

@@ -22,6 +22,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     private readonly Lock _gate = new();
     private StoredRun _run;
     private StopOrder? _order;
+    private int _left;
 
     public OwnedAttempt(OzPorts ports, RunRecords records, RunEvents events, HostPresence presence, StoredRun run, IAttemptDirectory directory, bool adopted)
     {
@@ -78,7 +79,23 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
             _order = order;
         }
 
-        _stopOrdered.Cancel();
+        try
+        {
+            _stopOrdered.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended meanwhile: nobody is left to stop.
+        }
+    }
+
+    /// <summary>Takes the attempt off the host's running[]; a repeat changes nothing, also when the host has the run again in another attempt.</summary>
+    public void LeaveRunning()
+    {
+        if (Interlocked.Exchange(ref _left, 1) == 0)
+        {
+            _presence.Remove(RunId);
+        }
     }
 
     /// <summary>C9.</summary>
@@ -108,17 +125,21 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     public Task NoteStartedAsync(CancellationToken cancellationToken) =>
         RunEvents.SendBestEffortAsync(_ports.Publishers, () => _events.Started(Record), cancellationToken);
 
-    /// <summary>An owner's write (protocol, "Owner's writes"). Null: fenced, somebody else owns the run now.</summary>
-    public async Task<StoredRun?> WriteAsync(Func<RunRecord, RecordDecision> decide, CancellationToken cancellationToken)
+    /// <summary>
+    /// An owner's write (protocol, "Owner's writes"). Null: fenced, somebody else owns the run now. A terminal record keeps its owner and is answered as
+    /// it stands: my own write whose answer was lost, or T4 while this host was away; the first terminal write wins.
+    /// </summary>
+    /// <param name="look">Read first: the decision may be to write nothing.</param>
+    public async Task<StoredRun?> WriteAsync(Func<RunRecord, RecordDecision> decide, CancellationToken cancellationToken, bool look = false)
     {
         var fenced = false;
         var update = await _records.UpdateAsync(
             RunId,
-            _run,
+            look ? null : _run,
             record =>
             {
                 fenced = !IsMine(record);
-                return fenced ? RecordDecision.Refuse : decide(record);
+                return fenced ? RecordDecision.Refuse : record.State.IsTerminal() ? RecordDecision.Done : decide(record);
             },
             cancellationToken);
         if (fenced || update.Answer == RecordAnswer.Absent)
@@ -156,17 +177,16 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
         var written = await WriteAsync(
             record =>
             {
-                cancelled = false;
+                cancelled = record.Cancel is not null;
+                if (cancelled)
+                {
+                    return RecordDecision.Refuse;
+                }
+
                 if (record.State == RunState.InProgress)
                 {
                     // Mine of this attempt, its answer lost: not counted again.
                     return RecordDecision.Done;
-                }
-
-                if (record.Cancel is not null)
-                {
-                    cancelled = true;
-                    return RecordDecision.Refuse;
                 }
 
                 var now = DateTimeOffset.FromUnixTimeMilliseconds(_ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
@@ -178,9 +198,11 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
                     Attempts = [.. record.Attempts.Select(attempt => attempt.Attempt == Attempt ? attempt with { StartedAt = now } : attempt)],
                 });
             },
-            cancellationToken);
-        if (written is null)
+            cancellationToken,
+            look: Record.State == RunState.InProgress);
+        if (written is null || written.Record.State.IsTerminal())
         {
+            Order(Backends.StopOrder.Fenced);
             return StartPermission.Fenced;
         }
 

@@ -22,7 +22,7 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
                 if (record.State.IsTerminal())
                 {
                     // My own write, its answer lost, is success; anybody else's end is "already finished".
-                    return mine && record.Cancel == asked ? RecordDecision.Done : RecordDecision.Refuse;
+                    return mine && record.Cancel == asked && record.State == RunState.Cancelled ? RecordDecision.Done : RecordDecision.Refuse;
                 }
 
                 if (record.State.IsOwned() && record.Cancel is not null)
@@ -76,7 +76,18 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
     /// <summary>Cancels one run of the same key unless it was asked for later than <paramref name="newer"/>.</summary>
     public async Task CancelWhenOlderAsync(RunId runId, RunRecord newer, CancellationToken cancellationToken)
     {
-        if (await records.FindAsync(runId, cancellationToken) is { Record: var record }
+        StoredRun? older;
+        try
+        {
+            older = await records.FindAsync(runId, cancellationToken);
+        }
+        catch (UnreadableRecordException)
+        {
+            // Whoever lists it names it; the newer run is not to suffer from it.
+            return;
+        }
+
+        if (older is { Record: var record }
             && record.Request.ConcurrencyKey == newer.Request.ConcurrencyKey && record.WorkerId == newer.WorkerId
             && string.CompareOrdinal(record.RunId.Value, newer.RunId.Value) < 0 && !record.State.IsTerminal())
         {

@@ -16,7 +16,7 @@ public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
     /// <summary>Durable when it answers; then its message may be completed.</summary>
     public async Task AddAsync(DeadLetter letter, CancellationToken cancellationToken)
     {
-        if (await FindAsync(letter.Id, cancellationToken) is not null)
+        if (await FindNameAsync(letter.Id, cancellationToken) is not null)
         {
             return;
         }

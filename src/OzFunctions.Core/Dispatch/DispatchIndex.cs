@@ -20,9 +20,15 @@ public sealed class DispatchIndex(OzPorts ports)
     public async Task PutExpiryAsync(RunId runId, DateTimeOffset expiresAt, CancellationToken cancellationToken) =>
         await ports.Blobs.PutAsync(LaterEntry.ExpiresAt(runId, expiresAt).Name, ReadOnlyMemory<byte>.Empty, cancellationToken);
 
-    /// <summary>Removes every entry that a run may have.</summary>
+    /// <summary>Removes every entry that a run may have. Names carry <c>retry_at</c>, so a record that ended while it waited for a retry keeps it.</summary>
     public async Task RemoveAsync(RunRecord record, CancellationToken cancellationToken)
     {
+        if (record.RetryAt is not null)
+        {
+            // Of a claim that was lost before C7.
+            await RemoveAsync(ReadyEntry.Of(record with { RetryAt = null }).Name, cancellationToken);
+        }
+
         await RemoveAsync(ReadyEntry.Of(record).Name, cancellationToken);
         if (WaitsUntil(record) is { } due)
         {

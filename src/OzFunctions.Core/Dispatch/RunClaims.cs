@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Attempts;
 using OzFunctions.Backends;
+using OzFunctions.Blobs;
 using OzFunctions.Cancelling;
 using OzFunctions.Events;
 using OzFunctions.Hosts;
@@ -37,6 +38,11 @@ internal sealed partial class RunClaims(
     /// <summary>Claims run by run while the caller asks for more. A host has written a heartbeat before it comes here.</summary>
     public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(HostPresence presence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        foreach (var (key, since) in _blockedKeys.Where(blocked => ports.Time.GetElapsedTime(blocked.Value) >= BlockedFor))
+        {
+            _blockedKeys.TryRemove(new(key, since));
+        }
+
         string? continuation = null;
         var seen = 0;
         do
@@ -45,7 +51,7 @@ internal sealed partial class RunClaims(
             foreach (var blob in page.Entries)
             {
                 if (ReadyEntry.TryParse(blob.Name, out var entry) && !IsBlocked(entry)
-                    && await TryClaimAsync(entry, presence, cancellationToken) is { } attempt)
+                    && await TryClaimSafelyAsync(entry, presence, cancellationToken) is { } attempt)
                 {
                     yield return attempt;
                 }
@@ -55,6 +61,24 @@ internal sealed partial class RunClaims(
             continuation = page.Continuation;
         }
         while (continuation is not null && seen < MostEntries);
+    }
+
+    /// <summary>A record, or a holder's record, that is nonsense must not keep the runs behind it waiting. Faults of the store and the disk are everybody's.</summary>
+    private async Task<OwnedAttempt?> TryClaimSafelyAsync(ReadyEntry entry, HostPresence presence, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await TryClaimAsync(entry, presence, cancellationToken);
+        }
+        catch (Exception ex) when (ex is not (OperationCanceledException or BlobStoreException or IOException or UnauthorizedAccessException))
+        {
+            if (_unreadable.Add(entry.RunId))
+            {
+                Skipped(entry.RunId, ex.Message, ex is UnreadableRecordException ? null : ex);
+            }
+
+            return null;
+        }
     }
 
     private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, HostPresence presence, CancellationToken cancellationToken)
@@ -84,10 +108,9 @@ internal sealed partial class RunClaims(
 
             ports.Probe.Passed(ProtocolStep.C5, entry.RunId);
             var mine = new OwnedAttempt(ports, records, events, presence, owned, directory, adopted: false);
-            if (entry.HasKey && !await locks.TryTakeAsync(owned.Record, options.RoomPerKey, claiming))
+            if (!await TryHoldKeyAsync(mine, claiming))
             {
                 Block(entry);
-                await GiveBackAsync(mine, claiming);
                 mine.Dispose();
                 return null;
             }
@@ -111,21 +134,7 @@ internal sealed partial class RunClaims(
     /// <summary>C3: a QUEUED record that may be claimed now; anything else is put right and null.</summary>
     private async Task<StoredRun?> FindClaimableAsync(ReadyEntry entry, CancellationToken cancellationToken)
     {
-        StoredRun? run;
-        try
-        {
-            run = await records.FindAsync(entry.RunId, cancellationToken);
-        }
-        catch (UnreadableRecordException ex)
-        {
-            if (_unreadable.Add(entry.RunId))
-            {
-                Unreadable(ex.Message);
-            }
-
-            return null;
-        }
-
+        var run = await records.FindAsync(entry.RunId, cancellationToken);
         if (run is null || run.Record.State != RunState.Queued)
         {
             await index.RemoveAsync(entry.Name, cancellationToken);
@@ -226,6 +235,18 @@ internal sealed partial class RunClaims(
         return update.IsDone ? update.Run : null;
     }
 
+    /// <summary>C6 of a CLAIMED run, also of an adopted one whose host may have been killed before it. False: no room, the run went back.</summary>
+    public async Task<bool> TryHoldKeyAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
+    {
+        if (attempt.Record.Request.ConcurrencyKey is null || await locks.TryTakeAsync(attempt.Record, options.RoomPerKey, cancellationToken))
+        {
+            return true;
+        }
+
+        await GiveBackAsync(attempt, cancellationToken);
+        return false;
+    }
+
     /// <summary>C6 without room: the record goes back, unless a cancel came meanwhile.</summary>
     private async Task GiveBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
     {
@@ -253,7 +274,7 @@ internal sealed partial class RunClaims(
 
             directory.Delete();
         }
-        catch (Exception ex) when (ex is Blobs.BlobStoreException or UnreadableRecordException or OperationCanceledException or IOException)
+        catch (Exception ex) when (ex is BlobStoreException or UnreadableRecordException or OperationCanceledException or IOException)
         {
             directory.Dispose();
         }
@@ -273,6 +294,6 @@ internal sealed partial class RunClaims(
         }
     }
 
-    [LoggerMessage(LogLevel.Error, "Skipped: {Problem}")]
-    private partial void Unreadable(string problem);
+    [LoggerMessage(LogLevel.Error, "Run {RunId} is skipped: {Problem}")]
+    private partial void Skipped(RunId runId, string problem, Exception? exception);
 }

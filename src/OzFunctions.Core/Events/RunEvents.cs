@@ -42,7 +42,9 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
 
     /// <summary>The event stored in a terminal record; null where there is none.</summary>
     public static RunEvent? FindStored(RunRecord record) =>
-        record.Event is { ValueKind: JsonValueKind.Object } stored && stored.TryGetProperty("id", out var id) && stored.TryGetProperty("type", out var type)
+        record.Event is { ValueKind: JsonValueKind.Object } stored
+        && stored.TryGetProperty("id", out var id) && id.ValueKind == JsonValueKind.String
+        && stored.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String
             ? new(id.GetString()!, type.GetString()!, record.RunId, JsonSerializer.SerializeToUtf8Bytes(stored, RunJson.Wire.JsonElement))
             : null;
 

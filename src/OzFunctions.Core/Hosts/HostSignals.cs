@@ -9,6 +9,9 @@ public sealed class HostSignals(IBlobStore blobs)
 {
     private const int MostTries = 20;
 
+    /// <summary>A host lives for months and reads its signals every second; what it had no time to see stands in the record.</summary>
+    private const int MostKept = 500;
+
     public async Task AddCancelAsync(string hostId, RunId runId, CancellationToken cancellationToken)
     {
         for (var tries = 0; tries < MostTries; tries++)
@@ -20,7 +23,7 @@ public sealed class HostSignals(IBlobStore blobs)
                 return;
             }
 
-            var content = JsonSerializer.SerializeToUtf8Bytes(new HostSignal([.. known, runId]), HostJson.Default.HostSignal);
+            var content = JsonSerializer.SerializeToUtf8Bytes(new HostSignal([.. known.TakeLast(MostKept - 1), runId]), HostJson.Default.HostSignal);
             if ((blob is null
                 ? await blobs.TryCreateAsync(NameOf(hostId), content, null, cancellationToken)
                 : await blobs.TryReplaceAsync(NameOf(hostId), content, null, blob.ETag, cancellationToken)) is not null)

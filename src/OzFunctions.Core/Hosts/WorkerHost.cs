@@ -109,13 +109,19 @@ public sealed partial class WorkerHost
         Task[] loops =
         [
             LoopAsync("heartbeat", _options.HeartbeatEvery, BeatAsync, stopLoops.Token),
-            LoopAsync("adoption", _options.AdoptEvery, AdoptAsync, stopLoops.Token),
             LoopAsync("signals", SignalsEvery, ReadSignalsAsync, stopLoops.Token),
             LoopAsync("tick", TickPeriod(), _tick.TickAsync, stopLoops.Token),
         ];
 
         // Listens first: a ring between the first listing and the first wait would be heard by nobody for a whole listing period.
-        Task[] takers = [ForwardBellAsync(_stopClaiming.Token), ClaimLoopAsync(_stopClaiming.Token), _consumer is null ? Task.CompletedTask : ConsumeAsync(_stopClaiming.Token)];
+        Task[] takers =
+        [
+            ForwardBellAsync(_stopClaiming.Token),
+            ClaimLoopAsync(_stopClaiming.Token),
+            LoopAsync("listing", _options.ListEvery, _ => WakeAsync(), _stopClaiming.Token),
+            LoopAsync("adoption", _options.AdoptEvery, AdoptAsync, _stopClaiming.Token),
+            _consumer is null ? Task.CompletedTask : ConsumeAsync(_stopClaiming.Token),
+        ];
 
         await UntilAsync(_stopClaiming.Token, cancellationToken);
         await Task.WhenAll(takers);
@@ -284,6 +290,7 @@ public sealed partial class WorkerHost
                 // Its directory's lock goes free and adoption looks at it again: no fault of one run may end the host.
                 AttemptFailed(attempt.RunId, ex);
                 _leavesRuns = true;
+                attempt.LeaveRunning();
                 attempt.Directory.Dispose();
             }
             finally
@@ -310,12 +317,26 @@ public sealed partial class WorkerHost
             return;
         }
 
-        foreach (var adopted in await _adoption.AdoptAsync(_presence, cancellationToken))
+        // Brought to its end like a claim: a stop in the middle would leave attempts that are locked here and carried on by nobody.
+        await foreach (var adopted in _adoption.AdoptAsync(_presence, CancellationToken.None))
         {
             Begin(adopted.Attempt, () => adopted.Settled is { } settled
-                ? _runner.FinishAsync(adopted.Attempt, settled, _detach.Token)
-                : _runner.RunAsync(adopted.Attempt, _detach.Token));
+                ? _runner.FinishAdoptedAsync(adopted.Attempt, settled, _detach.Token)
+                : GoOnAsync(adopted.Attempt));
         }
+    }
+
+    /// <summary>A3. A claim that was cut off before C6 does not hold its key yet; one that got so far finds itself in the lock.</summary>
+    private async Task GoOnAsync(OwnedAttempt attempt)
+    {
+        if (attempt.Record.State == RunState.Claimed && !await _claims.TryHoldKeyAsync(attempt, _detach.Token))
+        {
+            attempt.LeaveRunning();
+            await attempt.Directory.DiscardAsync(_detach.Token);
+            return;
+        }
+
+        await _runner.RunAsync(attempt, _detach.Token);
     }
 
     /// <summary>L4: declared dead, agents stopped and settled; go on under a new id.</summary>
@@ -339,26 +360,30 @@ public sealed partial class WorkerHost
     private async Task BeatAsync(CancellationToken cancellationToken)
     {
         await _presence.TryBeatAsync(cancellationToken);
-        if (_presence.LeaseLeft <= TimeSpan.Zero)
+        foreach (var attempt in _attempts.Keys)
         {
-            foreach (var attempt in _attempts.Keys)
+            // By the lease it was taken under: a claim may have begun just before this host went on under another id.
+            if (attempt.LeaseLeft <= TimeSpan.Zero)
             {
                 attempt.Order(StopOrder.Lease);
             }
-
-            return;
         }
 
-        foreach (var attempt in _attempts.Keys)
+        foreach (var attempt in _attempts.Keys.Where(attempt => attempt.LeaseLeft > TimeSpan.Zero))
         {
-            try
-            {
-                await attempt.LookAsync(cancellationToken);
-            }
-            catch (UnreadableRecordException ex)
-            {
-                LoopFailed("heartbeat", ex);
-            }
+            await LookAsync(attempt, cancellationToken);
+        }
+    }
+
+    private async Task LookAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await attempt.LookAsync(cancellationToken);
+        }
+        catch (UnreadableRecordException ex)
+        {
+            LoopFailed("heartbeat", ex);
         }
     }
 
@@ -378,27 +403,36 @@ public sealed partial class WorkerHost
         // A signal may be older than the attempt's entry here: what was signalled is kept, and the record decides.
         foreach (var attempt in _attempts.Keys.Where(attempt => attempt.StopOrder is null && _signalled.Contains(attempt.RunId)))
         {
-            await attempt.LookAsync(cancellationToken);
+            await LookAsync(attempt, cancellationToken);
         }
     }
 
-    /// <summary>Waiting runs are listed at every ring, when a slot falls free, and every 15 seconds.</summary>
+    /// <summary>Waiting runs are listed at every ring, when a slot falls free, and every 15 seconds, whether or not the bell works.</summary>
     private async Task ForwardBellAsync(CancellationToken stop)
     {
-        await using var listener = _ports.Bell.Listen(_options.WorkerId);
         while (!stop.IsCancellationRequested)
         {
             await GuardAsync(
                 "bell",
                 async token =>
                 {
-                    await listener.WaitAsync(_options.ListEvery, token);
-                    _wake.Set();
+                    await using var listener = _ports.Bell.Listen(_options.WorkerId);
+                    while (!token.IsCancellationRequested)
+                    {
+                        if (await listener.WaitAsync(_options.ListEvery, token))
+                        {
+                            _wake.Set();
+                        }
+                    }
                 },
                 stop);
         }
+    }
 
+    private Task WakeAsync()
+    {
         _wake.Set();
+        return Task.CompletedTask;
     }
 
     private async Task ConsumeAsync(CancellationToken stop)

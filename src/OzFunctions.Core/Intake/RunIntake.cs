@@ -22,8 +22,6 @@ public sealed partial class RunIntake(
     public async Task<IntakeAnswer> SubmitAsync(RunSubmission submission, CancellationToken cancellationToken)
     {
         var workerId = submission.Request.WorkerId ?? options.DefaultWorkerId;
-        await RefuseWhenFullAsync(workerId, cancellationToken);
-
         var now = DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
         var record = new RunRecord
         {
@@ -42,7 +40,8 @@ public sealed partial class RunIntake(
 
         if (submission.Key is null)
         {
-            return await AcceptAsync(record, differs: false, cancellationToken);
+            await RefuseWhenFullAsync(workerId, cancellationToken);
+            return await AcceptAsync(record, first: true, differs: false, cancellationToken);
         }
 
         var (first, mine) = await TakeKeyAsync(submission.Key, record, cancellationToken);
@@ -54,23 +53,32 @@ public sealed partial class RunIntake(
             return await RepeatAsync(there, differs, cancellationToken);
         }
 
-        return await AcceptAsync(record, differs, cancellationToken);
-    }
-
-    private async Task<IntakeAnswer> AcceptAsync(RunRecord record, bool differs, CancellationToken cancellationToken)
-    {
-        await MarkAsync(record, cancellationToken);
-        var marked = ports.Time.GetTimestamp();
-        ports.Probe.Passed(ProtocolStep.I3, record.RunId);
-
-        if (!await records.TryCreateAsync(record, cancellationToken))
+        if (!mine && record.UpdatedAt <= first.CreatedAt)
         {
-            // Somebody else finished the same key's intake between our look and our write.
-            var there = await records.FindAsync(record.RunId, cancellationToken);
-            return await RepeatAsync(there!.Record, differs, cancellationToken);
+            // Whoever finishes another's intake writes other bytes than its first submitter, so that only one of them takes the record for its own.
+            record = record with { UpdatedAt = first.CreatedAt + TimeSpan.FromMilliseconds(1) };
         }
 
-        if (ports.Time.GetElapsedTime(marked) > MarkerMayBe)
+        return await AcceptAsync(record, mine, differs, cancellationToken);
+    }
+
+    /// <param name="first">This submitter chose the run id; others of the same key may be under way with it.</param>
+    private async Task<IntakeAnswer> AcceptAsync(RunRecord record, bool first, bool differs, CancellationToken cancellationToken)
+    {
+        await MarkAsync(record, cancellationToken);
+        var (marked, markedAt) = (ports.Time.GetTimestamp(), ports.Time.GetUtcNow());
+        ports.Probe.Passed(ProtocolStep.I3, record.RunId);
+
+        if (!await records.TryCreateAsync(record, cancellationToken, unique: first))
+        {
+            // Somebody else finished the same key's intake between our look and our write.
+            var there = await records.FindAsync(record.RunId, cancellationToken)
+                ?? throw new BlobStoreException($"The record of run {record.RunId} was refused and is not there; try again.", isTransient: true, null);
+            return await RepeatAsync(there.Record, differs, cancellationToken);
+        }
+
+        // The monotonic clock stands still while the machine sleeps.
+        if (ports.Time.GetElapsedTime(marked) > MarkerMayBe || ports.Time.GetUtcNow() - markedAt > MarkerMayBe)
         {
             await MarkAsync(record, cancellationToken);
         }
@@ -106,35 +114,37 @@ public sealed partial class RunIntake(
     /// <summary>I5, I6 and what is best effort after them. The run is accepted already: nothing here may take that back.</summary>
     private async Task AnnounceAsync(RunRecord record, CancellationToken cancellationToken)
     {
-        try
+        if (record.Request is { OnConflict: ConflictRule.CancelPrevious, ConcurrencyKey: not null })
         {
-            var ready = await index.PutAsync(record, cancellationToken);
-            ports.Probe.Passed(ProtocolStep.I5, record.RunId);
-            if (ready)
-            {
-                await RingAsync(record, cancellationToken);
-                ports.Probe.Passed(ProtocolStep.I6, record.RunId);
-            }
+            // Before a host can see this run: it would end the key's holder, and one of those that still wait would be claimed in its place.
+            await AfterAcceptanceAsync(record, () => cancels.CancelQueuedBeforeAsync(record, cancellationToken));
+        }
 
-            await RunEvents.SendBestEffortAsync(ports.Publishers, () => events.Queued(record), cancellationToken);
-            if (record.Request is { OnConflict: ConflictRule.CancelPrevious, ConcurrencyKey: not null })
+        await AfterAcceptanceAsync(
+            record,
+            async () =>
             {
-                await cancels.CancelQueuedBeforeAsync(record, cancellationToken);
-            }
-        }
-        catch (BlobStoreException ex)
-        {
-            NotAnnounced(record.RunId, ex);
-        }
+                var ready = await index.PutAsync(record, cancellationToken);
+                ports.Probe.Passed(ProtocolStep.I5, record.RunId);
+                if (ready)
+                {
+                    await RingAsync(record, cancellationToken);
+                    ports.Probe.Passed(ProtocolStep.I6, record.RunId);
+                }
+            });
+        await RunEvents.SendBestEffortAsync(ports.Publishers, () => events.Queued(record), cancellationToken);
     }
 
-    private async Task RingAsync(RunRecord record, CancellationToken cancellationToken)
+    private Task RingAsync(RunRecord record, CancellationToken cancellationToken) =>
+        AfterAcceptanceAsync(record, () => ports.Bell.RingAsync(record.WorkerId, record.RunId, cancellationToken));
+
+    private async Task AfterAcceptanceAsync(RunRecord record, Func<Task> action)
     {
         try
         {
-            await ports.Bell.RingAsync(record.WorkerId, record.RunId, cancellationToken);
+            await action();
         }
-        catch (BlobStoreException ex)
+        catch (Exception ex) when (ex is not OperationCanceledException)
         {
             NotAnnounced(record.RunId, ex);
         }
@@ -154,6 +164,8 @@ public sealed partial class RunIntake(
                 return (there, there.RunId == wanted.RunId);
             }
 
+            // Only what is new is refused: a repeat gets its run also while the queue is full.
+            await RefuseWhenFullAsync(record.WorkerId, cancellationToken);
             if (await ports.Blobs.TryCreateAsync(name, JsonSerializer.SerializeToUtf8Bytes(wanted, KeyJson.Default.KeyBlob), null, cancellationToken) is not null)
             {
                 return (wanted, true);

@@ -7,7 +7,9 @@ namespace OzFunctions.Json;
 public sealed class SecondsConverter : JsonConverter<TimeSpan>
 {
     public override TimeSpan Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        TimeSpan.FromSeconds(reader.GetDouble());
+        Math.Abs(reader.GetDouble()) is var seconds && seconds < TimeSpan.MaxValue.TotalSeconds / 2
+            ? TimeSpan.FromSeconds(reader.GetDouble())
+            : throw new JsonException("too many seconds");
 
     public override void Write(Utf8JsonWriter writer, TimeSpan value, JsonSerializerOptions options) =>
         writer.WriteNumberValue(decimal.Round((decimal)value.TotalSeconds, 3));

@@ -45,12 +45,17 @@ public sealed partial class RequestConsumer(IRequestQueue queue, RunIntake intak
         {
             await TakeInAsync(message, cancellationToken);
         }
-        catch (Exception ex) when (ex is BlobStoreException or QueueFullException)
+        catch (Exception ex) when (ex is BlobStoreException or QueueFullException || (message.DeliveryCount < MostDeliveries && !cancellationToken.IsCancellationRequested))
         {
-            // Not the message's fault: it stays on the queue.
+            // An outage and a full queue are never the message's fault, however often it comes back.
             Returned(queue.Name, message.MessageId, ex);
             await queue.AbandonAsync(message, Pause, cancellationToken);
             return true;
+        }
+        catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
+        {
+            await BuryAsync(
+                message, "delivered_too_often", $"The message was delivered {message.DeliveryCount} times and could not be taken in: {ex.Message}", [], cancellationToken);
         }
 
         await queue.CompleteAsync(message, cancellationToken);
@@ -63,13 +68,6 @@ public sealed partial class RequestConsumer(IRequestQueue queue, RunIntake intak
         if (!read.IsValid)
         {
             await BuryAsync(message, "invalid_request", $"The message is not a run request: {read.Faults.Count} fault(s).", read.Faults, cancellationToken);
-            return;
-        }
-
-        // An outage gives messages back again and again without their fault; only one that also breaks intake otherwise is buried.
-        if (message.DeliveryCount > MostDeliveries * 100)
-        {
-            await BuryAsync(message, "delivered_too_often", $"The message was delivered {message.DeliveryCount} times and never taken in.", [], cancellationToken);
             return;
         }
 

@@ -15,12 +15,18 @@ public sealed class RunRecords(IBlobStore blobs, TimeProvider time)
         await blobs.FindAsync(RunBlobs.Record(runId), cancellationToken) is { } blob ? Read(runId, blob) : null;
 
     /// <summary>Creates the record. False: one is there that is not this very one.</summary>
-    public async Task<bool> TryCreateAsync(RunRecord record, CancellationToken cancellationToken)
+    /// <param name="unique">Nobody else can write these very bytes, so that finding them means that the answer to my own write was lost.</param>
+    public async Task<bool> TryCreateAsync(RunRecord record, CancellationToken cancellationToken, bool unique = true)
     {
         var content = Write(record);
         if (await blobs.TryCreateAsync(RunBlobs.Record(record.RunId), content, RunMetadata.Of(record), cancellationToken) is not null)
         {
             return true;
+        }
+
+        if (!unique)
+        {
+            return false;
         }
 
         var there = await blobs.FindAsync(RunBlobs.Record(record.RunId), cancellationToken);

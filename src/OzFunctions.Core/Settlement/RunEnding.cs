@@ -23,7 +23,6 @@ public sealed class RunEnding(OzPorts ports, RunEvents events)
             FinishedAt = now,
             UpdatedAt = now,
             WaitingFor = null,
-            RetryAt = null,
             Attempts = CloseAttempt(record, reason, message, now),
             Outbox = [.. ports.Publishers.Select(publisher => new OutboxEntry(publisher.Name, 0, null))],
         };

@@ -78,7 +78,7 @@ public sealed partial class RunTick(
                 await index.RemoveAsync(entry.Name, cancellationToken);
                 ports.Probe.Passed(ProtocolStep.T1, entry.RunId);
             }
-            catch (UnreadableRecordException ex)
+            catch (Exception ex) when (IsOfOneRun(ex))
             {
                 Name(entry.RunId, ex);
             }
@@ -94,7 +94,7 @@ public sealed partial class RunTick(
             await LookAsync(runId, marker, indexed, cancellationToken);
             ports.Probe.Passed(ProtocolStep.T3, runId);
         }
-        catch (UnreadableRecordException ex)
+        catch (Exception ex) when (IsOfOneRun(ex))
         {
             Name(runId, ex);
         }
@@ -243,16 +243,19 @@ public sealed partial class RunTick(
         return entries;
     }
 
-    private void Name(RunId runId, UnreadableRecordException exception)
+    /// <summary>A fault that a record's content brings about is that run's own: the others are looked at all the same. An outage ends the tick.</summary>
+    private static bool IsOfOneRun(Exception exception) => exception is not (OperationCanceledException or BlobStoreException { IsTransient: true });
+
+    private void Name(RunId runId, Exception exception)
     {
         if (_named.Add(runId))
         {
-            Unreadable(exception.Message);
+            Skipped(runId, exception.Message, exception is UnreadableRecordException ? null : exception);
         }
     }
 
-    [LoggerMessage(LogLevel.Error, "Skipped: {Problem}")]
-    private partial void Unreadable(string problem);
+    [LoggerMessage(LogLevel.Error, "Run {RunId} is skipped: {Problem}")]
+    private partial void Skipped(RunId runId, string problem, Exception? exception);
 
     [LoggerMessage(LogLevel.Warning, "Run {RunId} was lost with host {HostId} (started: {Started}); it is {State} now")]
     private partial void Lost(RunId runId, string hostId, bool started, RunState state);

@@ -125,6 +125,8 @@ public sealed class ClaimTests
         var waiting = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds), Cancellation)).Run.RunId;
         await world.UntilAsync(waiting, run => run.WaitingFor == WaitingFor.ConcurrencyKey, Cancellation);
 
+        // Runs of one millisecond have no order that anyone could rely on.
+        world.Clock.Shift(TimeSpan.FromSeconds(1));
         var newest = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds, ConflictRule.CancelPrevious), Cancellation)).Run.RunId;
 
         Assert.Equal(RunState.Cancelled, (await world.UntilSettledAsync(waiting, Cancellation)).State);

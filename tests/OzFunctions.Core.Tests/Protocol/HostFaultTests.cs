@@ -1,7 +1,6 @@
 using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Protocol;
-using OzFunctions.Requests;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Core.Tests.Protocol;
@@ -44,5 +43,220 @@ public sealed class HostFaultTests
 
             return IsBeat(method, name) && cut ? throw new BlobStoreException("cut off", isTransient: true, null) : Task.CompletedTask;
         }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_host_that_slept_before_the_start_does_not_revive_a_run_that_was_ended_meanwhile()
+    {
+        await using var world = new World { SharedLocks = false };
+        var machine = world.NewMachine();
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var sleeper = world.NewPausedProcess(ProtocolStep.C7);
+        world.StartHost(sleeper, machine);
+        await sleeper.Paused.WaitAsync(Cancellation);
+        await EndAsHostLostAsync(world, run);
+
+        sleeper.Resume();
+        await world.UntilAsync(() => { world.PulseSoon(); return Task.FromResult(machine.Directories.IsEmpty); }, Cancellation);
+
+        Assert.Equal((RunState.Error, 0), ((await world.FindAsync(run))!.State, (await world.FindAsync(run))!.Starts));
+        Assert.Empty(machine.Executions);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_host_that_slept_before_it_took_the_key_does_not_give_back_a_run_that_was_ended_meanwhile()
+    {
+        await using var world = new World { SharedLocks = false };
+        var machine = world.NewMachine();
+        var core = world.NewProcess().Core;
+        var run = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        var sleeper = world.NewPausedProcess(ProtocolStep.C5);
+        world.StartHost(sleeper, machine);
+        await sleeper.Paused.WaitAsync(Cancellation);
+        var other = (await core.Intake.SubmitAsync(Keyed(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        world.StartHost(world.NewMachine("other"));
+        await world.UntilAsync(other, record => record.State == RunState.InProgress, Cancellation);
+        await EndAsHostLostAsync(world, run);
+
+        sleeper.Resume();
+        await world.UntilAsync(() => { world.PulseSoon(); return Task.FromResult(machine.Directories.IsEmpty); }, Cancellation);
+
+        Assert.Equal(RunState.Error, (await world.FindAsync(run))!.State);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_claim_cut_off_before_it_took_the_key_waits_for_the_key_when_it_is_adopted()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var core = world.NewProcess().Core;
+        var first = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.C5);
+        world.StartHost(dying, machine);
+        await dying.Killed.WaitAsync(Cancellation);
+        var second = (await core.Intake.SubmitAsync(Keyed(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        world.StartHost(world.NewMachine("other"), slots: 1);
+        await world.UntilAsync(second, record => record.State == RunState.InProgress, Cancellation);
+
+        world.StartHost(machine);
+        var waiting = await world.UntilAsync(first, record => record.State is RunState.Queued || record.State.IsTerminal(), Cancellation);
+
+        Assert.Equal((RunState.Queued, WaitingFor.ConcurrencyKey), (waiting.State, waiting.WaitingFor));
+        await core.Cancels.CancelAsync(second, "ann", null, Cancellation);
+        await world.UntilSettledAsync(second, Cancellation);
+        world.Clock.Shift(TimeSpan.FromSeconds(61));
+        Assert.Equal((RunState.Succeeded, 1), ((await world.UntilSettledAsync(first, Cancellation)).State, machine.Executions.Count));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_cancel_between_the_start_in_the_record_and_the_agent_means_that_the_agent_is_not_executed()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var core = world.NewProcess().Core;
+        var run = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.C9);
+        world.StartHost(dying, machine);
+        await dying.Killed.WaitAsync(Cancellation);
+        await core.Cancels.CancelAsync(run, "ann", null, Cancellation);
+
+        world.StartHost(machine);
+        var record = await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal(RunState.Cancelled, record.State);
+        Assert.Empty(machine.Executions);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_host_told_to_stop_in_the_middle_of_an_adoption_ends_what_it_adopted()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var dying = world.NewProcess();
+        world.StartHost(dying, machine);
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(run, record => record.State == RunState.InProgress, Cancellation);
+        var host = world.StartHost(machine);
+        await world.UntilAsync(async () => (await world.NamesAsync("hosts/")).Count == 2, Cancellation);
+        var told = 0;
+        world.Store.Before = async (method, name) =>
+        {
+            if (method == nameof(IBlobStore.TryReplaceAsync) && name == RunBlobs.Record(run) && Interlocked.Exchange(ref told, 1) == 0)
+            {
+                host.Drain();
+                await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, Cancellation);
+                host.Drain();
+            }
+        };
+
+        dying.Kill();
+        await world.RunningOf(host).WaitAsync(Cancellation);
+
+        Assert.Equal(RunReason.GracefulShutdown, (await world.FindAsync(run))!.Reason);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_run_that_could_not_be_carried_on_does_not_stay_among_those_that_run()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var run = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var sleeper = world.NewPausedProcess(ProtocolStep.S6);
+        var host = world.StartHost(sleeper, world.NewMachine());
+        await sleeper.Paused.WaitAsync(Cancellation);
+        var stored = (await world.Store.FindAsync(RunBlobs.Record(run), Cancellation))!;
+        await world.Store.PutAsync(stored.Name, "{}"u8.ToArray(), Cancellation);
+
+        sleeper.Resume();
+        await world.UntilAsync(() => { world.PulseSoon(); return Task.FromResult(host.RunningCount == 0); }, Cancellation);
+
+        await world.UntilAsync(
+            async () => (await core.Hosts.ListAsync(Cancellation)).Single(known => known.Heartbeat.HostId == host.HostId).Heartbeat.Running.Count == 0, Cancellation);
+        await world.Store.PutAsync(stored.Name, stored.Content, Cancellation);
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(run, Cancellation)).State);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_host_whose_bell_is_broken_lists_waiting_runs_all_the_same()
+    {
+        await using var world = new World { BellIsBroken = true };
+        world.StartHost(world.NewMachine());
+        await world.UntilAsync(async () => (await world.NamesAsync("hosts/")).Count == 1, Cancellation);
+        var intake = world.NewProcess().Core.Intake;
+        for (var i = 0; i < 3; i++)
+        {
+            var run = (await intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+            Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(run, Cancellation)).State);
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task What_a_run_ended_from_elsewhere_left_on_its_machine_is_ended_and_removed()
+    {
+        await using var world = new World { SharedLocks = false };
+        var machine = world.NewMachine();
+        var core = world.NewProcess().Core;
+        var run = (await core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.C10);
+        world.StartHost(dying, machine);
+        await dying.Killed.WaitAsync(Cancellation);
+        world.Clock.Shift(World.Lease + TimeSpan.FromMinutes(2));
+        await core.Tick.TickAsync(Cancellation);
+        Assert.Equal(RunReason.HostLost, (await world.FindAsync(run))!.Reason);
+
+        world.StartHost(machine);
+        await world.UntilAsync(() => { world.PulseSoon(); return Task.FromResult(machine.Directories.IsEmpty); }, Cancellation);
+
+        Assert.Equal([run], machine.Discarded);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_fault_of_the_host_in_a_run_ends_its_processes_before_the_record_says_that_it_is_over()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        world.StartHost(machine);
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(AgentPlan.CrashesBackend), Cancellation)).Run.RunId;
+
+        var record = await world.UntilAsync(run, ended => ended.State.IsTerminal(), Cancellation);
+
+        Assert.Equal(RunReason.Internal, record.Reason);
+        Assert.Equal([run], machine.Discarded);
+        await world.UntilSettledAsync(run, Cancellation);
+        Assert.Single(world.CompletionIds(run));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_directory_that_could_not_be_discarded_is_looked_at_again()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        machine.DiscardFails = true;
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.C4);
+        world.StartHost(dying, machine);
+        await dying.Killed.WaitAsync(Cancellation);
+
+        world.StartHost(machine);
+        await world.UntilAsync(run, record => record.State.IsTerminal(), Cancellation);
+        machine.DiscardFails = false;
+
+        await world.UntilSettledAsync(run, Cancellation);
+        Assert.Equal([run], machine.Discarded);
+    }
+
+    /// <summary>What T4 writes when the owner is dead and no more tries are left; the owner stays in a terminal record.</summary>
+    private static async Task EndAsHostLostAsync(World world, RunId run)
+    {
+        var records = new RunRecords(world.Blobs, world.Clock);
+        var stored = (await records.FindAsync(run, Cancellation))!;
+        Assert.Equal(RunState.Claimed, stored.Record.State);
+        Assert.NotNull(await records.TryReplaceAsync(stored, stored.Record with { State = RunState.Error, Reason = RunReason.HostLost }, Cancellation));
+    }
+
+    private static Intake.RunSubmission Keyed(AgentPlan plan)
+    {
+        var ask = World.Ask(plan);
+        return ask with { Request = ask.Request with { ConcurrencyKey = "repo" } };
     }
 }

@@ -17,6 +17,12 @@ internal sealed class SimulatedMachine(string name)
     /// <summary>Executions of the agent by run and attempt. The shim executes at most once per attempt (C10).</summary>
     public ConcurrentDictionary<(RunId, int), int> Executions { get; } = new();
 
+    /// <summary>Runs whose directory was discarded: processes ended, workspace removed.</summary>
+    public ConcurrentQueue<RunId> Discarded { get; } = new();
+
+    /// <summary>Ending what a directory's shim still runs fails in a way that nobody foresaw.</summary>
+    public bool DiscardFails { get; set; }
+
     public string NextName() => Interlocked.Increment(ref _next).ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
 }
 
@@ -117,6 +123,11 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         }
 
         var plan = World.PlanOf(attempt.Record);
+        if (plan == AgentPlan.CrashesBackend)
+        {
+            throw new InvalidOperationException("a fault of the host");
+        }
+
         if (plan == AgentPlan.UntilStopped)
         {
             var stopped = new TaskCompletionSource();
@@ -158,6 +169,12 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         public async Task DiscardAsync(CancellationToken cancellationToken)
         {
             await process.AliveAsync();
+            if (machine.DiscardFails)
+            {
+                throw new InvalidOperationException("the shim does not answer");
+            }
+
+            machine.Discarded.Enqueue(Intent!.RunId);
             Delete();
         }
 
@@ -184,4 +201,5 @@ internal enum AgentPlan
     Succeeds,
     Fails,
     UntilStopped,
+    CrashesBackend,
 }

@@ -166,7 +166,7 @@ internal sealed class KillableBell(SimulatedProcess process, World world) : IBel
         await world.Bell.RingAsync(workerId, runId, cancellationToken);
     }
 
-    public IBellListener Listen(string workerId) => world.Bell.Listen(workerId);
+    public IBellListener Listen(string workerId) => world.BellIsBroken ? throw new IOException("no watches left") : world.Bell.Listen(workerId);
 }
 
 internal sealed class KillableHostLock(SimulatedProcess process, World world) : IHostLock

@@ -45,6 +45,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>Whether hosts share a machine's file locks (plain files) or only the store (Azure).</summary>
     public bool SharedLocks { get; init; } = true;
 
+    /// <summary>Nobody can listen to the bell.</summary>
+    public bool BellIsBroken { get; init; }
+
     public static AgentPlan PlanOf(RunRecord record) => Enum.TryParse<AgentPlan>(record.Request.Prompt, out var plan) ? plan : AgentPlan.Succeeds;
 
     public static RunSubmission Ask(AgentPlan plan = AgentPlan.Succeeds, string? key = null) => new()
