@@ -155,9 +155,9 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     public async Task LookAsync(CancellationToken cancellationToken)
     {
         var stored = await _records.FindAsync(RunId, cancellationToken);
-        if (stored is null || !IsMine(stored.Record))
+        if (stored is null || !IsMine(stored.Record) || stored.Record.State.IsTerminal())
         {
-            // My own last write makes a requeued or terminal record: then this attempt is past caring.
+            // Terminal keeps the owner, also where others ended the run (T4): its agent has no business any more. My own last write makes a requeued or terminal record: then this attempt is past caring.
             if (!_run.Record.State.IsTerminal() && _run.Record.State != RunState.Queued)
             {
                 Order(Backends.StopOrder.Fenced);
