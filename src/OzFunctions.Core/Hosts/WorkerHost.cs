@@ -6,6 +6,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Dispatch;
 using OzFunctions.Protocol;
 using OzFunctions.Queues;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Ticks;
 
@@ -149,7 +150,11 @@ public sealed partial class WorkerHost
             return;
         }
 
-        Draining(_attempts.Count, _options.DrainTimeout);
+        if (!_options.Once)
+        {
+            Draining(_attempts.Count, DurationText.Format(_options.DrainTimeout));
+        }
+
         using var deadline = new CancellationTokenSource(_options.DrainTimeout, _ports.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stopNow.Token, _detach.Token);
         var all = Task.WhenAll(_attempts.Values);
@@ -466,7 +471,7 @@ public sealed partial class WorkerHost
     private partial void NotReadyNow(string reason);
 
     [LoggerMessage(LogLevel.Information, "Stopping: {Count} run(s) may finish within {Timeout}; a second signal stops them now")]
-    private partial void Draining(int count, TimeSpan timeout);
+    private partial void Draining(int count, string timeout);
 
     [LoggerMessage(LogLevel.Warning, "Stopping {Count} run(s) now")]
     private partial void StoppingRuns(int count);
