@@ -72,6 +72,11 @@ public sealed partial class FilesStore : IDisposable
                 isTransient: false, null);
         }
 
+        if (File.Exists(directory))
+        {
+            throw new BlobStoreException($"The data directory '{directory}' is a file: choose another place with --data.", isTransient: false, null);
+        }
+
         try
         {
             MakeDirectories(directory);

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Unicode;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Requests;
 
@@ -30,9 +31,9 @@ internal static class RequestText
         if (context.Get(options.File) is { } file)
         {
             var content = await InputFile.ReadAsync(file, context.Surroundings, cancellationToken);
-            if (Parse(content) is not { } parsed)
+            if (!Utf8.IsValid(content.Span) || Parse(content) is not { } parsed)
             {
-                // Not an object at all: the reader says what is wrong with it.
+                // Not an object, or bytes that writing it again would replace: the reader says what is wrong with it.
                 return content;
             }
 

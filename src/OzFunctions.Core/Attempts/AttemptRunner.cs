@@ -18,7 +18,15 @@ internal sealed partial class AttemptRunner(
     /// <summary>Returns when nothing is left to do for the attempt; on <paramref name="detach"/> with <see cref="OperationCanceledException"/>, the agent living on.</summary>
     public async Task RunAsync(OwnedAttempt attempt, CancellationToken detach)
     {
-        Began(attempt.RunId, attempt.Attempt, attempt.Adopted);
+        if (attempt.Adopted)
+        {
+            Adopted(attempt.RunId, attempt.Attempt);
+        }
+        else
+        {
+            Claimed(attempt.RunId, attempt.Attempt);
+        }
+
         var (outcome, removed) = attempt.Directory.FindOutcome() is { } found ? (found, false) : await RunBackendAsync(attempt, detach);
         var settled = await RetryAsync(() => TrySettleAsync(attempt, outcome, detach), detach);
         if (settled is null)
@@ -35,7 +43,7 @@ internal sealed partial class AttemptRunner(
 
         ports.Probe.Passed(ProtocolStep.S7, attempt.RunId);
         attempt.LeaveRunning();
-        Ended(attempt.RunId, attempt.Attempt, outcome.Reason, settled.Record.State);
+        Ended(attempt.RunId, attempt.Attempt, settled.Record.State.Text(), outcome.Reason.Text(), outcome.Message is null ? "" : ": " + outcome.Message);
         await FinishAsync(attempt, settled, removed, detach);
     }
 
@@ -169,11 +177,14 @@ internal sealed partial class AttemptRunner(
         }
     }
 
-    [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt} is here (adopted: {Adopted})")]
-    private partial void Began(RunId runId, int attempt, bool adopted);
+    [LoggerMessage(LogLevel.Information, "Run {RunId} claimed, attempt {Attempt}")]
+    private partial void Claimed(RunId runId, int attempt);
 
-    [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt} ended {Reason}; the run is {State}")]
-    private partial void Ended(RunId runId, int attempt, RunReason reason, RunState state);
+    [LoggerMessage(LogLevel.Information, "Run {RunId} adopted from a host that is gone, attempt {Attempt} goes on")]
+    private partial void Adopted(RunId runId, int attempt);
+
+    [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt} is over, the run is {State} ({Reason}){Message}")]
+    private partial void Ended(RunId runId, int attempt, string state, string reason, string message);
 
     [LoggerMessage(LogLevel.Warning, "Run {RunId} attempt {Attempt} belongs to another host now; what it left here was removed")]
     private partial void Fenced(RunId runId, int attempt);

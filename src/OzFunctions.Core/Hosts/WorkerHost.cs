@@ -6,6 +6,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Dispatch;
 using OzFunctions.Protocol;
 using OzFunctions.Queues;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Ticks;
 
@@ -155,7 +156,11 @@ public sealed partial class WorkerHost
             return;
         }
 
-        Draining(_attempts.Count, _options.DrainTimeout);
+        if (!_options.Once)
+        {
+            Draining(_attempts.Count, DurationText.Format(_options.DrainTimeout));
+        }
+
         using var deadline = new CancellationTokenSource(_options.DrainTimeout, _ports.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stopNow.Token, _detach.Token);
         var all = Task.WhenAll(_attempts.Values);
@@ -489,31 +494,4 @@ public sealed partial class WorkerHost
         await using var _ = token.Register(fired.SetResult);
         await fired.Task.WaitAsync(cancellationToken);
     }
-
-    [LoggerMessage(LogLevel.Information, "Host {HostId} serves worker {WorkerId} on {Machine}, slots: {Slots}")]
-    private partial void Started(string hostId, string workerId, string machine, string slots);
-
-    [LoggerMessage(LogLevel.Information, "Host {HostId} takes runs")]
-    private partial void Ready(string hostId);
-
-    [LoggerMessage(LogLevel.Warning, "This host takes no runs: {Reason}")]
-    private partial void NotReadyNow(string reason);
-
-    [LoggerMessage(LogLevel.Information, "Stopping: {Count} run(s) may finish within {Timeout}; a second signal stops them now")]
-    private partial void Draining(int count, TimeSpan timeout);
-
-    [LoggerMessage(LogLevel.Warning, "Stopping {Count} run(s) now")]
-    private partial void StoppingRuns(int count);
-
-    [LoggerMessage(LogLevel.Information, "Host {HostId} left; agents go on and wait to be adopted")]
-    private partial void Detached(string hostId);
-
-    [LoggerMessage(LogLevel.Information, "Host {HostId} ended")]
-    private partial void Left(string hostId);
-
-    [LoggerMessage(LogLevel.Warning, "The {Loop} step failed and is repeated")]
-    private partial void LoopFailed(string loop, Exception exception);
-
-    [LoggerMessage(LogLevel.Error, "Run {RunId} could not be carried on; its directory is looked at again")]
-    private partial void AttemptFailed(RunId runId, Exception exception);
 }

@@ -98,14 +98,14 @@ public sealed partial class RequestConsumer(IRequestQueue queue, RunIntake intak
                 ReceivedAt = time.GetUtcNow(),
             },
             cancellationToken);
-        Buried(queue.Name, message.MessageId, id, reason);
+        Buried(queue.Name, message.MessageId, id, reason, faults is [var first, ..] ? first.ToString() : description);
     }
 
     [LoggerMessage(LogLevel.Information, "Run {RunId} taken in from {Queue}, message {MessageId} (new: {Created})")]
     private partial void TakenIn(RunId runId, string queue, string messageId, bool created);
 
-    [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} became dead letter {DeadLetterId}: {Reason}")]
-    private partial void Buried(string queue, string messageId, string deadLetterId, string reason);
+    [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} became dead letter {DeadLetterId} ({Reason}): {Fault}")]
+    private partial void Buried(string queue, string messageId, string deadLetterId, string reason, string fault);
 
     [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} was given back")]
     private partial void Returned(string queue, string messageId, Exception exception);
