@@ -18,6 +18,8 @@ internal static class RunExit
 
     private static int CodeOfAgent(AttemptRecord? attempt) => attempt switch
     {
+        // What it ended with when we stopped it is no word of its own; 130 would say cancelled.
+        { StoppedBy: not null } => ExitCodes.Failed,
         { ExitCode: > 0 and < 256 and var code } => code,
         { Signal: { } signal } when NumberOf(signal) is > 0 and var number => 128 + number,
         _ => ExitCodes.Failed,

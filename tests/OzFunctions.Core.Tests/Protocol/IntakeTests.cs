@@ -194,5 +194,10 @@ public sealed class IntakeTests
         var refused = await Assert.ThrowsAsync<UnreadableRecordException>(() => world.FindAsync(answer.Run.RunId));
 
         Assert.Contains("schema 2, this version reads up to 1: upgrade ozf", refused.Message, StringComparison.Ordinal);
+
+        // Also one that lacks what this version insists on, or means something else by it.
+        await world.Blobs.PutAsync(name, """{"schema":3,"run_id":["x"],"states":[]}"""u8.ToArray(), Cancellation);
+        refused = await Assert.ThrowsAsync<UnreadableRecordException>(() => world.FindAsync(answer.Run.RunId));
+        Assert.Contains("schema 3, this version reads up to 1: upgrade ozf", refused.Message, StringComparison.Ordinal);
     }
 }
