@@ -85,7 +85,7 @@ internal sealed partial class AttemptRunner(
             // The one catch-all of an attempt: a fault in one run must not stop the others, and the run must still end.
             Crashed(attempt.RunId, ex);
             var record = attempt.Record.CurrentAttempt!;
-            return new() { Reason = RunReason.Internal, Message = $"The host failed: {ex.Message}", Attempt = record with { Reason = RunReason.Internal } };
+            return new() { Reason = RunReason.Internal, Message = "The host failed; its log says more.", Attempt = record with { Reason = RunReason.Internal } };
         }
     }
 
