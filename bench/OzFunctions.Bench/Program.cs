@@ -14,6 +14,7 @@ foreach (var slots in (int[])[1, 2, 8])
     await Throughput.MeasureAsync(place, report, floors, slots, quick ? 60 : 300);
 }
 
+MaskSpeed.Measure(report, quick ? 256L << 20 : 1L << 30);
 await LogSpeed.MeasureAsync(place, report, quick ? 128L << 20 : 1L << 30);
 await LineDelay.MeasureAsync(place, report, quick ? 60 : 250);
 await HostCost.MeasureAsync(place, report, quick ? TimeSpan.FromSeconds(5) : TimeSpan.FromSeconds(20));

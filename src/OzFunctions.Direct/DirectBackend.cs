@@ -4,6 +4,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Direct.Agents;
 using OzFunctions.Direct.Attempts;
 using OzFunctions.Direct.Logs;
+using OzFunctions.Direct.Masking;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Protocol;
@@ -22,8 +23,9 @@ public sealed partial class DirectBackend : IRunBackend
     private readonly ILogger<DirectBackend> _logger;
     private readonly AttemptDirectories _directories;
     private readonly Shortages _shortages;
+    private readonly MaskerCache _maskers = new();
 
-    public DirectBackend(DirectOptions options, IShims shims, OpenAttemptLog openLog, IBlobStore blobs, TimeProvider time, ILogger<DirectBackend> logger)
+    internal DirectBackend(DirectOptions options, IShims shims, OpenAttemptLog openLog, IBlobStore blobs, TimeProvider time, ILogger<DirectBackend> logger)
     {
         (_options, _shims, _openLog, _blobs, _time, _logger) = (options, shims, openLog, blobs, time, logger);
         _directories = new AttemptDirectories(options, shims, time);
@@ -54,8 +56,9 @@ public sealed partial class DirectBackend : IRunBackend
         var record = attempt.Record;
         using var journal = AttemptJournal.Open(directory.Places.Journal, _time);
         var reader = new AgentOutputReader(record.Request.Harness, _options.FinishedPattern);
-        await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader);
-        var scope = new AttemptScope(_options, attempt, directory.Places, journal, log, reader, _time);
+        var masks = AttemptMasks.Open(_options, record.Request, directory.Places, _maskers);
+        await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader, masks.CreateFilter);
+        var scope = new AttemptScope(_options, attempt, directory.Places, journal, log, masks, reader, _time);
         await using var shim = new AttemptShim(_shims, scope);
         if (attempt.Adopted)
         {
@@ -102,7 +105,8 @@ public sealed partial class DirectBackend : IRunBackend
         }
 
         scope.Places.GiveUpReserve();
-        scope.Log.AddHostLine(verdict.Message ?? "The agent has finished");
+        verdict = verdict with { Message = verdict.Message is { } message ? scope.Masks.Mask(message) : null };
+        scope.Say(verdict.Message ?? "The agent has finished");
         scope.Journal.End(verdict.Reason, verdict.Message);
         return verdict;
     }

@@ -98,6 +98,9 @@ public sealed record DirectOptions
     /// <summary>What <c>{"secret":"NAME"}</c> and <c>${secret:NAME}</c> stand for.</summary>
     public IReadOnlyDictionary<string, string> Secrets { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Values of every other secret of the host's configuration: no run gets them, all are masked.</summary>
+    public IReadOnlyCollection<string> OtherSecrets { get; init; } = [];
+
     /// <summary>What this host lets a run ask for.</summary>
     public RunPolicy Policy { get; init; } = new();
 

@@ -25,6 +25,12 @@ internal sealed record ConfigurationFlags
 
     public string? Data { get; init; }
 
+    /// <summary>Only known so that it is masked.</summary>
+    public string? ApiKey { get; init; }
+
+    /// <summary>Names no value: one may be a key.</summary>
+    public override string ToString() => nameof(ConfigurationFlags);
+
     /// <summary>Flags over file over defaults; environments are overlaid by name.</summary>
     public ConfigurationResult Apply(OzfConfiguration configuration)
     {

@@ -1,3 +1,5 @@
+using OzFunctions.Masking;
+
 namespace OzFunctions.Cli.Configuration;
 
 /// <summary>The values behind every secret source of a configuration, read once at start. Prints nothing.</summary>
@@ -30,7 +32,7 @@ internal sealed class SecretValues
         var faults = new List<ConfigurationFault>();
         foreach (var (key, source) in Sources(configuration))
         {
-            if (Find(source, environment, out var value) is { } fault)
+            if ((Find(source, environment, out var value) ?? FindWeakness(key, value)) is { } fault)
             {
                 faults.Add(new ConfigurationFault(key, source.ToString(), fault));
             }
@@ -57,6 +59,11 @@ internal sealed class SecretValues
             .Append(("storage", configuration.Storage?.Connection));
         return named.Concat(optional.Where(entry => entry.Item2 is not null).Select(entry => (entry.Item1, entry.Item2!)));
     }
+
+    /// <summary>A secret must be masked wherever it shows up, which takes a value that is not in every text anyway. Variables of runs may have any; their records warn.</summary>
+    private static string? FindWeakness(string key, string value) => key.StartsWith("backend.", StringComparison.Ordinal) || SecretSet.CanMask(value) ? null
+        : value.Trim().Length < SecretSet.LeastLength ? $"its value is shorter than {SecretSet.LeastLength} characters, too short to be masked in logs; use a longer one"
+        : "its value is a common word or one character over and over, which cannot be masked in logs; use another one";
 
     private static string? Find(SecretSource source, IReadOnlyDictionary<string, string> environment, out string value)
     {

@@ -1,36 +1,23 @@
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
+using OzFunctions.Masking;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Cli.Logging;
 
-/// <summary>Takes known secrets out of lines of the host's own log, as they are and as JSON writes them.</summary>
+/// <summary>Takes known secrets out of lines of the host's own log, in every form that the logs of runs know.</summary>
 internal sealed class LineMask(IEnumerable<string> secrets)
 {
-    private const string Hidden = "***";
-
-    /// <summary>Shorter values stand in ordinary text all the time; masking them would hide the log and protect nothing.</summary>
-    private const int LeastLength = 4;
-
-    private readonly string[] _secrets =
-    [
-        .. secrets.Where(secret => secret.Length >= LeastLength)
-            .SelectMany(secret => new[] { secret, System.Text.Json.JsonEncodedText.Encode(secret, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).ToString() })
-            .Distinct()
-            .OrderByDescending(secret => secret.Length),
-    ];
+    private readonly Masker _masker = new SecretSet().AddAll(secrets).CreateMasker();
 
     /// <summary>For the values of secret settings and of secret-named variables.</summary>
-    public static LineMask Of(SecretValues settings, Surroundings surroundings) =>
-        new(settings.All.Concat(surroundings.Environment.Where(variable => SecretNames.IsSecret(variable.Key)).Select(variable => variable.Value)));
-
-    public string Apply(string line)
+    /// <param name="flags">The command line, which may hold a key.</param>
+    public static LineMask Of(OzfConfiguration configuration, SecretValues settings, ConfigurationFlags flags, Surroundings surroundings)
     {
-        foreach (var secret in _secrets)
-        {
-            line = line.Replace(secret, Hidden, StringComparison.Ordinal);
-        }
-
-        return line;
+        var given = configuration.Direct.Environment.Concat(configuration.Direct.AgentEnvironment).Select(entry => KeyValuePair.Create(entry.Name, entry.Value ?? ""));
+        var named = surroundings.Environment.Concat(given).Where(variable => SecretNames.IsSecret(variable.Key)).Select(variable => variable.Value);
+        return new(settings.All.Concat(named).Append(flags.ApiKey ?? ""));
     }
+
+    public string Apply(string line) => _masker.MaskText(line);
 }

@@ -40,7 +40,7 @@ internal sealed record Settings
             ConfigurationPath = path,
             DataDirectory = Stores.DataDirectory.Find(data, configuration.Data, surroundings),
             Secrets = secrets,
-            Mask = LineMask.Of(secrets, surroundings).Apply,
+            Mask = LineMask.Of(configuration, secrets, flags, surroundings).Apply,
         };
     }
 

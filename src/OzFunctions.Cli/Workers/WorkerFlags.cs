@@ -63,6 +63,7 @@ internal sealed class WorkerFlags
         MaxConcurrentTasks = context.Get(MaxConcurrentTasks),
         IdleOnComplete = context.Get(IdleOnComplete),
         Env = context.Get(Env) ?? [],
+        ApiKey = context.Get(ApiKey),
     };
 
     public TimeSpan DrainTimeoutOf(CommandContext context) => context.Get(DrainTimeout) is not { } text

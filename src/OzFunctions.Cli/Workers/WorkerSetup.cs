@@ -69,6 +69,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             MemoryFree = limits.MemoryFree,
             SpoolBytes = limits.SpoolBytes,
             Secrets = settings.Secrets.ByName(configuration.Secrets),
+            OtherSecrets = settings.Secrets.All,
             HostCredentials = [.. CredentialVariables(configuration)],
             Policy = new() { MaxTimeout = configuration.Policy.MaxTimeout, Env = configuration.Policy.Env },
         };

@@ -19,5 +19,8 @@ public sealed record ArtifactEntry
 
     public string? ContentType { get; init; }
 
+    /// <summary>How many secrets were masked in it; <see cref="Bytes"/> and <see cref="Sha256"/> are of what was kept. Null: none.</summary>
+    public long? Masked { get; init; }
+
     public string? LeftOut { get; init; }
 }

@@ -117,7 +117,7 @@ internal sealed partial class AttemptRunner(
             // S1 holds here too: nothing of it may be left when the record says that it is over.
             await attempt.Directory.DiscardAsync(detach);
             var record = attempt.Record.CurrentAttempt!;
-            return (new() { Reason = RunReason.Internal, Message = $"The host failed: {ex.Message}", Attempt = record with { Reason = RunReason.Internal } }, true);
+            return (new() { Reason = RunReason.Internal, Message = "The host failed; its log says more.", Attempt = record with { Reason = RunReason.Internal } }, true);
         }
     }
 

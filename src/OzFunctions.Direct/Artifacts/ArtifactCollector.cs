@@ -2,13 +2,15 @@ using System.Text;
 using System.Text.Json;
 using OzFunctions.Artifacts;
 using OzFunctions.Blobs;
+using OzFunctions.Direct.Masking;
 using OzFunctions.Direct.Posix;
+using OzFunctions.Masking;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Direct.Artifacts;
 
 /// <summary>Uploads artifacts within their limits and writes the manifest, in which also stands what was left out and why.</summary>
-internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits)
+internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits, Masker masker)
 {
     private const int MostLeftOut = 1_000;
     private const int LongestName = 600;
@@ -21,8 +23,10 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits)
         var entries = new List<ArtifactEntry>();
         var names = new HashSet<string>(StringComparer.Ordinal);
         var (count, bytes, leftOut) = (0, 0L, 0);
-        foreach (var source in sources)
+        foreach (var found in sources)
         {
+            // A name is seen by more people than a file.
+            var source = found with { Name = masker.MaskText(found.Name) };
             var entry = await CollectOneAsync(prefix, source, names.Add(source.Name), count, bytes, cancellationToken);
             if (entry.LeftOut is null)
             {
@@ -79,14 +83,40 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits)
         using var content = new HashingStream(file, length);
         try
         {
+            if (!masker.IsEmpty && await IsTextAsync(source, file, length, cancellationToken))
+            {
+                return await UploadMaskedAsync(prefix, name, file, length, cancellationToken);
+            }
+
             await blobs.UploadAsync($"{prefix}artifacts/{name}", content, contentType, null, cancellationToken);
         }
         catch (IOException exception)
         {
-            return LeaveOut(name, length, $"it cannot be read: {exception.Message}");
+            return LeaveOut(name, length, masker.MaskText($"it cannot be read: {exception.Message}"));
         }
 
         return new ArtifactEntry { Path = name, Bytes = content.Position, Sha256 = content.GetSha256(), ContentType = contentType };
+    }
+
+    private async Task<bool> IsTextAsync(ArtifactSource source, Stream file, long length, CancellationToken cancellationToken)
+    {
+        if (source.IsText)
+        {
+            return true;
+        }
+
+        var isText = await TextCheck.IsTextAsync(file, length, cancellationToken);
+        file.Position = 0;
+        return isText;
+    }
+
+    private async Task<ArtifactEntry> UploadMaskedAsync(string prefix, string name, Stream file, long length, CancellationToken cancellationToken)
+    {
+        using var masked = new MaskingStream(file, length, masker);
+        using var content = new HashingStream(masked, long.MaxValue);
+        var contentType = ContentTypes.Get(name);
+        await blobs.UploadAsync($"{prefix}artifacts/{name}", content, contentType, null, cancellationToken);
+        return new ArtifactEntry { Path = name, Bytes = content.Position, Sha256 = content.GetSha256(), ContentType = contentType, Masked = masked.Masked > 0 ? masked.Masked : null };
     }
 
     private static string? FindFault(string name)

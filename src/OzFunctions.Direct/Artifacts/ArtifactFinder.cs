@@ -12,7 +12,7 @@ internal sealed class ArtifactFinder(AttemptPlaces places, string workspace)
     {
         foreach (var (name, path) in patches)
         {
-            yield return new ArtifactSource(name, path, places.Changes);
+            yield return new ArtifactSource(name, path, places.Changes) { IsText = true };
         }
 
         foreach (var name in FileTree.List(places.Artifacts, _ => true))

@@ -14,6 +14,9 @@ internal sealed record AttemptPlaces(string Directory)
 
     public string Outcome => Path.Combine(Directory, "outcome.json");
 
+    /// <summary>What is masked (0600).</summary>
+    public string Secrets => Path.Combine(Directory, "secrets.json");
+
     public string RequestFile => Path.Combine(Directory, "request.json");
 
     public string EnvironmentFile => Path.Combine(Directory, "environment");

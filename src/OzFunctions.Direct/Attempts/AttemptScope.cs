@@ -2,16 +2,17 @@ using OzFunctions.Backends;
 using OzFunctions.Direct.Agents;
 using OzFunctions.Direct.Environments;
 using OzFunctions.Direct.Logs;
+using OzFunctions.Direct.Masking;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>Opens the live log of an attempt.</summary>
-public delegate IAttemptLog OpenAttemptLog(RunId runId, int attempt, string privateDirectory, IAgentLineObserver observer);
+internal delegate IAttemptLog OpenAttemptLog(RunId runId, int attempt, string privateDirectory, IAgentLineObserver observer, Func<IOutputFilter> filters);
 
 /// <summary>What all steps of one attempt share.</summary>
-internal sealed class AttemptScope(DirectOptions options, IOwnedAttempt owned, AttemptPlaces places, AttemptJournal journal, IAttemptLog log, AgentOutputReader reader, TimeProvider time)
+internal sealed class AttemptScope(DirectOptions options, IOwnedAttempt owned, AttemptPlaces places, AttemptJournal journal, IAttemptLog log, AttemptMasks masks, AgentOutputReader reader, TimeProvider time)
 {
     private CommandEnvironment? _environment;
 
@@ -26,6 +27,8 @@ internal sealed class AttemptScope(DirectOptions options, IOwnedAttempt owned, A
     public AttemptJournal Journal => journal;
 
     public IAttemptLog Log => log;
+
+    public AttemptMasks Masks => masks;
 
     public AgentOutputReader Reader => reader;
 
@@ -67,9 +70,13 @@ internal sealed class AttemptScope(DirectOptions options, IOwnedAttempt owned, A
         };
     }
 
+    /// <summary>Adds a line of the host to the log.</summary>
+    public void Say(string message) => log.AddHostLine(masks.Mask(message));
+
     /// <summary>Keeps a warning for the record and shows it in the log.</summary>
     public void Warn(string message)
     {
+        message = masks.Mask(message);
         if (journal.Warn(message))
         {
             log.AddHostLine("warning: " + message);

@@ -101,7 +101,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         var changes = new ChangesCommand(scope.Options, scope.Places, scope.Workspace.Path);
         await RecordChangesAsync(changes, cancellationToken);
         var finder = new ArtifactFinder(scope.Places, scope.Workspace.Path);
-        var collector = new ArtifactCollector(blobs, scope.Options.Artifacts);
+        var collector = new ArtifactCollector(blobs, scope.Options.Artifacts, scope.Masks.Late);
         try
         {
             var failed = await _retry.RunAsync(
@@ -119,7 +119,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
         if (Artifacts is { Count: > 0 } or { LeftOut: > 0 })
         {
-            scope.Log.AddHostLine($"{Artifacts.Count} artifacts kept, {Artifacts.Bytes} bytes, {Artifacts.LeftOut} left out");
+            scope.Say($"{Artifacts.Count} artifacts kept, {Artifacts.Bytes} bytes, {Artifacts.LeftOut} left out");
         }
 
         scope.Journal.Note(
@@ -269,7 +269,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
         if (!scope.Options.Cleanup || (scope.Options.KeepFailedWorkspaces && verdict.Reason != RunReason.Completed))
         {
-            scope.Log.AddHostLine($"The workspace {scope.Workspace.Path} is kept");
+            scope.Say($"The workspace {scope.Workspace.Path} is kept");
             return;
         }
 
@@ -286,7 +286,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
     {
         if (await _retry.RunAsync(async token => Log = await scope.Log.SealAsync(token), cancellationToken) is { } failed)
         {
-            scope.Journal.Warn($"The log could not be stored to its end: {failed}");
+            scope.Journal.Warn(scope.Masks.Mask($"The log could not be stored to its end: {failed}"));
         }
     }
 }

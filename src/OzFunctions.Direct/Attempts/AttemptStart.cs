@@ -80,6 +80,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
             await shim.LaunchAsync(TeardownCommand.Find(scope, new(RunReason.HostLost, null), agent: null), cancellationToken);
         }
 
+        NoteUnmasked(scope.Masks.Unmasked);
         if (await SetUpAsync(environment, cancellationToken) is { } failed)
         {
             return failed;
@@ -93,6 +94,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
         }
 
         NoteSetup(variables);
+        NoteUnmasked(scope.Masks.Fix(variables));
         scope.Owned.Probe.Passed(ProtocolStep.C8, scope.Record.RunId);
         if (scope.FindOrder() is { } order)
         {
@@ -139,7 +141,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
 
         scope.Workspace.Make(announced);
         scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceReady, Path = path }, durable: true);
-        scope.Log.AddHostLine($"Attempt {scope.Record.Attempt} of run {scope.Record.RunId} in {scope.Workspace.Path}");
+        scope.Say($"Attempt {scope.Record.Attempt} of run {scope.Record.RunId} in {scope.Workspace.Path}");
     }
 
     private async Task<Verdict?> SetUpAsync(CommandEnvironment environment, CancellationToken cancellationToken)
@@ -181,6 +183,14 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
 
         var heads = scope.Record.Request.Changes == false ? null : Repositories.ReadHeads(scope.Workspace.Path);
         scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.SetupDone, Heads = heads }, durable: true);
+    }
+
+    private void NoteUnmasked(IEnumerable<string> names)
+    {
+        foreach (var name in names)
+        {
+            scope.Warn($"The value of {name} is too short or too common to be masked: it is shown where it is printed.");
+        }
     }
 
     private async Task<Verdict> RunAgentAsync(

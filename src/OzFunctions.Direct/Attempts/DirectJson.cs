@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Direct.Environments;
+using OzFunctions.Direct.Masking;
 using OzFunctions.Json;
 
 namespace OzFunctions.Direct.Attempts;
@@ -13,6 +14,7 @@ namespace OzFunctions.Direct.Attempts;
     Converters = [typeof(UtcTimeConverter)])]
 [JsonSerializable(typeof(JournalEntry))]
 [JsonSerializable(typeof(RequestFile))]
+[JsonSerializable(typeof(MaskFile))]
 internal sealed partial class DirectJson : JsonSerializerContext
 {
     /// <summary>As generated, but leaves non-ASCII text readable.</summary>

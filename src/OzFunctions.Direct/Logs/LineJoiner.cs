@@ -48,6 +48,9 @@ internal sealed class LineJoiner(int longest, ILineSink sink)
         SplitOpen(stream, time, open);
     }
 
+    /// <summary>Says when the next line began, as long as nothing of it is there.</summary>
+    public void Date(SpoolStream stream, DateTimeOffset time) => _times[(int)stream] = time;
+
     /// <summary>The stream is over: its unfinished line is a line.</summary>
     public void End(SpoolStream stream)
     {

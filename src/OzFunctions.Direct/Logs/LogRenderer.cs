@@ -80,8 +80,15 @@ internal sealed class LogRenderer
         }
 
         _passed.CutTo(0);
+        var heldBefore = !_filter.Held(stream).IsEmpty;
         _filter.Write(stream, bytes, _passed);
         _joiner.Add(stream, time, _passed.Span);
+
+        // A line of which all is held back is as old as its first byte, not as what comes after it.
+        if (_joiner.OpenOf(stream).IsEmpty && !_filter.Held(stream).IsEmpty && !(heldBefore && _passed.Length == 0))
+        {
+            _joiner.Date(stream, time);
+        }
     }
 
     private void End(byte phase)

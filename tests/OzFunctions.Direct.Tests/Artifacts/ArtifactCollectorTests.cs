@@ -4,6 +4,7 @@ using System.Text.Json;
 using OzFunctions.Artifacts;
 using OzFunctions.Direct.Artifacts;
 using OzFunctions.Direct.Attempts;
+using OzFunctions.Masking;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 
@@ -13,6 +14,7 @@ public sealed class ArtifactCollectorTests : IDisposable
 {
     private readonly TempDirectory _temp = new();
     private readonly MemoryBlobs _blobs = new();
+    private Masker _masker = Masker.None;
     private readonly RunRecord _record = TestRecords.Claimed(new RunRequest { Prompt = "x", Artifacts = ["out/**/*.txt", "report", "./*.md"] });
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -109,10 +111,38 @@ public sealed class ArtifactCollectorTests : IDisposable
         Assert.Equal(new ArtifactSummary(0, 0, 2), await CollectAsync());
     }
 
+    [Fact]
+    public async Task Secrets_are_masked_in_text_and_in_names_and_other_bytes_are_left_alone()
+    {
+        _masker = new SecretSet().AddAll(["hunter2-hunter2"]).CreateMasker();
+        _temp.Write("private/artifacts/a.txt", "a hunter2-hunter2 b hunter2-hunter2");
+        _temp.Write("private/artifacts/b-hunter2-hunter2.txt", "b");
+        _temp.Write("private/artifacts/c.txt", "");
+        File.WriteAllBytes(_temp["private/artifacts/d.bin"], [.. "hunter2-hunter2"u8, 0]);
+        File.WriteAllBytes(_temp["private/artifacts/e.bin"], [.. "hunter2-hunter2"u8, 0xE4]);
+
+        // Across the pieces in which files are read, a character and a secret each.
+        _temp.Write("private/artifacts/f.txt", new string('x', (64 << 10) - 2) + "€" + new string('x', (64 << 10) - 6) + "hunter2-hunter2€");
+
+        await CollectAsync();
+
+        var manifest = Manifest();
+        Assert.Equal(["a.txt", "b-***.txt", "c.txt", "d.bin", "e.bin", "f.txt"], manifest.Select(entry => entry.Path));
+        Assert.Equal([2, null, null, null, null, 1], manifest.Select(entry => entry.Masked));
+        var text = _blobs.Text($"data/{_record.RunId}/1/artifacts/a.txt");
+        Assert.Equal("a *** b ***", text);
+        Assert.Equal((text.Length, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))), (manifest[0].Bytes, manifest[0].Sha256));
+        Assert.Equal("hunter2-hunter2\0", _blobs.Text($"data/{_record.RunId}/1/artifacts/d.bin"));
+        Assert.StartsWith("hunter2-hunter2", _blobs.Text($"data/{_record.RunId}/1/artifacts/e.bin"), StringComparison.Ordinal);
+        Assert.EndsWith("x***€", _blobs.Text($"data/{_record.RunId}/1/artifacts/f.txt"), StringComparison.Ordinal);
+        Assert.Contains("\"masked\":2", _blobs.Text($"data/{_record.RunId}/1/artifacts.json"), StringComparison.Ordinal);
+        Assert.DoesNotContain("null", _blobs.Text($"data/{_record.RunId}/1/artifacts.json"), StringComparison.Ordinal);
+    }
+
     private async Task<ArtifactSummary> CollectAsync(ArtifactLimits? limits = null)
     {
         var finder = new ArtifactFinder(new AttemptPlaces(_temp["private"]), _temp["ws"]);
-        var collected = await new ArtifactCollector(_blobs, limits ?? new ArtifactLimits()).CollectAsync(
+        var collected = await new ArtifactCollector(_blobs, limits ?? new ArtifactLimits(), _masker).CollectAsync(
             _record.RunId, 1, finder.Find(_record, new Dictionary<string, string>()), Cancellation);
         Assert.Equal(collected.Summary.Count, collected.First.Count);
         return collected.Summary;

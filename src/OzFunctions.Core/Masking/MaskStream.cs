@@ -1,0 +1,150 @@
+using System.Buffers;
+
+namespace OzFunctions.Masking;
+
+/// <summary>
+/// Masks one stream, however it is cut into pieces. Held back is only what may still become part of a secret, and secrets that may still grow; a new
+/// stream that is given what this one holds goes on as this one would.
+/// </summary>
+public sealed class MaskStream
+{
+    /// <summary>
+    /// Longest chain of overlapping occurrences beside the longest pattern: a value that overlaps itself, repeated for megabytes, must not be held for ever.
+    /// </summary>
+    internal const int MostHeld = 64 << 10;
+
+    private readonly Masker _masker;
+    private readonly PatternTree _tree;
+    private readonly List<(int Start, int End)> _found = [];
+    private byte[] _held = [];
+    private int _length;
+    private int _state = PatternTree.Root;
+
+    internal MaskStream(Masker masker) => (_masker, _tree) = (masker, masker.Tree);
+
+    /// <summary>How often <c>***</c> was written.</summary>
+    public long Masked { get; private set; }
+
+    /// <summary>What was taken in and not written yet. Valid until the next call.</summary>
+    public ReadOnlyMemory<byte> Held => _held.AsMemory(0, _length);
+
+    /// <summary>Takes the next bytes and writes what is decided.</summary>
+    public void Write(ReadOnlySpan<byte> bytes, IBufferWriter<byte> output)
+    {
+        if (_tree.IsEmpty)
+        {
+            output.Write(bytes);
+        }
+        else if (_length == 0)
+        {
+            Hold(bytes[Scan(bytes, 0, output)..]);
+        }
+        else
+        {
+            var before = _length;
+            Hold(bytes);
+            var done = Scan(_held.AsSpan(0, _length), before, output);
+            _held.AsSpan(done, _length - done).CopyTo(_held);
+            _length -= done;
+        }
+    }
+
+    /// <summary>Nothing follows: writes what was held. The stream may be used again from its beginning.</summary>
+    public void Complete(IBufferWriter<byte> output)
+    {
+        var text = _held.AsSpan(0, _length);
+        var done = Release(text, 0, int.MaxValue, output);
+        output.Write(text[done..]);
+        (_length, _state) = (0, PatternTree.Root);
+    }
+
+    private void Hold(ReadOnlySpan<byte> bytes)
+    {
+        if (_held.Length - _length < bytes.Length)
+        {
+            Array.Resize(ref _held, Math.Max(_length + bytes.Length, Math.Max(256, _held.Length * 2)));
+        }
+
+        bytes.CopyTo(_held.AsSpan(_length));
+        _length += bytes.Length;
+    }
+
+    /// <summary>Reads on from a place in the text; answers up to where it was written.</summary>
+    private int Scan(ReadOnlySpan<byte> text, int at, IBufferWriter<byte> output)
+    {
+        var done = 0;
+        var state = _state;
+        while (true)
+        {
+            if (state == PatternTree.Root)
+            {
+                at = _tree.Skip(text, at);
+            }
+
+            if (at >= text.Length)
+            {
+                break;
+            }
+
+            state = _tree.Step(state, text[at++]);
+            if (_tree.LongestAt(state) is > 0 and var length)
+            {
+                Add(at - length, at);
+            }
+
+            state = _tree.Settle(state);
+            if (_found.Count > 0)
+            {
+                var open = at - _tree.DepthOf(state);
+                done = Release(text, done, open, output);
+                if (_found.Count > 0 && at - Math.Min(_found[0].Start, open) >= _masker.MostHeld)
+                {
+                    // What follows is read as if it were the beginning of a text.
+                    at = done = Release(text, done, int.MaxValue, output);
+                    state = PatternTree.Root;
+                }
+            }
+        }
+
+        _state = state;
+        var hold = text.Length - _tree.DepthOf(state);
+        if (_found.Count > 0)
+        {
+            hold = Math.Min(hold, _found[0].Start);
+            for (var i = 0; i < _found.Count; i++)
+            {
+                _found[i] = (_found[i].Start - hold, _found[i].End - hold);
+            }
+        }
+
+        output.Write(text[done..hold]);
+        return hold;
+    }
+
+    private void Add(int start, int end)
+    {
+        while (_found.Count > 0 && _found[^1].End > start)
+        {
+            start = Math.Min(start, _found[^1].Start);
+            _found.RemoveAt(_found.Count - 1);
+        }
+
+        _found.Add((start, end));
+    }
+
+    /// <summary>Writes the finds that end before a place, and all before them; answers where the last one ends.</summary>
+    private int Release(ReadOnlySpan<byte> text, int done, int before, IBufferWriter<byte> output)
+    {
+        var count = 0;
+        for (; count < _found.Count && _found[count].End <= before; count++)
+        {
+            output.Write(text[done.._found[count].Start]);
+            output.Write(Masker.Mask);
+            done = _found[count].End;
+            Masked++;
+        }
+
+        _found.RemoveRange(0, count);
+        return done;
+    }
+}

@@ -1,0 +1,195 @@
+using System.Globalization;
+using System.Text;
+
+namespace OzFunctions.Masking;
+
+/// <summary>The forms in which a value shows up in output: as it is, line by line, and as base64, URLs, JSON and shells write it.</summary>
+internal static class SecretForms
+{
+    // A key file has some ten forms as well; a hundred of each would cost megabytes.
+    private const int Long = 1_024;
+
+    // What is left as it is by RFC 3986, encodeURIComponent, Python, Java, PHP, .NET twice, Go in a path, encodeURI.
+    private static readonly string[] UrlPlain = ["-_.~", "-_.!~*'()", "-_.~/", "-_.*", "-_.", "-_.!*()", "-_.~!$()*,;@", "-_.~$&+=:@", "-_.!~*'();/?:@&=+$,#"];
+
+    /// <summary>All forms, some of them more than once.</summary>
+    public static IEnumerable<string> Of(string value)
+    {
+        var texts = new List<string> { value };
+        if (value.Trim() is var trimmed && trimmed != value)
+        {
+            texts.Add(trimmed);
+        }
+
+        if (value.AsSpan().ContainsAny('\r', '\n'))
+        {
+            texts.AddRange(value.Split('\n', StringSplitOptions.TrimEntries).Where(SecretSet.CanMask));
+            texts.Add(trimmed.ReplaceLineEndings("\n"));
+            texts.Add(trimmed.ReplaceLineEndings("\r\n"));
+        }
+
+        var forms = texts.SelectMany(text => Written(text)).Concat(Base64(value)).Concat(Base64(trimmed)).Concat(Base64(trimmed + "\n"));
+        return forms.Where(form => form.Length >= SecretSet.LeastLength);
+    }
+
+    /// <summary>A text, and as URLs, shells and JSON write it, JSON also around the others.</summary>
+    private static IEnumerable<string> Written(string text)
+    {
+        string[] plain = text.Length > Long
+            ? [text, Url(text, "-_.~"), AnsiQuoted(text)]
+            : [text, .. Urls(text), .. Shells(text)];
+        return plain.SelectMany(form => (string[])[form, .. text.Length > Long ? [Json(form, "\"\\", false)] : Jsons(form)]);
+    }
+
+    private static IEnumerable<string> Base64(string value)
+    {
+        var bytes = Encoding.UTF8.GetBytes(value);
+        foreach (var form in Base64Of(bytes).Distinct())
+        {
+            yield return form;
+            yield return Url(form, "-_.~");
+            yield return Url(form, "-_.~").Replace("%2B", "%2b", StringComparison.Ordinal).Replace("%2F", "%2f", StringComparison.Ordinal).Replace("%3D", "%3d", StringComparison.Ordinal);
+            foreach (var json in Jsons(form))
+            {
+                yield return json;
+            }
+        }
+    }
+
+    private static IEnumerable<string> Base64Of(byte[] bytes)
+    {
+        var whole = Convert.ToBase64String(bytes);
+        yield return whole;
+        yield return UrlSafe(whole);
+        foreach (var width in (int[])[76, 64])
+        {
+            // Tools break it into lines.
+            for (var at = 0; whole.Length > width && at < whole.Length; at += width)
+            {
+                yield return whole[at..Math.Min(at + width, whole.Length)];
+            }
+        }
+
+        for (var before = 0; before < 3; before++)
+        {
+            // Characters at the edges hold bits of what stands around the value: only those between are always the same.
+            var inside = Convert.ToBase64String([.. new byte[before], .. bytes]);
+            var first = ((before * 8) + 5) / 6;
+            var end = (before + bytes.Length) * 8 / 6;
+            if (end > first)
+            {
+                yield return inside[first..end];
+                yield return UrlSafe(inside[first..end]);
+            }
+        }
+    }
+
+    private static string UrlSafe(string base64) => base64.Replace('+', '-').Replace('/', '_').TrimEnd('=');
+
+    /// <summary>Hex in both cases, spaces in both.</summary>
+    private static IEnumerable<string> Urls(string text)
+    {
+        foreach (var plain in UrlPlain)
+        {
+            var encoded = Url(text, plain);
+            yield return encoded;
+            yield return Url(text, plain, "x2");
+            yield return encoded.Replace("%20", "+", StringComparison.Ordinal);
+            yield return Url(text, plain, "x2").Replace("%20", "+", StringComparison.Ordinal);
+        }
+    }
+
+    private static string Url(string text, string plain, string hex = "X2")
+    {
+        var encoded = new StringBuilder(text.Length + 16);
+        foreach (var value in Encoding.UTF8.GetBytes(text))
+        {
+            if (char.IsAsciiLetterOrDigit((char)value) || plain.Contains((char)value))
+            {
+                encoded.Append((char)value);
+            }
+            else
+            {
+                encoded.Append('%').Append(value.ToString(hex, CultureInfo.InvariantCulture));
+            }
+        }
+
+        return encoded.ToString();
+    }
+
+    /// <summary>As little as must be, everything but ASCII, what HTML minds (Go, .NET), slashes (PHP); and a JSON text inside of JSON.</summary>
+    private static IEnumerable<string> Jsons(string text)
+    {
+        var plain = Json(text, "\"\\", ascii: false);
+        yield return plain;
+        yield return Json(text, "\"\\", ascii: true);
+        yield return Json(text, "\"\\/", ascii: false);
+        yield return Json(text, "\"\\/", ascii: true);
+        yield return Json(text, "\"\\", ascii: false, "<>&");
+        yield return Json(text, "\\", ascii: true, "<>&+'\"`", upper: true);
+        yield return Json(plain, "\"\\", ascii: false);
+    }
+
+    private static string Json(string text, string slashed, bool ascii, string byNumber = "", bool upper = false)
+    {
+        var escaped = new StringBuilder(text.Length + 16);
+        foreach (var character in text)
+        {
+            if (slashed.Contains(character))
+            {
+                escaped.Append('\\').Append(character);
+            }
+            else if (character is '\n' or '\r' or '\t' or '\b' or '\f')
+            {
+                escaped.Append('\\').Append(character switch { '\n' => 'n', '\r' => 'r', '\t' => 't', '\b' => 'b', _ => 'f' });
+            }
+            else if (character < ' ' || byNumber.Contains(character) || (ascii && character > '~'))
+            {
+                escaped.Append("\\u").Append(((int)character).ToString(upper ? "X4" : "x4", CultureInfo.InvariantCulture));
+            }
+            else
+            {
+                escaped.Append(character);
+            }
+        }
+
+        return escaped.ToString();
+    }
+
+    /// <summary>Inside of single quotes in both spellings, of double quotes, of <c>$'…'</c>, and with a backslash before what a shell minds.</summary>
+    private static IEnumerable<string> Shells(string text)
+    {
+        yield return text.Replace("'", @"'\''", StringComparison.Ordinal);
+        yield return text.Replace("'", "'\"'\"'", StringComparison.Ordinal);
+        yield return Backslashed(text, static character => "\\\"$`".Contains(character));
+        yield return Backslashed(text, static character => "\\\"$`!".Contains(character));
+        yield return Backslashed(text, static character => " \t!\"$&'()*;<>?[\\]^`{|},".Contains(character));
+        yield return Backslashed(text, static character => " \t!\"$&'()*;<>?[\\]^`{|}".Contains(character));
+        yield return Backslashed(text, static character => " \t!\"#$&'()*;<=>?[\\]^`{|}~".Contains(character));
+        yield return Backslashed(text, static character => char.IsAscii(character) && !char.IsAsciiLetterOrDigit(character) && character != '_');
+        if (text[0] is '#' or '~')
+        {
+            yield return "\\" + Backslashed(text, static character => " \t!\"$&'()*;<>?[\\]^`{|},".Contains(character));
+        }
+
+        yield return AnsiQuoted(text);
+    }
+
+    private static string AnsiQuoted(string text) => Json(text, "\\'", ascii: false);
+
+    private static string Backslashed(string text, Func<char, bool> special)
+    {
+        var escaped = new StringBuilder(text.Length + 16);
+        foreach (var character in text)
+        {
+            if (special(character))
+            {
+                escaped.Append('\\');
+            }
+
+            escaped.Append(character);
+        }
+
+        return escaped.ToString();
+    }
+}

@@ -1,0 +1,143 @@
+using System.Text.Json;
+using OzFunctions.Direct.Attempts;
+using OzFunctions.Direct.Environments;
+using OzFunctions.Direct.Logs;
+using OzFunctions.Masking;
+using OzFunctions.Requests;
+
+namespace OzFunctions.Direct.Masking;
+
+/// <summary>
+/// What is masked of one attempt: until setup is over what the host knows, from then on also what setup wrote to the environment file. Both stand in the
+/// private directory, so that a host that adopts masks the same, whatever its own configuration says, and renders the same log.
+/// </summary>
+internal sealed class AttemptMasks
+{
+    private readonly AttemptPlaces _places;
+    private readonly MaskerCache _maskers;
+    private readonly Lock _gate = new();
+    private readonly AttemptSecrets _early;
+    private Masker? _late;
+
+    private AttemptMasks(AttemptPlaces places, MaskerCache maskers, AttemptSecrets early, IReadOnlyList<string>? late)
+    {
+        (_places, _maskers, _early) = (places, maskers, early);
+        Early = maskers.Get(early.Values);
+        _late = late is null ? null : maskers.Get(late);
+    }
+
+    /// <summary>For the output of setup.</summary>
+    public Masker Early { get; }
+
+    /// <summary>For everything behind it. Asked for before it was fixed, it is fixed with what the environment file holds.</summary>
+    public Masker Late
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _late ?? FixAsItStands();
+            }
+        }
+    }
+
+    /// <summary>Variables known from the start whose values cannot be masked.</summary>
+    public IReadOnlyCollection<string> Unmasked => _early.Unmasked;
+
+    /// <summary>Opens what an earlier host kept, else keeps what this one knows. Nothing of the attempt may be rendered before.</summary>
+    public static AttemptMasks Open(DirectOptions options, RunRequest request, AttemptPlaces places, MaskerCache maskers)
+    {
+        if (Read(places) is { } known)
+        {
+            return new AttemptMasks(places, maskers, AttemptSecrets.Of(known.Early), known.Late);
+        }
+
+        var masks = new AttemptMasks(places, maskers, AttemptSecrets.Of(options, request), late: null);
+        masks.TryKeep(late: null);
+        return masks;
+    }
+
+    public IOutputFilter CreateFilter() => new MaskingFilter(this);
+
+    /// <summary>Fixes the set before the agent is started; answers the variables whose values cannot be masked. Throws <see cref="IOException"/> when the disk refuses it.</summary>
+    public IReadOnlyCollection<string> Fix(IReadOnlyList<KeyValuePair<string, string>> variables)
+    {
+        lock (_gate)
+        {
+            var secrets = _early.With(variables);
+            if (_late is null)
+            {
+                Keep(secrets.Values);
+                _late = _maskers.Get(secrets.Values);
+            }
+
+            return secrets.Unmasked;
+        }
+    }
+
+    /// <summary>For texts of the host: all that is known by now.</summary>
+    public string Mask(string text)
+    {
+        lock (_gate)
+        {
+            return (_late ?? Early).MaskText(text);
+        }
+    }
+
+    private static MaskFile? Read(AttemptPlaces places)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(places.Secrets), DirectJson.Disk.MaskFile);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    private Masker FixAsItStands()
+    {
+        IReadOnlyList<KeyValuePair<string, string>> variables = [];
+        try
+        {
+            variables = EnvironmentFile.Read(_places.EnvironmentFile);
+        }
+        catch (Exception exception) when (exception is EnvironmentFileException or IOException or UnauthorizedAccessException)
+        {
+            // Setup failed or wrote nonsense: no command was ever given what is in it.
+        }
+
+        var values = _early.With(variables).Values;
+        TryKeep(values);
+        return _late = _maskers.Get(values);
+    }
+
+    private void TryKeep(IReadOnlyList<string>? late)
+    {
+        try
+        {
+            Keep(late);
+        }
+        catch (IOException)
+        {
+            // A full disk. This host masks all the same; the next one would go by its own configuration.
+        }
+    }
+
+    private void Keep(IReadOnlyList<string>? late)
+    {
+        var next = _places.Secrets + ".new";
+        AttemptPlaces.WritePrivate(next, JsonSerializer.SerializeToUtf8Bytes(new MaskFile { Early = _early.Values, Late = late }, DirectJson.Disk.MaskFile));
+        File.Move(next, _places.Secrets, overwrite: true);
+    }
+}
+
+/// <summary>What the private directory holds for it, raw, mode 0600; deleted with the directory.</summary>
+internal sealed record MaskFile
+{
+    public required IReadOnlyList<string> Early { get; init; }
+
+    /// <summary>Null until it is fixed.</summary>
+    public IReadOnlyList<string>? Late { get; init; }
+}
