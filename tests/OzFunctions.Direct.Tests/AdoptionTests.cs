@@ -95,7 +95,8 @@ public sealed class AdoptionTests
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         var running = rig.RunAsync(attempt);
         await rig.WaitForFileAsync(rig.Temp["started"]);
-        await TestProcess.RunAsync("/bin/sh", ["-c", "kill -9 $(pgrep -f \"ozf-shim.*$1\")", "sh", attempt.Directory.Name], BackendRig.Cancellation);
+        var shim = ProcessTable.WithTag(attempt.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
+        Signals.Send(shim.Id, 9);
 
         var outcome = await running;
 
