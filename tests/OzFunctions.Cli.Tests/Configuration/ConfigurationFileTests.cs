@@ -69,6 +69,23 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Contains("is empty", faults[2].ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_secret_that_could_not_be_masked_is_refused_without_showing_it()
+    {
+        var configuration = Read("""
+            secrets: [{name: A, env: SHORT}, {name: B, env: COMMON}, {name: C, env: GOOD}]
+            webhooks: [{name: hook, secret: {env: SHORT}, request: {prompt: p}}]
+            backend: {direct: {environment: [{name: X_TOKEN, value: {env: SHORT} }] } }
+            """);
+
+        var faults = SecretValues.Resolve(configuration, new Dictionary<string, string> { ["SHORT"] = "a1b2c", ["COMMON"] = "enabled", ["GOOD"] = "a1b2c3" }).Faults;
+
+        Assert.Equal(["secrets.A", "secrets.B", "webhooks.hook.secret"], faults.Select(fault => fault.Key));
+        Assert.Contains("shorter than 6 characters", faults[0].ToString(), StringComparison.Ordinal);
+        Assert.Contains("a common word", faults[1].ToString(), StringComparison.Ordinal);
+        Assert.All(faults, fault => Assert.DoesNotContain("a1b2c", fault.ToString(), StringComparison.Ordinal));
+    }
+
     private static OzfConfiguration Read(string text)
     {
         var read = ConfigurationReader.Read(text);
