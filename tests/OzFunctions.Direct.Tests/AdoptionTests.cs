@@ -95,8 +95,8 @@ public sealed class AdoptionTests
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         var running = rig.RunAsync(attempt);
         await rig.WaitForFileAsync(rig.Temp["started"]);
-        var shim = ProcessTable.WithTag(attempt.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
-        Signals.Send(shim.Id, 9);
+        var shim = Testing.ProcessTable.WithTag(attempt.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
+        Testing.Signals.Send(shim.Id, 9);
 
         var outcome = await running;
 
