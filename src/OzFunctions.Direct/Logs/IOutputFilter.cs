@@ -19,15 +19,3 @@ internal interface IOutputFilter
     /// <summary>What is held back, as it was taken in: a new filter that is given it goes on as this one would have.</summary>
     ReadOnlyMemory<byte> Held(SpoolStream stream);
 }
-
-/// <summary>Lets everything pass as it is.</summary>
-internal sealed class PassingFilter : IOutputFilter
-{
-    public void Write(SpoolStream stream, ReadOnlySpan<byte> bytes, IBufferWriter<byte> output) => output.Write(bytes);
-
-    public void Complete(SpoolStream stream, IBufferWriter<byte> output)
-    {
-    }
-
-    public ReadOnlyMemory<byte> Held(SpoolStream stream) => default;
-}

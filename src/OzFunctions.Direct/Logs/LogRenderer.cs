@@ -73,12 +73,6 @@ internal sealed class LogRenderer
     private void Pass(SpoolStream stream, DateTimeOffset time, ReadOnlySpan<byte> bytes)
     {
         _used.Add(stream);
-        if (_filter is PassingFilter)
-        {
-            _joiner.Add(stream, time, bytes);
-            return;
-        }
-
         _passed.CutTo(0);
         var heldBefore = !_filter.Held(stream).IsEmpty;
         _filter.Write(stream, bytes, _passed);
