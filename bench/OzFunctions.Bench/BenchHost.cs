@@ -51,7 +51,7 @@ internal sealed class BenchHost : IAsyncDisposable
                     value: {place.Marks}
             """);
         var worker = BenchPlace.Start(
-            Path.Join(AppContext.BaseDirectory, "ozf"), ["worker", "--data", data, "--config-file", config, "--log-level", "error"], redirect: false);
+            BenchPlace.Program, ["worker", "--data", data, "--config-file", config, "--log-level", "error"], redirect: false);
         var (files, core) = Open(data);
         var host = new BenchHost(worker, files, core, new FilesRequestQueue(files, "oz-events"));
         while ((await core.Hosts.ListAsync(CancellationToken.None)).Count == 0)

@@ -38,15 +38,18 @@ internal static class HostCost
 
     private static async Task<double> ShareAsync(int pid, TimeSpan span)
     {
-        var before = ReadTicks(pid);
+        var before = ReadProcessor(pid).Own;
         await Task.Delay(span, TimeProvider.System);
-        return (ReadTicks(pid) - before) / TicksPerSecond / span.TotalSeconds * 100;
+        return (ReadProcessor(pid).Own - before) / span.TotalSeconds * 100;
     }
 
-    private static double ReadTicks(int pid)
+    /// <summary>Processor seconds of a process, and of its children that it has waited for: of a host, its shims and their agents.</summary>
+    public static (double Own, double Children) ReadProcessor(int pid)
     {
         var stat = File.ReadAllText($"/proc/{pid}/stat");
         var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return double.Parse(fields[11], CultureInfo.InvariantCulture) + double.Parse(fields[12], CultureInfo.InvariantCulture);
+        return ((Field(11) + Field(12)) / TicksPerSecond, (Field(13) + Field(14)) / TicksPerSecond);
+
+        double Field(int number) => double.Parse(fields[number], CultureInfo.InvariantCulture);
     }
 }

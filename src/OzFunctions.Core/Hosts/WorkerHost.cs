@@ -274,7 +274,8 @@ public sealed partial class WorkerHost
 
     private void Begin(OwnedAttempt attempt, Func<Task> work)
     {
-        var begun = new TaskCompletionSource();
+        // Not on this thread: the files and the shim of one run must not hold up the claim of the next.
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _attempts[attempt] = FollowAsync();
         begun.SetResult();
 
