@@ -24,10 +24,15 @@ internal static class RunsCancelCommand
             }
 
             await using var store = context.OpenStore();
-            var runs = context.Get(all) ? await ListOpenAsync(store.Core, context.Get(worker), cancellationToken) : await FindAsync(store.Core, named, cancellationToken);
             var by = context.Surroundings.Variable("USER") is { } user ? $"{user} (ozf)" : "ozf";
             var answers = new List<(RunId RunId, CancelAnswer Answer)>();
-            foreach (var runId in runs)
+            if (context.Get(all))
+            {
+                var cancelled = await store.Core.Cancels.CancelAllAsync(context.Get(worker), by, context.Get(reason), broken => context.Screen.Warn(broken.Message), cancellationToken);
+                answers.AddRange(cancelled.Select(answer => (answer.Run!.RunId, answer)));
+            }
+
+            foreach (var runId in await FindAsync(store.Core, named, cancellationToken))
             {
                 answers.Add((runId, await store.Core.Cancels.CancelAsync(runId, by, context.Get(reason), cancellationToken)));
             }
@@ -45,21 +50,6 @@ internal static class RunsCancelCommand
         {
             runs.Add((await RunSearch.GetAsync(core, text, cancellationToken)).Record.RunId);
         }
-
-        return runs;
-    }
-
-    private static async Task<List<RunId>> ListOpenAsync(OzCore core, string? worker, CancellationToken cancellationToken)
-    {
-        var runs = new List<RunId>();
-        string? continuation = null;
-        do
-        {
-            var page = await core.Records.ListAsync(continuation, 500, unreadable: null, cancellationToken);
-            runs.AddRange(page.Runs.Where(run => !run.State.IsTerminal() && (worker is null || run.WorkerId == worker)).Select(run => run.RunId));
-            continuation = page.Continuation;
-        }
-        while (continuation is not null);
 
         return runs;
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using OzFunctions.Blobs;
 using OzFunctions.Dispatch;
 using OzFunctions.Hosts;
@@ -10,13 +11,120 @@ namespace OzFunctions.Cancelling;
 /// <summary>X1 to X4: a cancel is a durable wish in the record; queued runs end at once, owned ones through their host.</summary>
 public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex index, RunEnding ending, EventOutbox outbox, HostSignals signals)
 {
+    /// <summary>How many runs are read or written at once when all are cancelled: enough to hide a store's latency, few enough for any store.</summary>
+    private const int AtOnce = 16;
+
+    /// <summary>A run that is accepted or claimed while all are cancelled is met in the next round; who goes on submitting is to be paused first.</summary>
+    private const int MostRounds = 3;
+
     public async Task<CancelAnswer> CancelAsync(RunId runId, string by, string? reason, CancellationToken cancellationToken)
+    {
+        var answer = await WishAsync(runId, null, by, reason, cancellationToken);
+        if (answer is { Result: CancelResult.Requested, Run.Owner: { } owner })
+        {
+            await signals.AddCancelsAsync(owner.HostId, [runId], cancellationToken);
+        }
+
+        return answer;
+    }
+
+    /// <summary>
+    /// Cancels every run that is not over. Costs what is open, not what the store remembers: walks the markers of unfinished runs, writes several records
+    /// at once (those that wait first, so that no host takes them meanwhile), and tells each host once.
+    /// </summary>
+    /// <param name="workerId">Only runs of this worker; null: of all.</param>
+    /// <param name="unreadable">Told of each record that cannot be read; the others are cancelled all the same.</param>
+    public async Task<IReadOnlyList<CancelAnswer>> CancelAllAsync(
+        string? workerId, string by, string? reason, Action<UnreadableRecordException>? unreadable, CancellationToken cancellationToken)
+    {
+        var answers = new List<CancelAnswer>();
+        var seen = new HashSet<RunId>();
+        for (var round = 0; round < MostRounds; round++)
+        {
+            var fresh = new List<RunId>();
+            await foreach (var marker in ports.Blobs.ListAllAsync(RunBlobs.ActivePrefix, cancellationToken))
+            {
+                if (RunId.TryParse(marker.Name[RunBlobs.ActivePrefix.Length..], out var runId) && seen.Add(runId))
+                {
+                    fresh.Add(runId);
+                }
+            }
+
+            var open = await FindOpenAsync(fresh, workerId, unreadable, cancellationToken);
+            if (open.Count == 0)
+            {
+                break;
+            }
+
+            // Those that wait first: what is cancelled here, no host takes while the others are stopped.
+            answers.AddRange(await WishAsync([.. open.Where(run => run.Record.State == RunState.Queued)], by, reason, cancellationToken));
+            answers.AddRange(await WishAsync([.. open.Where(run => run.Record.State != RunState.Queued)], by, reason, cancellationToken));
+        }
+
+        return [.. answers.Where(answer => answer.Run is not null)];
+    }
+
+    private async Task<IReadOnlyList<StoredRun>> FindOpenAsync(
+        IReadOnlyList<RunId> runs, string? workerId, Action<UnreadableRecordException>? unreadable, CancellationToken cancellationToken)
+    {
+        var open = new ConcurrentQueue<StoredRun>();
+        var broken = new ConcurrentQueue<UnreadableRecordException>();
+        await Parallel.ForEachAsync(
+            runs,
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
+            async (runId, cancellationToken) =>
+            {
+                try
+                {
+                    if (await records.FindAsync(runId, cancellationToken) is { } run && !run.Record.State.IsTerminal() && (workerId is null || run.Record.WorkerId == workerId))
+                    {
+                        open.Enqueue(run);
+                    }
+                }
+                catch (UnreadableRecordException ex)
+                {
+                    broken.Enqueue(ex);
+                }
+            });
+        foreach (var ex in broken)
+        {
+            unreadable?.Invoke(ex);
+        }
+
+        return [.. open.OrderBy(run => run.Record.RunId.Value, StringComparer.Ordinal)];
+    }
+
+    /// <summary>Writes the wish into several records, then tells each host of all its runs at once.</summary>
+    private async Task<IReadOnlyList<CancelAnswer>> WishAsync(IReadOnlyList<StoredRun> runs, string by, string? reason, CancellationToken cancellationToken)
+    {
+        var answers = new CancelAnswer[runs.Count];
+        try
+        {
+            await Parallel.ForEachAsync(
+                Enumerable.Range(0, runs.Count),
+                new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
+                async (i, cancellationToken) => answers[i] = await WishAsync(runs[i].Record.RunId, runs[i], by, reason, cancellationToken));
+        }
+        finally
+        {
+            // Also when one of them failed: what is written is wished for, and its host need not wait for its next heartbeat.
+            foreach (var host in answers.Where(answer => answer is { Result: CancelResult.Requested, Run.Owner: not null }).GroupBy(answer => answer.Run!.Owner!.HostId))
+            {
+                await signals.AddCancelsAsync(host.Key, [.. host.Select(answer => answer.Run!.RunId)], cancellationToken);
+            }
+        }
+
+        return answers;
+    }
+
+    /// <summary>The durable part: the wish in the record, and the end of a run that waits. An owner is not told yet.</summary>
+    private async Task<CancelAnswer> WishAsync(RunId runId, StoredRun? known, string by, string? reason, CancellationToken cancellationToken)
     {
         var asked = new RunCancel(by, DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds()), reason);
         var mine = false;
         var update = await records.UpdateAsync(
             runId,
-            null,
+            known,
             record =>
             {
                 if (record.State.IsTerminal())
@@ -56,7 +164,6 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
         }
 
         ports.Probe.Passed(ProtocolStep.X2, runId);
-        await signals.AddCancelAsync(run.Record.Owner!.HostId, runId, cancellationToken);
         return new(CancelResult.Requested, run.Record);
     }
 

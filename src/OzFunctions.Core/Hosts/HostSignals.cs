@@ -12,18 +12,19 @@ public sealed class HostSignals(IBlobStore blobs)
     /// <summary>A host lives for months and reads its signals every second; what it had no time to see stands in the record.</summary>
     private const int MostKept = 500;
 
-    public async Task AddCancelAsync(string hostId, RunId runId, CancellationToken cancellationToken)
+    public async Task AddCancelsAsync(string hostId, IReadOnlyList<RunId> runs, CancellationToken cancellationToken)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
             var blob = await blobs.FindAsync(NameOf(hostId), cancellationToken);
             var known = blob is null ? [] : Read(blob);
-            if (known.Contains(runId))
+            var added = runs.Except(known).ToList();
+            if (added.Count == 0)
             {
                 return;
             }
 
-            var content = JsonSerializer.SerializeToUtf8Bytes(new HostSignal([.. known.TakeLast(MostKept - 1), runId]), HostJson.Default.HostSignal);
+            var content = JsonSerializer.SerializeToUtf8Bytes(new HostSignal([.. known.Concat(added).TakeLast(MostKept)]), HostJson.Default.HostSignal);
             if ((blob is null
                 ? await blobs.TryCreateAsync(NameOf(hostId), content, null, cancellationToken)
                 : await blobs.TryReplaceAsync(NameOf(hostId), content, null, blob.ETag, cancellationToken)) is not null)

@@ -19,6 +19,8 @@ public sealed partial class RunIntake(
     /// <summary>An answer to I4 that took longer than this finds its marker too old: it is written again (I4).</summary>
     private static readonly TimeSpan MarkerMayBe = TimeSpan.FromMinutes(5);
 
+    private readonly WaitingRuns _waiting = new(ports, records);
+
     public async Task<IntakeAnswer> SubmitAsync(RunSubmission submission, CancellationToken cancellationToken)
     {
         var workerId = submission.Request.WorkerId ?? options.DefaultWorkerId;
@@ -38,13 +40,14 @@ public sealed partial class RunIntake(
             WaitingFor = submission.Request.NotBefore > now ? WaitingFor.NotBefore : null,
         };
 
+        using var place = new WaitingPlace(_waiting, record, options.MaxQueued, submission.MaxQueued);
         if (submission.Key is null)
         {
-            await RefuseWhenFullAsync(workerId, cancellationToken);
-            return await AcceptAsync(record, first: true, differs: false, cancellationToken);
+            await place.TakeAsync(cancellationToken);
+            return place.Keep(await AcceptAsync(record, first: true, differs: false, cancellationToken));
         }
 
-        var (first, mine) = await TakeKeyAsync(submission.Key, record, cancellationToken);
+        var (first, mine) = await TakeKeyAsync(submission.Key, record, place, cancellationToken);
         ports.Probe.Passed(ProtocolStep.I2, first.RunId);
         var differs = !mine && first.RequestSha256 != RequestHash.Of(submission.Request);
         record = record with { RunId = first.RunId, CreatedAt = first.CreatedAt, Request = first.Request, WorkerId = first.Request.WorkerId ?? workerId };
@@ -59,7 +62,7 @@ public sealed partial class RunIntake(
             record = record with { UpdatedAt = first.CreatedAt + TimeSpan.FromMilliseconds(1) };
         }
 
-        return await AcceptAsync(record, mine, differs, cancellationToken);
+        return place.Keep(await AcceptAsync(record, mine, differs, cancellationToken));
     }
 
     /// <param name="first">This submitter chose the run id; others of the same key may be under way with it.</param>
@@ -151,10 +154,11 @@ public sealed partial class RunIntake(
     }
 
     /// <summary>I2: the first to create the key blob decides the run's id, creation time and request.</summary>
-    private async Task<(KeyBlob Key, bool Mine)> TakeKeyAsync(string key, RunRecord record, CancellationToken cancellationToken)
+    private async Task<(KeyBlob Key, bool Mine)> TakeKeyAsync(string key, RunRecord record, WaitingPlace place, CancellationToken cancellationToken)
     {
         var name = $"keys/{RunBlobs.Hash(key)}.json";
         var wanted = new KeyBlob { RunId = record.RunId, CreatedAt = record.CreatedAt, RequestSha256 = RequestHash.Of(record.Request), Request = record.Request };
+        var content = JsonSerializer.SerializeToUtf8Bytes(wanted, KeyJson.Default.KeyBlob);
         while (true)
         {
             if (await ports.Blobs.FindAsync(name, cancellationToken) is { } blob)
@@ -165,27 +169,10 @@ public sealed partial class RunIntake(
             }
 
             // Only what is new is refused: a repeat gets its run also while the queue is full.
-            await RefuseWhenFullAsync(record.WorkerId, cancellationToken);
-            if (await ports.Blobs.TryCreateAsync(name, JsonSerializer.SerializeToUtf8Bytes(wanted, KeyJson.Default.KeyBlob), null, cancellationToken) is not null)
+            await place.TakeAsync(cancellationToken);
+            if (await ports.Blobs.TryCreateAsync(name, content, null, cancellationToken) is not null)
             {
                 return (wanted, true);
-            }
-        }
-    }
-
-    private async Task RefuseWhenFullAsync(string workerId, CancellationToken cancellationToken)
-    {
-        if (options.MaxQueued is not { } most)
-        {
-            return;
-        }
-
-        var waiting = 0;
-        await foreach (var _ in ports.Blobs.ListAllAsync(ReadyEntry.PrefixOf(workerId), cancellationToken))
-        {
-            if (++waiting >= most)
-            {
-                throw new QueueFullException(workerId, most);
             }
         }
     }

@@ -17,6 +17,9 @@ public sealed record RunSubmission
 
     public RunId? RetryOf { get; init; }
 
+    /// <summary>Most runs of the same webhook that may wait; null: only the worker's limit holds.</summary>
+    public int? MaxQueued { get; init; }
+
     /// <summary>W3C trace context of the caller.</summary>
     public string? Traceparent { get; init; }
 }
@@ -41,5 +44,19 @@ public static class IntakeKeys
 public sealed record IntakeAnswer(RunRecord Run, bool Created, bool RequestDiffers);
 
 /// <summary>Intake refused: too much waits already. Nothing was started or kept.</summary>
-public sealed class QueueFullException(string workerId, int most)
-    : Exception($"{most} runs wait for worker '{workerId}' already (limits.max_queued). Try again later, raise the limit, or start another host.");
+public sealed class QueueFullException : Exception
+{
+    private QueueFullException(string message)
+        : base(message)
+    {
+    }
+
+    /// <summary>When it makes sense to try again: hosts take runs as others end, which nobody can foresee.</summary>
+    public TimeSpan RetryAfter { get; } = TimeSpan.FromSeconds(30);
+
+    public static QueueFullException OfWorker(string workerId, int most) =>
+        new($"{most} runs wait for worker '{workerId}' already (limits.max_queued). Try again later, raise the limit, or start another host.");
+
+    public static QueueFullException OfWebhook(string webhook, int most) =>
+        new($"{most} runs of webhook '{webhook}' wait already (its max_queued). Try again later, raise the limit, or start another host.");
+}

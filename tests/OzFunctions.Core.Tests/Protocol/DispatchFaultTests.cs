@@ -246,7 +246,7 @@ public sealed class DispatchFaultTests
         var last = default(RunId);
         for (var i = 0; i < 1000; i++)
         {
-            await signals.AddCancelAsync("h-1", last = RunId.Create(world.Clock), Cancellation);
+            await signals.AddCancelsAsync("h-1", [last = RunId.Create(world.Clock)], Cancellation);
         }
 
         var blob = (await world.Blobs.FindAsync("signals/h-1.json", Cancellation))!;
