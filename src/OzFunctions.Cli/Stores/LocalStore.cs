@@ -34,6 +34,7 @@ internal static class LocalStore
                     PublicUrl = configuration.PublicUrl is { } url ? new(url) : null,
                     Intake = new() { DefaultWorkerId = settings.WorkerId, MaxQueued = configuration.Limits.MaxQueued },
                     Tick = new() { Lease = configuration.Lease, QueueTtl = configuration.Limits.QueueTtl },
+                    Schedules = configuration.Schedules,
                 },
                 loggers);
             return new(core, new FilesRequestQueue(files, RequestQueue), files);

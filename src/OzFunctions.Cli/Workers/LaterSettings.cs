@@ -39,11 +39,6 @@ internal static class LaterSettings
             yield return "events: completion events go to the queue oz-events only; other publishers come with a later version";
         }
 
-        if (configuration.Schedules.Count > 0)
-        {
-            yield return "schedules: nothing starts them in this version";
-        }
-
         if (configuration.Webhooks.Count > 0)
         {
             yield return "webhooks: nothing listens for them in this version";
