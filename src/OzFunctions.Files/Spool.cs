@@ -58,6 +58,20 @@ internal sealed class Spool
     public void Publish(DateTimeOffset order, string identity, ReadOnlySpan<byte> body) =>
         Put($"{order.UtcTicks:x16}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)).AsSpan(0, 16))}", body);
 
+    /// <summary>Drops waiting messages that are too old or too many, the oldest first.</summary>
+    public void Trim(int most, TimeSpan oldest)
+    {
+        var entries = List(Ready);
+        var before = (Now - oldest.Ticks).ToString("x16", CultureInfo.InvariantCulture);
+        for (var i = 0; i < entries.Count && (entries.Count - i > most || string.CompareOrdinal(entries[i], before) < 0); i++)
+        {
+            if (Entry.TryParse(entries[i], out _))
+            {
+                PosixFiles.Unlink(Path.Join(Ready, entries[i]));
+            }
+        }
+    }
+
     /// <summary>Takes the first message, if there is one.</summary>
     public QueuedMessage? Take(TimeSpan visibility)
     {
