@@ -61,13 +61,15 @@ internal sealed class Spool
     /// <summary>Drops waiting messages that are too old or too many, the oldest first.</summary>
     public void Trim(int most, TimeSpan oldest)
     {
+        // By when they were put: names carry the time of what they tell of, which may be long past.
         var entries = List(Ready);
-        var before = (Now - oldest.Ticks).ToString("x16", CultureInfo.InvariantCulture);
-        for (var i = 0; i < entries.Count && (entries.Count - i > most || string.CompareOrdinal(entries[i], before) < 0); i++)
+        var before = new DateTime(Now - oldest.Ticks, DateTimeKind.Utc);
+        for (var i = 0; i < entries.Count; i++)
         {
-            if (Entry.TryParse(entries[i], out _))
+            var path = Path.Join(Ready, entries[i]);
+            if ((entries.Count - i > most || File.GetLastWriteTimeUtc(path) < before) && Entry.TryParse(entries[i], out _))
             {
-                PosixFiles.Unlink(Path.Join(Ready, entries[i]));
+                PosixFiles.Unlink(path);
             }
         }
     }
