@@ -15,7 +15,7 @@ public sealed class AzuriteProcessTests
 
         // The newest version of the service that Azurite 3.35.0 knows.
         var options = new BlobClientOptions(BlobClientOptions.ServiceVersion.V2025_11_05);
-        Assert.NotNull((await new BlobServiceClient(first.ConnectionString, options).GetBlobContainerClient("c").CreateAsync(cancellationToken: cancellationToken)).Value);
+        Assert.NotNull((await new BlobServiceClient(first.ConnectionString, options).GetBlobContainerClient("test").CreateAsync(cancellationToken: cancellationToken)).Value);
 
         await first.DisposeAsync();
         Assert.False(Directory.Exists($"/proc/{first.ProcessId}"));
