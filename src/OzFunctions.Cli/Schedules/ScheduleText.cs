@@ -105,7 +105,7 @@ internal static class ScheduleText
             return;
         }
 
-        var next = schedule.FindNext() is { } time ? $"; next run {PlainText.Time(time, context.Now)} ({TimeText.Format(time)})" : "";
+        var next = schedule.FindNext() is { } time ? $"; next run {PlainText.Time(time, context.Now)}" : "";
         context.Screen.Line($"{done}{next}.");
     }
 
