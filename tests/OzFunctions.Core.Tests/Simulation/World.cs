@@ -6,6 +6,7 @@ using OzFunctions.Intake;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 using OzFunctions.Testing;
+using OzFunctions.Testing.Faults;
 
 namespace OzFunctions.Core.Tests.Simulation;
 
@@ -24,19 +25,33 @@ internal sealed class World : IAsyncDisposable
     private int _outageLast;
     private int _written;
     private int _failedSendings;
+    private int _calls;
+    private readonly InMemoryBlobStore? _memory;
 
-    public World()
+    /// <param name="store">Makes the store on the world's clock, which is the store's own; null: in memory.</param>
+    public World(Func<TimeProvider, IBlobStore>? store = null)
     {
-        Store = new InMemoryBlobStore(Clock);
+        Blobs = new RecordHistory(store is null ? _memory = new InMemoryBlobStore(Clock) : store(Clock), this);
         Bell = new InMemoryBell(Clock);
     }
 
     public ShiftedTimeProvider Clock { get; } = new();
 
-    public IBlobStore Blobs => Store;
+    public IBlobStore Blobs { get; }
 
-    /// <summary>The store with its hooks before and after each call.</summary>
-    public InMemoryBlobStore Store { get; }
+    /// <summary>The store in memory, with its hooks before and after each call.</summary>
+    public InMemoryBlobStore Store => _memory ?? throw new InvalidOperationException("This world's store is another one.");
+
+    /// <summary>Every version of every record, in the order they were written.</summary>
+    public ConcurrentQueue<RunRecord> Versions { get; } = new();
+
+    /// <summary>What the store answers instead of doing what it is asked; null: nothing.</summary>
+    public Func<PortCall, Exception?>? Outage { get; set; }
+
+    /// <summary>Calls of all processes so far.</summary>
+    public int Calls => Volatile.Read(ref _calls);
+
+    public IReadOnlyList<SimulatedMachine> Machines => _machines;
 
     public InMemoryBell Bell { get; }
 
@@ -74,6 +89,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>A process with a configuration of its own.</summary>
     public SimulatedProcess NewProcess(params IReadOnlyList<IEventPublisher> publishers) => new(this, killAfter: null, publishers: publishers);
 
+    /// <summary>A process whose clock differs from the store's.</summary>
+    public SimulatedProcess NewProcess(TimeProvider time) => new(this, killAfter: null, time: time);
+
     public SimulatedProcess NewPausedProcess(ProtocolStep pauseAfter)
     {
         var process = new SimulatedProcess(this, killAfter: null, pauseAfter);
@@ -106,6 +124,14 @@ internal sealed class World : IAsyncDisposable
         Volatile.Write(ref _outageLast, first + writes - 1);
         Volatile.Write(ref _outageFirst, first);
         Volatile.Write(ref _written, 0);
+    }
+
+    public void Count(PortCall call)
+    {
+        if (call.Port == "blobs")
+        {
+            Interlocked.Increment(ref _calls);
+        }
     }
 
     public BlobStoreException? TakeOutage()
