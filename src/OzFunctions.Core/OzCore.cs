@@ -48,7 +48,7 @@ public sealed class OzCore
         Hosts = new(ports, options.Tick.Lease);
         DeadLetters = new(ports.Blobs, ports.Time);
         Repair = new(ports, Records);
-        Tick = new(ports, Records, _index, _unowned, _ending, Outbox, Deliveries, Hosts, options.Tick, loggers.CreateLogger<RunTick>());
+        Tick = new(ports, Records, _index, _unowned, _ending, _locks, Outbox, Deliveries, Hosts, options.Tick, loggers.CreateLogger<RunTick>());
     }
 
     public OzPorts Ports { get; }

@@ -44,6 +44,8 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
 
     public OzCore Core { get; }
 
+    public World World => _world;
+
     /// <summary>What becomes of this process' calls; null: they are made.</summary>
     public IPortFaults? Faults { get; set; }
 

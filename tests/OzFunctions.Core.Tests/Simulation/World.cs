@@ -75,9 +75,10 @@ internal sealed class World : IAsyncDisposable
         Key = IntakeKeys.Cli(key),
     };
 
-    public SimulatedMachine NewMachine(string name = "m1")
+    public SimulatedMachine NewMachine(string name = "m1") => Add(new SimulatedMachine(name));
+
+    public SimulatedMachine Add(SimulatedMachine machine)
     {
-        var machine = new SimulatedMachine(name);
         _machines.Add(machine);
         return machine;
     }
@@ -204,6 +205,26 @@ internal sealed class World : IAsyncDisposable
         }
 
         return names;
+    }
+
+    /// <summary>Guarantees 1 to 5 as they stand, a sentence for each breach.</summary>
+    public async Task<IReadOnlyList<string>> FindBreachesAsync(IReadOnlyCollection<RunId> accepted)
+    {
+        var check = new GuaranteeCheck
+        {
+            Store = await StoreSnapshot.OfAsync(Blobs, CancellationToken.None),
+            Accepted = accepted,
+            CompletionIds = [.. Events.Where(sent => sent.Type == RunEvents.CompletedType).Select(sent => sent.Id)],
+            Executions = _machines.SelectMany(machine => machine.Executions).GroupBy(execution => execution.Key)
+                .ToDictionary(group => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{group.Key.Item1}.{group.Key.Item2}"), group => group.Sum(execution => execution.Value)),
+            Directories = [.. _machines.SelectMany(machine => machine.Directories.Select(directory => $"{machine.Name}/{directory.Key} of run {directory.Value.Intent?.RunId}"))],
+        };
+        var ends = Versions.Where(version => version.State.IsTerminal()).GroupBy(version => version.RunId)
+            .Where(run => run.Select(version => (version.State, version.Reason, version.Event?.GetRawText())).Distinct().Count() > 1)
+            .Select(run => $"4: run {run.Key} had several ends: {string.Join(", ", run.Select(version => $"{version.State.Text()} at {version.FinishedAt:O}"))}");
+        var early = _machines.SelectMany(machine => machine.StatesAtExecution).Where(state => state != RunState.InProgress)
+            .Select(state => $"3: an agent was executed while the record said {state.Text()}");
+        return [.. check.FindBreaches(), .. ends, .. early];
     }
 
     public IReadOnlyList<string> CompletionIds(RunId runId) =>
