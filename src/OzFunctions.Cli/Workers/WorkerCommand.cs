@@ -43,7 +43,7 @@ internal static partial class WorkerCommand
         // Other processes of this user, agents among them, must not read this host's environment through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
-        await using var store = LocalStore.Open(settings, context.Surroundings, loggers);
+        await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         Introduce(context, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
