@@ -20,6 +20,9 @@ internal sealed class SimulatedMachine(string name)
     /// <summary>What the record said when the agent was executed: INPROGRESS, or somebody took over meanwhile.</summary>
     public ConcurrentQueue<RunState> StatesAtExecution { get; } = new();
 
+    /// <summary>Gone for good, with all that was on it.</summary>
+    public bool Lost { get; set; }
+
     /// <summary>A fault on purpose: the agent is executed before the record says so (C9 and C10 changed places).</summary>
     public bool StartsTooEarly { get; init; }
 

@@ -33,7 +33,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
         {
             StoreId = "test",
             Blobs = new FaultyBlobStore(world.Blobs, this),
-            Bell = new FaultyBell(new BreakableBell(world), this),
+            Bell = new FaultyBell(world.BellDecorator?.Invoke(new BreakableBell(world)) ?? new BreakableBell(world), this),
             HostLock = new KillableHostLock(this, world),
             Publishers = [.. ((IReadOnlyList<IEventPublisher>)[new WorldPublisher(world), .. publishers ?? world.Publishers]).Select(publisher => new FaultyPublisher(publisher, this))],
             Time = time ?? world.Clock,
@@ -60,7 +60,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     /// <summary>Steps this process passed, in order.</summary>
     public List<ProtocolStep> Steps { get; } = [];
 
-    public WorkerHost CreateHost(SimulatedMachine machine, int slots = 4) => Core.CreateHost(
+    public WorkerHost CreateHost(SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null) => Core.CreateHost(
         new()
         {
             WorkerId = "local",
@@ -74,7 +74,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
             ListEvery = TimeSpan.FromMilliseconds(50),
         },
         new SimulatedBackend(this, machine),
-        requests: null);
+        requests);
 
     public void Kill()
     {

@@ -4,6 +4,7 @@ using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Intake;
 using OzFunctions.Protocol;
+using OzFunctions.Queues;
 using OzFunctions.Runs;
 using OzFunctions.Testing;
 using OzFunctions.Testing.Faults;
@@ -63,6 +64,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>Publishers that every process has beside the queue.</summary>
     public IReadOnlyList<IEventPublisher> Publishers { get; init; } = [];
 
+    /// <summary>What stands between rings and those who listen; null: nothing.</summary>
+    public Func<IBell, IBell>? BellDecorator { get; init; }
+
     /// <summary>Nobody can listen to the bell.</summary>
     public bool BellIsBroken { get; init; }
 
@@ -79,7 +83,11 @@ internal sealed class World : IAsyncDisposable
 
     public SimulatedMachine Add(SimulatedMachine machine)
     {
-        _machines.Add(machine);
+        lock (_machines)
+        {
+            _machines.Add(machine);
+        }
+
         return machine;
     }
 
@@ -102,9 +110,9 @@ internal sealed class World : IAsyncDisposable
 
     public WorkerHost StartHost(SimulatedMachine machine, ProtocolStep? killAfter = null, int slots = 4) => StartHost(NewProcess(killAfter), machine, slots);
 
-    public WorkerHost StartHost(SimulatedProcess process, SimulatedMachine machine, int slots = 4)
+    public WorkerHost StartHost(SimulatedProcess process, SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null)
     {
-        var host = process.CreateHost(machine, slots);
+        var host = process.CreateHost(machine, slots, requests);
         _hosts.Add((host, process, Task.Run(() => host.RunAsync(CancellationToken.None))));
         return host;
     }
@@ -188,7 +196,7 @@ internal sealed class World : IAsyncDisposable
         var record = await UntilAsync(runId, run => run.State.IsTerminal(), cancellationToken);
         await UntilAsync(
             async () => await Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken) is null
-                && !_machines.Any(machine => machine.Directories.Values.Any(directory => directory.Intent?.RunId == runId))
+                && !_machines.Any(machine => !machine.Lost && machine.Directories.Values.Any(directory => directory.Intent?.RunId == runId))
                 && (await NamesAsync("ready/")).All(name => !name.Contains(runId.Value, StringComparison.Ordinal)),
             cancellationToken);
         return record;
@@ -217,7 +225,7 @@ internal sealed class World : IAsyncDisposable
             CompletionIds = [.. Events.Where(sent => sent.Type == RunEvents.CompletedType).Select(sent => sent.Id)],
             Executions = _machines.SelectMany(machine => machine.Executions).GroupBy(execution => execution.Key)
                 .ToDictionary(group => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{group.Key.Item1}.{group.Key.Item2}"), group => group.Sum(execution => execution.Value)),
-            Directories = [.. _machines.SelectMany(machine => machine.Directories.Select(directory => $"{machine.Name}/{directory.Key} of run {directory.Value.Intent?.RunId}"))],
+            Directories = [.. _machines.Where(machine => !machine.Lost).SelectMany(machine => machine.Directories.Select(directory => $"{machine.Name}/{directory.Key} of run {directory.Value.Intent?.RunId}"))],
         };
         var ends = Versions.Where(version => version.State.IsTerminal()).GroupBy(version => version.RunId)
             .Where(run => run.Select(version => (version.State, version.Reason, version.Event?.GetRawText())).Distinct().Count() > 1)
