@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using OzFunctions.DeadLetters;
 using OzFunctions.Intake;
 using OzFunctions.Requests;
@@ -7,7 +8,7 @@ using OzFunctions.Runs;
 namespace OzFunctions.Queues;
 
 /// <summary>What a queue's message means, for consumers that poll and for triggers that are called: a run, or a dead letter with every fault.</summary>
-public sealed class MessageIntake(RunIntake intake, DeadLetterStore deadLetters, TimeProvider time)
+public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore deadLetters, TimeProvider time)
 {
     public const string InvalidRequest = "invalid_request";
 
@@ -15,7 +16,7 @@ public sealed class MessageIntake(RunIntake intake, DeadLetterStore deadLetters,
 
     /// <summary>Makes the run, or finds the faults. Trouble of ours is an exception: the message is to come back.</summary>
     /// <param name="queue">Part of the run's key: the request's own, else the message id.</param>
-    /// <param name="traceparent">W3C trace context that came beside the message; one inside a CloudEvent is the sender's too, and this one wins.</param>
+    /// <param name="traceparent">W3C trace context that came beside the message; one that is none is left out.</param>
     public async Task<MessageVerdict> TakeAsync(string queue, string messageId, ReadOnlyMemory<byte> body, string? traceparent, CancellationToken cancellationToken)
     {
         var read = RunRequestReader.Read(body);
@@ -30,7 +31,7 @@ public sealed class MessageIntake(RunIntake intake, DeadLetterStore deadLetters,
                 Request = read.Request!,
                 Trigger = new() { Kind = TriggerKind.Queue, Name = queue, DeliveryId = messageId },
                 Key = IntakeKeys.Queue(queue, read.Request!.IdempotencyKey ?? messageId),
-                Traceparent = traceparent,
+                Traceparent = traceparent is not null && Traceparent().IsMatch(traceparent) ? traceparent : null,
             },
             cancellationToken);
         return new(answer, []);
@@ -76,6 +77,9 @@ public sealed class MessageIntake(RunIntake intake, DeadLetterStore deadLetters,
     /// <summary>How long a message that came for the n-th time is kept before it is given back: an outage must not use up its deliveries in seconds.</summary>
     public static TimeSpan PauseBefore(int delivery) =>
         delivery > 5 ? LongestPause : TimeSpan.FromSeconds(Math.Pow(2, Math.Max(0, delivery - 1)));
+
+    [GeneratedRegex(@"\A[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z")]
+    private static partial Regex Traceparent();
 }
 
 /// <summary>A run, or the faults of what was no request.</summary>
