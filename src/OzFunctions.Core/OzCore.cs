@@ -48,6 +48,7 @@ public sealed class OzCore
         Intake = new(ports, Records, _index, _notices, Cancels, options.Intake, loggers.CreateLogger<RunIntake>());
         Hosts = new(ports, options.Tick.Lease);
         DeadLetters = new(ports.Blobs, ports.Time);
+        Fleet = new(ports, Hosts, loggers.CreateLogger<FleetWatch>());
         Messages = new(Intake, DeadLetters, ports.Time);
         Repair = new(ports, Records);
         Schedules = new(ports, Intake, options.Schedules);
@@ -81,6 +82,9 @@ public sealed class OzCore
     public EventDeliveryLog Deliveries { get; }
 
     public DeadLetterStore DeadLetters { get; }
+
+    /// <summary>How things stand, for alerts.</summary>
+    public FleetWatch Fleet { get; }
 
     /// <summary>What a queue's message means.</summary>
     public MessageIntake Messages { get; }

@@ -10,6 +10,8 @@ internal sealed record AppSettings
 {
     private const string Blob = "blob:";
 
+    private static readonly string[] Needed = ["api_keys.", "webhooks.", "events."];
+
     public required StorageAccount Account { get; init; }
 
     /// <summary>Null: this app has no Service Bus.</summary>
@@ -27,12 +29,20 @@ internal sealed record AppSettings
         var account = OpenStorage(settings, time);
         var configuration = ReadDocument(settings[SettingNames.Config], account);
         var environment = settings.AsEnumerable().Where(entry => entry.Value is not null).ToDictionary(entry => entry.Key.Replace(":", "__", StringComparison.Ordinal), entry => entry.Value!, StringComparer.Ordinal);
+        var secrets = SecretValues.Resolve(configuration, environment);
+
+        // Secrets of runs and of the backend are the hosts' own: this app need not have them.
+        if (secrets.Faults.Where(fault => Needed.Any(fault.Key.StartsWith)).ToList() is { Count: > 0 } faults)
+        {
+            throw Refuse($"{SettingNames.Config}: {string.Join(Environment.NewLine, faults)}");
+        }
+
         return new()
         {
             Account = account,
             ServiceBus = OpenServiceBus(settings),
             Configuration = configuration,
-            Secrets = SecretValues.Resolve(configuration, environment),
+            Secrets = secrets,
             ApiKey = settings[SettingNames.ApiKey] is { Length: > 0 } key ? key : null,
         };
     }

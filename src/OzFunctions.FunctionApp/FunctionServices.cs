@@ -92,7 +92,9 @@ internal static class FunctionServices
 
     private static FrontDoorOptions DoorOptions(AppSettings settings)
     {
-        var keys = settings.Configuration.ApiKeys.Select(key => new ApiKey(key.Name, KeyText.Hash(settings.Secrets.Get(key.Source)), KeyScopes.All)).ToList();
+        var keys = settings.Configuration.ApiKeys
+            .Select(key => new ApiKey(key.Name, key.Sha256 is { } hash ? Convert.FromHexString(hash) : KeyText.Hash(settings.Secrets.Get(key.Source!)), key.Scopes))
+            .ToList();
         if (settings.ApiKey is { } own)
         {
             keys.Add(new(SettingKeyName, KeyText.Hash(own), KeyScopes.All));
