@@ -5,6 +5,7 @@ using OzFunctions.Cli.Events;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
+using OzFunctions.Cli.Schedules;
 using OzFunctions.Cli.Submitting;
 using OzFunctions.Cli.Up;
 using OzFunctions.Cli.Workers;
@@ -31,6 +32,7 @@ internal static class OzfCommands
             WorkerCommand.Create(surroundings),
             WorkersCommand.Create(surroundings),
             QueueCommand.Create(surroundings),
+            SchedulesCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
             ConfigCommand.Create(surroundings),
