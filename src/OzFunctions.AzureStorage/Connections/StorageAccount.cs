@@ -1,3 +1,4 @@
+using Azure;
 using Azure.Core;
 using Azure.Core.Pipeline;
 using Azure.Identity;
@@ -70,6 +71,23 @@ public sealed class StorageAccount
                 "it is not a connection string of a storage account: expected are name=value pairs with ';' between them, such as DefaultEndpointsProtocol, AccountName, AccountKey "
                 + "(base64) or SharedAccessSignature and BlobEndpoint and QueueEndpoint; or UseDevelopmentStorage=true; or the https address of the account's blob service.");
         }
+    }
+
+    /// <summary>Reads a blob whole, at once and on this thread: for a configuration, before anything runs. Null: there is no such blob.</summary>
+    public ReadOnlyMemory<byte>? Read(string name)
+    {
+        var blob = Container.GetBlobClient(AzureNames.Encode(name));
+        return Calls.Run<ReadOnlyMemory<byte>?>(token =>
+        {
+            try
+            {
+                return blob.DownloadContent(token).Value.Content.ToMemory();
+            }
+            catch (RequestFailedException ex) when (ex.Status == 404)
+            {
+                return null;
+            }
+        });
     }
 
     internal QueueClient Queue(string name) => _queues.GetQueueClient(name);

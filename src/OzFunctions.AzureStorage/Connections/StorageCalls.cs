@@ -31,6 +31,19 @@ internal sealed class StorageCalls
     /// <summary>A call that moves a block of an artifact.</summary>
     public Task<T> RunLargeAsync<T>(Func<StorageTry, CancellationToken, Task<T>> call, CancellationToken cancellationToken) => RunAsync(_large, call, cancellationToken);
 
+    /// <summary>A small read on this thread.</summary>
+    public T Run<T>(Func<CancellationToken, T> call)
+    {
+        try
+        {
+            return _small.Execute(call, CancellationToken.None);
+        }
+        catch (Exception ex) when (StorageFaults.IsFault(ex, CancellationToken.None))
+        {
+            throw StorageFaults.From(ex, _host, earlier: null);
+        }
+    }
+
     private async Task<T> RunAsync<T>(ResiliencePipeline pipeline, Func<StorageTry, CancellationToken, Task<T>> call, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();

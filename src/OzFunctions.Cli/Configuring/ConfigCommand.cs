@@ -2,6 +2,7 @@ using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Screens;
+using OzFunctions.Cli.Stores;
 
 namespace OzFunctions.Cli.Configuring;
 
@@ -35,7 +36,7 @@ internal static class ConfigCommand
         {
             var path = context.Get(file) ?? context.Get(GlobalOptions.ConfigFile) ?? context.Surroundings.Variable("OZF_CONFIG")
                 ?? throw CommandException.Usage("give the file to check: ozf config validate FILE");
-            var result = ConfigurationFile.Load(Path.Combine(context.Surroundings.Directory, path));
+            var result = Settings.ReadConfiguration(path, StorageSetting.Find(context.Get(GlobalOptions.Storage), context.Surroundings), context.Surroundings);
 
             // A secret that this machine lacks may be there on the host: said, not a fault of the file.
             var missing = result.Configuration is { } configuration ? SecretValues.Resolve(configuration, context.Surroundings.Environment).Faults : [];
