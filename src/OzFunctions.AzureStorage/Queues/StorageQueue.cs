@@ -3,7 +3,7 @@ using Azure.Storage.Queues;
 
 namespace OzFunctions.AzureStorage;
 
-/// <summary>One queue, made when a message finds it missing.</summary>
+/// <summary>One queue, made when it is found missing.</summary>
 internal sealed class StorageQueue(StorageAccount account, string name)
 {
     /// <summary>The service keeps a message this long unless told otherwise; ours wait for ever.</summary>
@@ -29,7 +29,7 @@ internal sealed class StorageQueue(StorageAccount account, string name)
         },
         cancellationToken);
 
-    /// <summary>Reads something of the queue; one that is not there yet is empty.</summary>
+    /// <summary>Reads something of the queue; one that is not there yet is empty, and made, so that its producers find it.</summary>
     public Task<T?> ReadAsync<T>(Func<QueueClient, CancellationToken, Task<T?>> read, CancellationToken cancellationToken)
         where T : class => account.Calls.RunAsync(
         async (_, token) =>
@@ -40,6 +40,7 @@ internal sealed class StorageQueue(StorageAccount account, string name)
             }
             catch (RequestFailedException ex) when (ex.ErrorCode == StorageFaults.QueueNotFound)
             {
+                await Client.CreateIfNotExistsAsync(cancellationToken: token);
                 return null;
             }
         },

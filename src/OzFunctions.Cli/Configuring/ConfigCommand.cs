@@ -16,7 +16,7 @@ internal static class ConfigCommand
         new Command("show", "Show the configuration in force, secrets hidden").Does(surroundings, (context, _) =>
         {
             var settings = context.Settings;
-            var text = ConfigurationText.Show(settings.Configuration with { Data = settings.DataDirectory });
+            var text = ConfigurationText.Show(settings.Configuration with { Data = settings.DataDirectory, Storage = Shown(settings) });
             if (context.Screen.Json)
             {
                 context.Screen.WriteStored(YamlJson.Serialize(YamlTree.Read(text)!));
@@ -28,6 +28,14 @@ internal static class ConfigCommand
 
             return Task.FromResult(ExitCodes.Success);
         });
+
+    /// <summary>The account by its source or, when a flag says it, by its address: the flag may hold a key.</summary>
+    private static StorageConfiguration? Shown(Settings settings) => settings.Storage switch
+    {
+        null or { Origin: "storage" } => settings.Configuration.Storage,
+        { Origin: StorageSetting.Variable } => new(SecretSource.FromEnv(StorageSetting.Variable), null),
+        var flag => new(null, AzureStore.NameOf(flag)),
+    };
 
     private static Command CreateValidate(Surroundings surroundings)
     {

@@ -13,7 +13,7 @@ internal static class AzureStore
     public static OpenStore Open(Settings settings, StorageSetting storage, Surroundings surroundings, ILoggerFactory loggers)
     {
         EventPublishers.Check(settings);
-        var account = OpenAccount(storage, surroundings);
+        var account = OpenAccount(storage, surroundings.Time);
         var core = ConfiguredStore.CreateCore(
             new()
             {
@@ -47,7 +47,7 @@ internal static class AzureStore
     /// <summary>The configuration as a blob of the container.</summary>
     public static ConfigurationResult ReadConfiguration(string blob, StorageSetting storage, Surroundings surroundings)
     {
-        var account = OpenAccount(storage, surroundings);
+        var account = OpenAccount(storage, surroundings.Time);
         try
         {
             return account.Read(blob) is { } content
@@ -60,11 +60,14 @@ internal static class AzureStore
         }
     }
 
-    private static StorageAccount OpenAccount(StorageSetting storage, Surroundings surroundings)
+    /// <summary>The account's address, without a secret. Nothing is asked of it.</summary>
+    public static string NameOf(StorageSetting storage) => OpenAccount(storage, TimeProvider.System).Name;
+
+    private static StorageAccount OpenAccount(StorageSetting storage, TimeProvider time)
     {
         try
         {
-            return StorageAccount.Open(storage.Value, new(), surroundings.Time);
+            return StorageAccount.Open(storage.Value, new(), time);
         }
         catch (StorageSettingException ex)
         {
