@@ -6,6 +6,7 @@ using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
 using OzFunctions.Cli.Submitting;
+using OzFunctions.Cli.Webhooks;
 using OzFunctions.Cli.Workers;
 
 namespace OzFunctions.Cli.CommandLine;
@@ -29,6 +30,7 @@ internal static class OzfCommands
             WorkerCommand.Create(surroundings),
             WorkersCommand.Create(surroundings),
             QueueCommand.Create(surroundings),
+            WebhooksCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
             ConfigCommand.Create(surroundings),

@@ -25,10 +25,7 @@ internal static partial class ListReaders
             case null:
                 return null;
             case YamlMap map:
-                var below = new Section(map, section.Full(key), section.Faults);
-                var source = EnvOrFile(below, below.Path);
-                below.End();
-                return source;
+                return Source(section, map, key);
             default:
                 return section.Refuse<SecretSource>(key, null, "is a secret: write {env: NAME} or {file: PATH}; a literal is refused");
         }
@@ -87,7 +84,7 @@ internal static partial class ListReaders
             var enabled = entry.Flag("enabled");
             var overlap = entry.OneOf("overlap", "skip", "queue", "replace");
             var catchUp = entry.OneOf("catch_up", "skip", "once", "all");
-            var request = Request(entry)?.Request;
+            var request = Request(entry);
             return name is null || cron is null || request is null ? null : new ScheduleConfiguration
             {
                 Name = name,
@@ -104,34 +101,52 @@ internal static partial class ListReaders
     public static List<WebhookConfiguration> Webhooks(Section root)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
-        return root.Items("webhooks", entry =>
-        {
-            var name = Name(entry, names, FindNameFault);
-            var kind = entry.OneOf("kind", "standard", "github", "hmac", "bearer");
-            var secret = Source(entry, "secret");
-            if (!entry.Has("secret"))
-            {
-                entry.Missing("secret", "deliveries are checked; write secret: {env: NAME} or {file: PATH}");
-            }
-
-            var header = entry.Text("header");
-            var events = entry.Texts("events");
-            var senders = entry.Texts("senders");
-            var enabled = entry.Flag("enabled");
-            var request = Request(entry, mayHoldTemplates: true);
-            return name is null || secret is null || request is null ? null : new WebhookConfiguration
-            {
-                Name = name,
-                Kind = kind ?? "standard",
-                Secret = secret,
-                Header = header,
-                Events = events,
-                Senders = senders,
-                Enabled = enabled ?? true,
-                Request = request.Value.Json,
-            };
-        });
+        return root.Items("webhooks", entry => WebhookReader.Read(entry, Name(entry, names, FindNameFault)));
     }
+
+    /// <summary>The same of an item of a list.</summary>
+    public static SecretSource? Source(Section section, YamlItem item, string key)
+    {
+        if (item is not YamlMap map)
+        {
+            section.Faults.Add(section.Full(key), null, "is a secret: write {env: NAME} or {file: PATH}; a literal is refused", item.Line);
+            return null;
+        }
+
+        var below = new Section(map, section.Full(key), section.Faults);
+        var source = EnvOrFile(below, below.Path);
+        below.End();
+        return source;
+    }
+
+    /// <summary>The run request of an entry, read by the rules of every request; null when it has faults, which are added here.</summary>
+    /// <param name="explain">May say a fault in other words; null: as it is.</param>
+    public static RunRequest? Request(Section entry, Func<RequestFault, RequestFault>? explain = null)
+    {
+        switch (entry.Find("request"))
+        {
+            case null:
+                entry.Missing("request", "the run request, with a prompt or a skill");
+                return null;
+            case YamlMap map:
+                var read = RunRequestReader.Read(YamlJson.Serialize(map));
+                foreach (var fault in read.Faults)
+                {
+                    AddRequestFault(entry, explain?.Invoke(fault) ?? fault);
+                }
+
+                return read.Request;
+            case var other:
+                return entry.Wrong<RunRequest>("request", other, "must be a mapping, the fields of a run request");
+        }
+    }
+
+    /// <summary>A fault of the request below an entry, with its line.</summary>
+    public static void AddRequestFault(Section entry, RequestFault fault) => entry.Faults.Add(
+        fault.Path.Length == 0 ? entry.Full("request") : $"{entry.Full("request")}.{fault.Path}",
+        fault.Value,
+        fault.Rule,
+        entry.Find("request") is YamlMap map ? LineOf(map, fault.Path) : entry.LineOf("request"));
 
     private static SecretSource? EnvOrFile(Section section, string path)
     {
@@ -159,29 +174,6 @@ internal static partial class ListReaders
         }
 
         return name;
-    }
-
-    /// <summary>The run request of an entry, read by the rules of every request. A fault in a text with a template may mend itself when it is filled.</summary>
-    private static (RunRequest? Request, byte[] Json)? Request(Section entry, bool mayHoldTemplates = false)
-    {
-        switch (entry.Find("request"))
-        {
-            case null:
-                entry.Missing("request", "the run request, with a prompt or a skill");
-                return null;
-            case YamlMap map:
-                var json = YamlJson.Serialize(map);
-                var read = RunRequestReader.Read(json);
-                foreach (var fault in read.Faults.Where(fault => !mayHoldTemplates || fault.Value?.Contains("{{", StringComparison.Ordinal) is not true))
-                {
-                    entry.Faults.Add(fault.Path.Length == 0 ? entry.Full("request") : $"{entry.Full("request")}.{fault.Path}", fault.Value, fault.Rule, LineOf(map, fault.Path));
-                }
-
-                return read.Request is null && !mayHoldTemplates ? null : (read.Request, json);
-            case var other:
-                entry.Wrong<string>("request", other, "must be a mapping, the fields of a run request");
-                return null;
-        }
     }
 
     private static int LineOf(YamlMap map, string path)

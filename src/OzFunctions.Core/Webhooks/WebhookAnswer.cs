@@ -55,7 +55,8 @@ public sealed record WebhookAnswer
             json.WriteStartObject();
             WriteRun(json, run, created, statusUrl);
             json.WriteEndObject();
-        }) with { Headers = new Dictionary<string, string> { ["Location"] = statusUrl } };
+        }) with
+    { Headers = new Dictionary<string, string> { ["Location"] = statusUrl } };
 
     internal static void WriteRun(Utf8JsonWriter json, RunRecord run, bool created, string statusUrl)
     {

@@ -1,3 +1,5 @@
+using OzFunctions.Webhooks.Schemes;
+
 namespace OzFunctions.Webhooks;
 
 /// <summary>How deliveries are signed and what they look like.</summary>
@@ -28,6 +30,9 @@ public static class WebhookKinds
     public static IReadOnlyList<string> Names { get; } = [.. Enum.GetValues<WebhookKind>().Select(Text)];
 
     public static string Text(this WebhookKind kind) => kind.ToString().ToLowerInvariant();
+
+    /// <summary>Why a secret cannot be one of this kind; null when it can. Does not show it.</summary>
+    public static string? FindSecretFault(this WebhookKind kind, string secret) => kind == WebhookKind.Standard && StandardScheme.FindKey(secret) is null ? StandardScheme.KeyRule : null;
 
     public static WebhookKind Parse(string text) => Enum.Parse<WebhookKind>(text, ignoreCase: true);
 }

@@ -104,10 +104,11 @@ public sealed partial class WebhookReceiver
     }
 
     /// <summary>
-    /// Takes a stored delivery in again by today's configuration. A new run whatever its id; null: this webhook is not configured (any more).
+    /// Takes a stored delivery in again by today's configuration. Null: this webhook is not configured (any more), or the payload is not kept.
     /// Throws <see cref="QueueFullException"/> when too much waits.
     /// </summary>
-    public async Task<RedeliveryAnswer?> RedeliverAsync(WebhookDelivery delivery, CancellationToken cancellationToken)
+    /// <param name="newRun">A run of its own whatever there is; else one that the delivery has already is answered.</param>
+    public async Task<RedeliveryAnswer?> RedeliverAsync(WebhookDelivery delivery, bool newRun, CancellationToken cancellationToken)
     {
         if (!_webhooks.TryGetValue(delivery.Webhook, out var webhook) || delivery.Payload is not { } payload)
         {
@@ -118,17 +119,21 @@ public sealed partial class WebhookReceiver
         var filled = Decide(webhook, message, webhook.Scheme.Describe(message.Event, payload), out var reason);
         if (filled is null)
         {
-            return new(null, reason, []);
+            return new(null, false, reason, []);
         }
 
         if (filled.Faults.Count > 0)
         {
-            return new(null, null, filled.Faults);
+            return new(null, false, null, filled.Faults);
         }
 
-        var answer = await SubmitAsync(webhook, message, filled, null, delivery.Sender, null, cancellationToken);
-        await Log.NoteRedeliveryAsync(delivery.Webhook, delivery.Id, answer.Run.RunId, cancellationToken);
-        return new(answer.Run, null, []);
+        var answer = await SubmitAsync(webhook, message, filled, newRun ? null : KeyOf(webhook, message, filled), delivery.Sender, null, cancellationToken);
+        if (answer.Created)
+        {
+            await Log.NoteRedeliveryAsync(delivery.Webhook, delivery.Id, answer.Run.RunId, cancellationToken);
+        }
+
+        return new(answer.Run, answer.Created, null, []);
     }
 
     private Webhook? Find(string name) => _webhooks.TryGetValue(name, out var webhook) && webhook.Options.Enabled ? webhook : null;
@@ -168,8 +173,7 @@ public sealed partial class WebhookReceiver
 
         try
         {
-            var key = IntakeKeys.Webhook(name, filled.Identity ?? message.Id);
-            var answer = await SubmitAsync(webhook, message, filled, key, delivery.Sender, traceparent, cancellationToken);
+            var answer = await SubmitAsync(webhook, message, filled, KeyOf(webhook, message, filled), delivery.Sender, traceparent, cancellationToken);
             Accepted(answer.Run.RunId, name, message.Id, answer.Created);
             await NoteAsync(delivery with { RunId = answer.Run.RunId }, answer.Run.CreatedAt, repeat: !answer.Created, cancellationToken);
             return new(DeliveryResult.Accepted, answer.Run, answer.Created);
@@ -186,6 +190,8 @@ public sealed partial class WebhookReceiver
             return new(DeliveryResult.Refused, RetryAfter: ex.RetryAfter);
         }
     }
+
+    private static string KeyOf(Webhook webhook, WebhookMessage message, FilledRequest filled) => IntakeKeys.Webhook(webhook.Options.Name, filled.Identity ?? message.Id);
 
     private Task<IntakeAnswer> SubmitAsync(
         Webhook webhook, WebhookMessage message, FilledRequest filled, string? key, string? sender, string? traceparent, CancellationToken cancellationToken) =>
@@ -356,7 +362,8 @@ public sealed partial class WebhookReceiver
 }
 
 /// <summary>What became of a delivery that a person sent again: a run, or why not.</summary>
-public sealed record RedeliveryAnswer(RunRecord? Run, string? Reason, IReadOnlyList<RequestFault> Faults);
+/// <param name="Created">False: the delivery had this run already.</param>
+public sealed record RedeliveryAnswer(RunRecord? Run, bool Created, string? Reason, IReadOnlyList<RequestFault> Faults);
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(Dictionary<string, JsonElement>))]
 internal sealed partial class PayloadJson : System.Text.Json.Serialization.JsonSerializerContext;

@@ -1,4 +1,5 @@
 using OzFunctions.Cli.Configuration;
+using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Tests.Configuration;
 
@@ -110,7 +111,7 @@ public sealed class ConfigurationReaderTests
         Assert.Equal(["local", "hook", "shell"], configuration.Events.Select(publisher => publisher.Name));
         var schedule = Assert.Single(configuration.Schedules);
         Assert.Equal(("0 6 * * 1-5", "Europe/Berlin", "Update the dependencies", TimeSpan.FromMinutes(90)), (schedule.Cron, schedule.TimeZone, schedule.Request.Prompt, schedule.Request.Timeout!.Value));
-        Assert.Equal("github", Assert.Single(configuration.Webhooks).Kind);
+        Assert.Equal(WebhookKind.GitHub, Assert.Single(configuration.Webhooks).Kind);
         Assert.Equal(new NamedSecret("ci", SecretSource.FromEnv("CI_KEY")), Assert.Single(configuration.ApiKeys));
     }
 

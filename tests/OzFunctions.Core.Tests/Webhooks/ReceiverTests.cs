@@ -196,15 +196,20 @@ public sealed class ReceiverTests
         await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub, filter: new() { Actions = ["opened"] }));
         await rig.SendAsync(WebhookRig.GitHub(Labeled));
         var delivery = Assert.Single(await rig.DeliveriesAsync());
-        Assert.Equal("action 'labeled' is not one of actions", (await rig.Receiver.RedeliverAsync(delivery, Cancellation))!.Reason);
+        Assert.Equal("action 'labeled' is not one of actions", (await rig.Receiver.RedeliverAsync(delivery, newRun: false, Cancellation))!.Reason);
         var changed = new WebhookReceiver([WebhookRig.Hook(WebhookKind.GitHub, new() { Prompt = "{{issue.title}}" })], rig.Core, Microsoft.Extensions.Logging.Abstractions.NullLogger<WebhookReceiver>.Instance);
 
-        var (one, two) = (await changed.RedeliverAsync(delivery, Cancellation), await changed.RedeliverAsync(delivery, Cancellation));
+        var one = await changed.RedeliverAsync(delivery, newRun: false, Cancellation);
+        var same = await changed.RedeliverAsync(delivery, newRun: false, Cancellation);
+        var two = await changed.RedeliverAsync(delivery, newRun: true, Cancellation);
 
-        Assert.NotEqual(one!.Run!.RunId, two!.Run!.RunId);
+        Assert.Equal((true, false, true), (one!.Created, same!.Created, two!.Created));
+        Assert.Equal(one.Run!.RunId, same.Run!.RunId);
+        Assert.NotEqual(one.Run.RunId, two.Run!.RunId);
+        Assert.Equal(one.Run.RunId.Value, WebhookRig.RunOf(await changed.ReceiveAsync("hook", WebhookRig.GitHub(Labeled), "", Cancellation)));
         Assert.Equal("d-1", one.Run.Trigger.DeliveryId);
         Assert.Contains("Login fails", one.Run.Request.Prompt, StringComparison.Ordinal);
-        Assert.Equal([one.Run.RunId, two.Run.RunId], Assert.Single(await rig.DeliveriesAsync()).RedeliveredAs!);
+        Assert.Equal([one.Run.RunId, two.Run.RunId], (await rig.DeliveriesAsync()).Single(entry => entry.Result == DeliveryResult.Filtered).RedeliveredAs!);
     }
 
     [Fact(Timeout = Limit)]

@@ -13,6 +13,8 @@ public sealed class RequestTemplate
     /// <summary>The fields that may hold templates.</summary>
     public const string Fields = "prompt, title, metadata, concurrency_key and idempotency_key";
 
+    public const string Rule = $"must not hold a template: a delivery fills {Fields} and nothing else";
+
     private const int LongestKey = 256;
     private const int LongestTitle = 200;
     private const int LongestMetadata = 256;
@@ -49,6 +51,10 @@ public sealed class RequestTemplate
 
     /// <summary>The request as it was written, its places not filled.</summary>
     public RunRequest Request => _request;
+
+    /// <param name="path">Of a field, as faults name it.</param>
+    public static bool MayHoldTemplates(string path) =>
+        path is "prompt" or "title" or "concurrency_key" or "idempotency_key" || path.StartsWith("metadata.", StringComparison.Ordinal);
 
     /// <summary>Null when the templates have faults, which are added to <paramref name="faults"/>.</summary>
     public static RequestTemplate? Create(RunRequest request, ICollection<RequestFault> faults)
@@ -171,7 +177,7 @@ public sealed class RequestTemplate
         }
 
         private void Refuse(string path, string? value) =>
-            List.Add(new(path, value, $"must not hold a template: a delivery fills {Fields} and nothing else"));
+            List.Add(new(path, value, Rule));
     }
 }
 
