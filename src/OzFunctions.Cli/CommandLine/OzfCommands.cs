@@ -6,7 +6,11 @@ using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
 using OzFunctions.Cli.Submitting;
+<<<<<<< HEAD
 using OzFunctions.Cli.Webhooks;
+=======
+using OzFunctions.Cli.Up;
+>>>>>>> main
 using OzFunctions.Cli.Workers;
 
 namespace OzFunctions.Cli.CommandLine;
@@ -25,6 +29,7 @@ internal static class OzfCommands
 
         root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage);
         root.With(
+            UpCommand.Create(surroundings),
             RunCommand.Create(surroundings),
             RunsCommand.Create(surroundings),
             WorkerCommand.Create(surroundings),
