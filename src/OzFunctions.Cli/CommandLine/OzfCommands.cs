@@ -6,6 +6,7 @@ using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
 using OzFunctions.Cli.Submitting;
+using OzFunctions.Cli.Up;
 using OzFunctions.Cli.Webhooks;
 using OzFunctions.Cli.Workers;
 
@@ -25,6 +26,7 @@ internal static class OzfCommands
 
         root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage);
         root.With(
+            UpCommand.Create(surroundings),
             RunCommand.Create(surroundings),
             RunsCommand.Create(surroundings),
             WorkerCommand.Create(surroundings),

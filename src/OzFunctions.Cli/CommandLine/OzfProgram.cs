@@ -70,9 +70,9 @@ internal static class OzfProgram
     private static string Unknown(ParseResult parsed, string token)
     {
         var command = parsed.CommandResult.Command;
-        if (command is RootCommand && token is "up" or "exec" or "schedules")
+        if (command is RootCommand && token is "exec" or "schedules")
         {
-            return $"'ozf {token}' comes with a later version; this one has run, worker, runs, queue and what 'ozf --help' lists.";
+            return $"'ozf {token}' comes with a later version; this one has up, run, worker, runs, queue and what 'ozf --help' lists.";
         }
 
         var isFlag = token.StartsWith('-');
