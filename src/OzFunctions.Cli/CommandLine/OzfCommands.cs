@@ -6,11 +6,8 @@ using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
 using OzFunctions.Cli.Submitting;
-<<<<<<< HEAD
-using OzFunctions.Cli.Webhooks;
-=======
 using OzFunctions.Cli.Up;
->>>>>>> main
+using OzFunctions.Cli.Webhooks;
 using OzFunctions.Cli.Workers;
 
 namespace OzFunctions.Cli.CommandLine;

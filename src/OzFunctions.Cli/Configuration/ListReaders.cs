@@ -74,7 +74,7 @@ internal static partial class ListReaders
     }
 
     /// <summary>One secret value or a list of them.</summary>
-    private static List<SecretSource> Sources(Section section, string key)
+    public static List<SecretSource> Sources(Section section, string key)
     {
         if (section.Find(key) is not YamlList list)
         {
@@ -84,20 +84,10 @@ internal static partial class ListReaders
         var sources = new List<SecretSource>();
         for (var i = 0; i < list.Items.Count; i++)
         {
-            var path = string.Create(CultureInfo.InvariantCulture, $"{section.Full(key)}[{i}]");
-            if (list.Items[i] is not YamlMap map)
-            {
-                section.Faults.Add(path, null, "is a secret: write {env: NAME} or {file: PATH}; a literal is refused", list.Items[i].Line);
-                continue;
-            }
-
-            var below = new Section(map, path, section.Faults);
-            if (EnvOrFile(below, below.Path) is { } source)
+            if (Source(section, list.Items[i], string.Create(CultureInfo.InvariantCulture, $"{key}[{i}]")) is { } source)
             {
                 sources.Add(source);
             }
-
-            below.End();
         }
 
         return sources;
@@ -168,7 +158,7 @@ internal static partial class ListReaders
     }
 
     /// <summary>The same of an item of a list.</summary>
-    public static SecretSource? Source(Section section, YamlItem item, string key)
+    private static SecretSource? Source(Section section, YamlItem item, string key)
     {
         if (item is not YamlMap map)
         {

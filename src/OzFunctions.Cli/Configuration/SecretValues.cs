@@ -22,11 +22,7 @@ internal sealed class SecretValues
     /// <summary>The value of a source of this configuration; a source with a fault has none.</summary>
     public string Get(SecretSource source) => _values[source];
 
-<<<<<<< HEAD
-    /// <summary>The same; null when the source has a fault.</summary>
-=======
     /// <summary>Null: the source has a fault.</summary>
->>>>>>> main
     public string? Find(SecretSource source) => _values.GetValueOrDefault(source);
 
     /// <summary>Names with values, as <c>secrets[]</c> and <c>api_keys[]</c> have them.</summary>
@@ -69,13 +65,8 @@ internal sealed class SecretValues
     {
         var named = configuration.Secrets.Select(secret => ($"secrets.{secret.Name}", secret.Source))
             .Concat(configuration.ApiKeys.Select(key => ($"api_keys.{key.Name}", key.Source)))
-<<<<<<< HEAD
             .Concat(configuration.Webhooks.SelectMany(webhook => webhook.Secrets.Select((secret, i) => (webhook.Secrets.Count == 1 ? $"webhooks.{webhook.Name}.secret" : $"webhooks.{webhook.Name}.secrets[{i}]", secret))));
-        var optional = configuration.Events.SelectMany(publisher => new[] { ($"events.{publisher.Name}.secret", publisher.Secret), ($"events.{publisher.Name}.connection", publisher.Connection) })
-=======
-            .Concat(configuration.Webhooks.Select(webhook => ($"webhooks.{webhook.Name}.secret", webhook.Secret)));
         var optional = configuration.Events.SelectMany(FindSources)
->>>>>>> main
             .Concat(configuration.Direct.Environment.Select(entry => ($"backend.direct.environment.{entry.Name}", entry.Source)))
             .Concat(configuration.Direct.AgentEnvironment.Select(entry => ($"backend.direct.agent_environment.{entry.Name}", entry.Source)))
             .Append(("storage", configuration.Storage?.Connection));

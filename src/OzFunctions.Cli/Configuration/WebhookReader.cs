@@ -1,4 +1,3 @@
-using System.Globalization;
 using OzFunctions.Requests;
 using OzFunctions.Webhooks;
 using OzFunctions.Webhooks.Templates;
@@ -84,27 +83,13 @@ internal static class WebhookReader
             return [];
         }
 
-        if (entry.Has("secret"))
+        var key = entry.Has("secret") ? "secret" : "secrets";
+        if (entry.Find(key) is YamlList { Items.Count: 0 })
         {
-            return ListReaders.Source(entry, "secret") is { } source ? [source] : [];
+            entry.Refuse<string>(key, null, "is an empty list; give at least one secret, {env: NAME} or {file: PATH}");
         }
 
-        if (entry.Find("secrets") is not YamlList { Items.Count: > 0 } list)
-        {
-            entry.Refuse<string>("secrets", null, "must be a list of secrets, each {env: NAME} or {file: PATH}");
-            return [];
-        }
-
-        var sources = new List<SecretSource>();
-        for (var i = 0; i < list.Items.Count; i++)
-        {
-            if (ListReaders.Source(entry, list.Items[i], string.Create(CultureInfo.InvariantCulture, $"secrets[{i}]")) is { } source)
-            {
-                sources.Add(source);
-            }
-        }
-
-        return sources;
+        return ListReaders.Sources(entry, key);
     }
 
     private static List<PayloadPath> ReadPaths(Section entry, string key)

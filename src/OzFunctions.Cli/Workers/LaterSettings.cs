@@ -38,10 +38,5 @@ internal static class LaterSettings
         {
             yield return "schedules: nothing starts them in this version";
         }
-
-        if (configuration.Webhooks.Count > 0)
-        {
-            yield return "webhooks: nothing listens for them in this version";
-        }
     }
 }

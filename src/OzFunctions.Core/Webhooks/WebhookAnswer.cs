@@ -36,14 +36,14 @@ public sealed record WebhookAnswer
         Problem(413, "invalid_request", string.Create(CultureInfo.InvariantCulture, $"The delivery is too large: at most {most} bytes are read here"), retryable: false);
 
     internal static WebhookAnswer MethodNotAllowed { get; } =
-        Problem(405, "invalid_request", "Deliveries are sent with POST", retryable: false) with { Headers = new Dictionary<string, string> { ["Allow"] = "POST" } };
+        Problem(405, "operation_not_supported", "Deliveries are sent with POST", retryable: false) with { Headers = new Dictionary<string, string> { ["Allow"] = "POST" } };
 
     internal static WebhookAnswer Unreadable(string rule) => Problem(400, "invalid_request", rule, retryable: false);
 
     internal static WebhookAnswer Faulty(IReadOnlyList<RequestFault> faults) =>
         new() { Status = RequestProblem.Status, ContentType = RequestProblem.ContentType, Body = RequestProblem.ToJson(faults) };
 
-    internal static WebhookAnswer Full(TimeSpan retryAfter) => Problem(429, "rate_limited", "Too many runs wait already; send the delivery again later", retryable: true) with
+    internal static WebhookAnswer Full(TimeSpan retryAfter) => Problem(429, "resource_unavailable", "Too many runs wait already; send the delivery again later", retryable: true) with
     {
         Headers = new Dictionary<string, string> { ["Retry-After"] = Math.Max(1, (int)retryAfter.TotalSeconds).ToString(CultureInfo.InvariantCulture) },
     };

@@ -56,7 +56,7 @@ public sealed class WebhookConfigurationTests
     [Theory]
     [InlineData("{name: a, kind: github, request: {prompt: p}}", "secret", "anybody could start runs")]
     [InlineData("{name: a, kind: github, secret: {env: X}, secrets: [{env: Y}], request: {prompt: p}}", "secret", "not both")]
-    [InlineData("{name: a, kind: github, secrets: [], request: {prompt: p}}", "secrets", "must be a list of secrets")]
+    [InlineData("{name: a, kind: github, secrets: [], request: {prompt: p}}", "secrets", "give at least one secret")]
     [InlineData("{name: a, kind: github, secrets: [hunter2], request: {prompt: p}}", "secrets[0]", "a literal is refused")]
     [InlineData("{name: a, kind: gihub, secret: {env: X}, request: {prompt: p}}", "kind", "did you mean 'github'?")]
     [InlineData("{name: a, kind: token, secret: {env: X}, senders: [ann], request: {prompt: p}}", "senders", "look into the payload with where")]
