@@ -36,8 +36,14 @@ public sealed partial class WebhookTests
 
     private static readonly Dictionary<string, string?> Secrets = new()
     {
-        ["GITHUB_WEBHOOK_SECRET"] = GitHubSecret, ["BUILD_SECRET"] = BuildSecret, ["GRID_TOKEN"] = Token, ["SAY_TOKEN"] = Token,
-        ["OZF_DATA"] = null, ["OZF_CONFIG"] = null, ["OZF_STORAGE"] = null, ["WARP_API_KEY"] = null,
+        ["GITHUB_WEBHOOK_SECRET"] = GitHubSecret,
+        ["BUILD_SECRET"] = BuildSecret,
+        ["GRID_TOKEN"] = Token,
+        ["SAY_TOKEN"] = Token,
+        ["OZF_DATA"] = null,
+        ["OZF_CONFIG"] = null,
+        ["OZF_STORAGE"] = null,
+        ["WARP_API_KEY"] = null,
     };
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -159,7 +159,10 @@ public sealed class SampleWebhooksTests : IDisposable
 
         await using var command = TestProcess.Start("/bin/sh", [Path.Join(Samples, script)], new Dictionary<string, string?>
         {
-            ["PATH"] = bin + ":" + System.Environment.GetEnvironmentVariable("PATH"), ["CALLS"] = calls, ["SLACK_BOT_TOKEN"] = "xoxb-secret-token", ["LINEAR_API_KEY"] = "lin-secret-key",
+            ["PATH"] = bin + ":" + System.Environment.GetEnvironmentVariable("PATH"),
+            ["CALLS"] = calls,
+            ["SLACK_BOT_TOKEN"] = "xoxb-secret-token",
+            ["LINEAR_API_KEY"] = "lin-secret-key",
         });
         await command.Input.WriteAsync(@event);
         command.Input.Close();
