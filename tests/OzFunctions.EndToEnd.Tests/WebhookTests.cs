@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using OzFunctions.Runs;
 using OzFunctions.Testing;
+using OzFunctions.Testing.Azurite;
 
 namespace OzFunctions.EndToEnd.Tests;
 
@@ -55,10 +56,10 @@ public sealed partial class WebhookTests
         await using var up = StartUp(machine, machine.Config);
         var url = await UrlOfAsync(up);
 
-        await using var node = await NpmPackages.StartAsync("webhooks.mjs", [url], Secrets, Cancellation);
-        Assert.True(await node.WaitForExitAsync(Cancellation) == 0, string.Join('\n', node.Errors));
+        var (exitCode, output, errors) = await TestPackages.RunAsync("webhooks.mjs", [url], Cancellation, Secrets);
+        Assert.True(exitCode == 0, errors);
 
-        var answers = node.Output.Select(line => JsonDocument.Parse(line).RootElement).ToDictionary(line => line.GetProperty("what").GetString()!, line => line);
+        var answers = output.Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToDictionary(line => line.GetProperty("what").GetString()!, line => line);
         int Status(string what) => answers[what].GetProperty("status").GetInt32();
         string RunOf(string what) => answers[what].GetProperty("answer").GetProperty("run_id").GetString()!;
         Assert.All(["octokit", "octokit, again", "standardwebhooks", "standardwebhooks, again", "cloudevents, structured", "cloudevents, binary"], what => Assert.Equal((what, 202), (what, Status(what))));
@@ -158,7 +159,7 @@ public sealed partial class WebhookTests
     [Fact(Timeout = Limit)]
     public async Task The_commands_of_the_page_about_webhooks_do_what_it_says()
     {
-        var page = await File.ReadAllTextAsync(Path.Join(Repository(), "docs", "webhooks.md"), Cancellation);
+        var page = await File.ReadAllTextAsync(Path.Join(TestPackages.Directory, "..", "..", "docs", "webhooks.md"), Cancellation);
         await using var machine = new OneMachine("exit 0");
         await File.AppendAllTextAsync(machine.Config, "\n" + Yaml().Match(page).Groups["yaml"].Value, Cancellation);
         await using var up = StartUp(machine, machine.Config);
@@ -196,17 +197,6 @@ public sealed partial class WebhookTests
             Content = Json(body),
             Headers = { { "X-GitHub-Event", eventName }, { "X-GitHub-Delivery", id }, { "X-Hub-Signature-256", "sha256=" + signature } },
         };
-    }
-
-    private static string Repository()
-    {
-        var at = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(at.FullName, "OzFunctions.sln")))
-        {
-            at = at.Parent ?? throw new DirectoryNotFoundException($"No OzFunctions.sln above {AppContext.BaseDirectory}.");
-        }
-
-        return at.FullName;
     }
 
     [GeneratedRegex("```yaml\n# webhooks.yaml\n(?<yaml>.*?)```", RegexOptions.Singleline)]

@@ -5,6 +5,7 @@ using OzFunctions.Cli.Events;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
+using OzFunctions.Cli.Schedules;
 using OzFunctions.Cli.Submitting;
 using OzFunctions.Cli.Up;
 using OzFunctions.Cli.Webhooks;
@@ -32,6 +33,7 @@ internal static class OzfCommands
             WorkerCommand.Create(surroundings),
             WorkersCommand.Create(surroundings),
             QueueCommand.Create(surroundings),
+            SchedulesCommand.Create(surroundings),
             WebhooksCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),

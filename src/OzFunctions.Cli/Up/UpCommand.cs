@@ -49,7 +49,7 @@ internal static class UpCommand
         // Other processes of this user, agents among them, must not read this host's environment through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
-        await using var store = LocalStore.Open(settings, context.Surroundings, loggers);
+        await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
         var options = DoorOptions(settings, endPoint, key);

@@ -43,7 +43,7 @@ internal static partial class WorkerCommand
         // Other processes of this user, agents among them, must not read this host's environment through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
-        await using var store = LocalStore.Open(settings, context.Surroundings, loggers);
+        await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         Introduce(context, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
@@ -79,7 +79,7 @@ internal static partial class WorkerCommand
     }
 
     /// <summary>What is worth a warning when a host starts.</summary>
-    internal static void Warn(OzfConfiguration configuration, WorkerSetup setup, ILogger logger)
+    internal static void Warn(WorkerSetup setup, ILogger logger)
     {
         if (setup.Worker.Slots == 0 && !setup.Worker.Once)
         {
@@ -89,11 +89,6 @@ internal static partial class WorkerCommand
         if (setup.LacksApiKey)
         {
             NoApiKey(logger);
-        }
-
-        foreach (var missing in LaterSettings.Find(configuration))
-        {
-            NotYet(logger, missing);
         }
 
         OneUser(logger);
@@ -107,9 +102,6 @@ internal static partial class WorkerCommand
 
     [LoggerMessage(LogLevel.Warning, "No run gets WARP_API_KEY, so oz will ask for a login: give it with -e WARP_API_KEY, in backend.direct.agent_environment, or from the setup's environment file")]
     private static partial void NoApiKey(ILogger logger);
-
-    [LoggerMessage(LogLevel.Warning, "Left out: {Setting}")]
-    private static partial void NotYet(ILogger logger, string setting);
 
     [LoggerMessage(LogLevel.Information, "Runs belong to this host's own user: they can read its files (a container or a virtual machine is the boundary)")]
     private static partial void OneUser(ILogger logger);

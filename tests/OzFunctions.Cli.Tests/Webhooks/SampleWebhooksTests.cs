@@ -10,6 +10,7 @@ using OzFunctions.Cli.Webhooks;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Testing;
+using OzFunctions.Testing.Azurite;
 using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Tests.Webhooks;
@@ -19,7 +20,7 @@ public sealed class SampleWebhooksTests : IDisposable
 {
     private const string Secret = "a secret for tests";
 
-    private static readonly string Samples = Path.Join(Find(), "samples", "webhooks");
+    private static readonly string Samples = Path.Join(TestPackages.Directory, "..", "..", "samples", "webhooks");
 
     private readonly OzfRig _rig = new();
 
@@ -256,15 +257,4 @@ public sealed class SampleWebhooksTests : IDisposable
     }
 
     private static string Hex(string content) => Convert.ToHexStringLower(HMACSHA256.HashData(Encoding.UTF8.GetBytes(Secret), Encoding.UTF8.GetBytes(content)));
-
-    private static string Find()
-    {
-        var at = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(at.FullName, "OzFunctions.sln")))
-        {
-            at = at.Parent ?? throw new DirectoryNotFoundException($"No OzFunctions.sln above {AppContext.BaseDirectory}.");
-        }
-
-        return at.FullName;
-    }
 }
