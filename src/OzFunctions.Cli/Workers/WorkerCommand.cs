@@ -75,7 +75,7 @@ internal static partial class WorkerCommand
             screen.Note($"  on SIGTERM  {stop}");
         }
 
-        Warn(context.Settings.Configuration, setup, logger);
+        Warn(setup, logger);
     }
 
     /// <summary>What is worth a warning when a host starts.</summary>
