@@ -52,7 +52,7 @@ internal static class UpCommand
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
-        var options = DoorOptions(settings, endPoint, key);
+        var options = DoorOptions(settings, store, endPoint, key);
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings), store.Core, loggers.CreateLogger<WebhookReceiver>());
         var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl));
         await using var server = new FrontDoorServer(door, endPoint, loggers);
@@ -87,12 +87,13 @@ internal static class UpCommand
         }
     }
 
-    private static FrontDoorOptions DoorOptions(Settings settings, IPEndPoint endPoint, string key) => new()
+    private static FrontDoorOptions DoorOptions(Settings settings, OpenStore store, IPEndPoint endPoint, string key) => new()
     {
         Keys = [new ApiKey(KeyText.LocalName, KeyText.Hash(key), KeyScopes.All)],
         Hosts = IPAddress.IsLoopback(endPoint.Address) ? [endPoint.Address.ToString()] : [endPoint.Address.ToString(), Environment.MachineName],
         AnyAddressHost = ListenAddress.IsAny(endPoint),
         PublicUrl = settings.Configuration.PublicUrl is { } url ? new(url) : null,
+        Requests = store.Requests,
     };
 
     private static async Task ListenAsync(FrontDoorServer server, IPEndPoint endPoint, CancellationToken cancellationToken)
