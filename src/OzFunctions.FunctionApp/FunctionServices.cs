@@ -3,12 +3,15 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using OzFunctions.AzureStorage;
 using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Webhooks;
 using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Http;
 using OzFunctions.Http.Keys;
+using OzFunctions.Http.Webhooks;
 using OzFunctions.Protocol;
 using OzFunctions.ServiceBus;
+using OzFunctions.Webhooks;
 
 namespace OzFunctions.FunctionApp;
 
@@ -22,8 +25,7 @@ internal static class FunctionServices
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(provider => AppSettings.Read(configuration, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => CreateCore(provider.GetRequiredService<AppSettings>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
-        services.AddSingleton(provider => new FrontDoor(
-            provider.GetRequiredService<OzCore>(), DoorOptions(provider.GetRequiredService<AppSettings>()), provider.GetRequiredService<ILoggerFactory>()));
+        services.AddSingleton(provider => CreateDoor(provider.GetRequiredService<AppSettings>(), provider.GetRequiredService<OzCore>(), provider.GetRequiredService<ILoggerFactory>()));
         return services;
     }
 
@@ -89,6 +91,13 @@ internal static class FunctionServices
     private static ServiceBusConnection ConnectionOf(EventConfiguration sink, AppSettings settings) =>
         sink.Connection is { } source ? ServiceBusConnection.Open(settings.Secrets.Get(source))
         : settings.ServiceBus ?? throw new InvalidOperationException($"events.{sink.Name}.topic: needs {SettingNames.ServiceBus}, or a connection of its own.");
+
+    private static FrontDoor CreateDoor(AppSettings settings, OzCore core, ILoggerFactory loggers)
+    {
+        var options = DoorOptions(settings);
+        var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), core, loggers.CreateLogger<WebhookReceiver>());
+        return new(core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl));
+    }
 
     private static FrontDoorOptions DoorOptions(AppSettings settings)
     {
