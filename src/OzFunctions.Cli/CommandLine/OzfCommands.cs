@@ -2,6 +2,7 @@ using System.CommandLine;
 using OzFunctions.Cli.Configuring;
 using OzFunctions.Cli.Demo;
 using OzFunctions.Cli.Events;
+using OzFunctions.Cli.Keys;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
@@ -35,6 +36,7 @@ internal static class OzfCommands
             SchedulesCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
+            KeysCommand.Create(surroundings),
             ConfigCommand.Create(surroundings),
             DoctorCommand.Create(surroundings),
             DemoCommand.Create(surroundings),

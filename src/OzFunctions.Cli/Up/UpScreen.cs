@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Keys;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
