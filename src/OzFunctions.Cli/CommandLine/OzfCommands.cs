@@ -25,7 +25,7 @@ internal static class OzfCommands
             version.Action = new VersionAction(surroundings);
         }
 
-        root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage);
+        root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage, GlobalOptions.Server, GlobalOptions.KeyFile);
         root.With(
             UpCommand.Create(surroundings),
             RunCommand.Create(surroundings),

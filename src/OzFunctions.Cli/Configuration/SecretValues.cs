@@ -54,7 +54,7 @@ internal sealed class SecretValues
     private static IEnumerable<(string Key, SecretSource Source)> Sources(OzfConfiguration configuration)
     {
         var named = configuration.Secrets.Select(secret => ($"secrets.{secret.Name}", secret.Source))
-            
+
             .Concat(configuration.Webhooks.Select(webhook => ($"webhooks.{webhook.Name}.secret", webhook.Secret)));
         var optional = configuration.Events.SelectMany(FindSources)
             .Concat(configuration.Direct.Environment.Select(entry => ($"backend.direct.environment.{entry.Name}", entry.Source)))

@@ -193,7 +193,7 @@ public sealed class ConfigurationReaderTests
     [InlineData("schedules:\n- name: a\n  cron: '@daily'\n  request:\n    prompt: p\n    timeout: -5s", "schedules[0].request.timeout", 6, "a duration")]
     [InlineData("webhooks: [{name: a, request: {prompt: p}}]", "webhooks[0].secret", 1, "is missing")]
     [InlineData("webhooks: [{name: a, secret: {env: X}, request: {promt: p}}]", "webhooks[0].request.promt", 1, "did you mean 'prompt'?")]
-[InlineData("api_keys: [{name: local, env: A}]", "api_keys[0].name", 1, "is the name of the key file's own key")]
+    [InlineData("api_keys: [{name: local, env: A}]", "api_keys[0].name", 1, "is the name of the key file's own key")]
     [InlineData("api_keys: [{name: a, sha256: abc}]", "api_keys[0].sha256", 1, "64 hex digits")]
     [InlineData("api_keys: [{name: a, env: A, scopes: [red]}]", "api_keys[0].scopes", 1, "did you mean 'read'?")]
     [InlineData("api_keys: [{name: a}]", "api_keys[0]", 1, "needs exactly one of sha256")]
