@@ -1,11 +1,15 @@
 using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Http.Routing;
+using OzFunctions.Http.Webhooks;
+using OzFunctions.Webhooks;
 
 namespace OzFunctions.Http.Tests.Documents;
 
 /// <summary>The OpenAPI document says what the routes do. A route without its operation fails here: add it to src/OzFunctions.Http/Documents/openapi.json.</summary>
 public sealed class OpenApiTests
 {
-    private static readonly string[] Methods = ["get", "put", "post", "delete", "patch"];
+    private static readonly string[] Methods = ["get", "put", "post", "delete", "patch", "options"];
 
     private readonly DoorRig _rig = new();
 
@@ -15,7 +19,7 @@ public sealed class OpenApiTests
         var document = await ReadAsync();
         var described = document.GetProperty("paths").EnumerateObject()
             .SelectMany(path => path.Value.EnumerateObject().Where(operation => Methods.Contains(operation.Name)).Select(operation => $"{operation.Name.ToUpperInvariant()} {path.Name}"));
-        var routes = _rig.Door.Routes.Where(route => route.Access.Kind != Routing.AccessKind.Page).Select(route => $"{route.Method} {route.Pattern.Replace("{*", "{", StringComparison.Ordinal)}");
+        var routes = Routes.Where(route => route.Access.Kind != AccessKind.Page).Select(route => $"{route.Method} {route.Pattern.Replace("{*", "{", StringComparison.Ordinal)}");
 
         Assert.Equal(routes.Order(StringComparer.Ordinal), described.Order(StringComparer.Ordinal));
     }
@@ -34,8 +38,8 @@ public sealed class OpenApiTests
                 ? parameters.EnumerateArray().Where(parameter => parameter.GetProperty("in").GetString() == "path").Select(parameter => parameter.GetProperty("name").GetString()!).Order()
                 : Enumerable.Empty<string>().Order();
             Assert.Equal(path.Split('/').Where(segment => segment.StartsWith('{')).Select(segment => segment[1..^1]).Order(), named);
-            var route = _rig.Door.Routes.Single(route => route.Method.Equals(method, StringComparison.OrdinalIgnoreCase) && route.Pattern.Replace("{*", "{", StringComparison.Ordinal) == path);
-            if (route.Access.Kind == Routing.AccessKind.Key)
+            var route = Routes.Single(route => route.Method.Equals(method, StringComparison.OrdinalIgnoreCase) && route.Pattern.Replace("{*", "{", StringComparison.Ordinal) == path);
+            if (route.Access.Kind == AccessKind.Key)
             {
                 Assert.True(operation.GetProperty("responses").TryGetProperty("401", out _), $"{name}: 401 is missing");
                 Assert.Contains($"`{route.Access.Scope.ToString().ToLowerInvariant()}`", operation.GetProperty("description").GetString(), StringComparison.Ordinal);
@@ -74,6 +78,9 @@ public sealed class OpenApiTests
         Check(document, "WorkerSwitch", (await _rig.SendAsync("POST", "/api/v1/workers/w/pause")).Json);
         Check(document, "Worker", (await _rig.GetAsync("/api/v1/workers")).Json.GetProperty("workers")[0]);
     }
+
+    /// <summary>Those of the door itself, and of what a composition root adds to it.</summary>
+    private IEnumerable<Route> Routes => _rig.Door.Routes.Concat(new WebhookEndpoints(new([], _rig.Core, NullLogger<WebhookReceiver>.Instance), null).Routes);
 
     private async Task<JsonElement> ReadAsync() => (await _rig.GetAsync("/api/v1/openapi.json")).Is(200).Json;
 
