@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using OzFunctions.Events;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 
@@ -99,7 +100,10 @@ internal static partial class ConfigurationText
     private static IEnumerable<(string Key, string? Value)> Fields(EventConfiguration publisher) =>
     [
         ("name", Text(publisher.Name)), ("queue", Text(publisher.Queue)), ("topic", Text(publisher.Topic)), ("url", Text(publisher.Url)), ("command", Text(publisher.Command)),
-        ("secret", publisher.Secret?.ToString()), ("connection", publisher.Connection?.ToString()), ("kinds", List(publisher.Kinds)),
+        ("secret", publisher.Secrets switch { [] => null, [var one] => one.ToString(), var several => $"[{string.Join(", ", several)}]" }),
+        ("allow_private", publisher.AllowPrivate ? Flag(true) : null), ("timeout", publisher.Timeout is { } timeout ? DurationText.Format(timeout) : null),
+        ("environment", publisher.Environment.Count == 0 ? null : $"[{string.Join(", ", publisher.Environment.Select(entry => $"{{{string.Join(", ", Fields(entry).Where(field => field.Value is not null).Select(field => $"{field.Key}: {field.Value}"))}}}"))}]"),
+        ("connection", publisher.Connection?.ToString()), ("kinds", List([.. publisher.Kinds.Select(kind => kind.Text())])),
     ];
 
     private static IEnumerable<(string Key, string? Value)> Fields(ScheduleConfiguration schedule) =>

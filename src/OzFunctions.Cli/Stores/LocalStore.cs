@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Events;
 using OzFunctions.Files;
 using OzFunctions.Runs;
 
@@ -15,9 +16,11 @@ internal static class LocalStore
     {
         var time = surroundings.Time;
         var configuration = settings.Configuration;
+        EventPublishers.Check(settings);
         var files = FilesStore.Open(new() { Directory = settings.DataDirectory }, time);
         try
         {
+            var publishers = EventPublishers.Create(settings, surroundings, sink => sink is null ? new FilesEventQueue(files) : new FilesEventQueue(files, sink.Queue!, sink.Name, sink.Kinds));
             var core = new OzCore(
                 new()
                 {
@@ -25,7 +28,7 @@ internal static class LocalStore
                     Blobs = new FilesBlobStore(files, RunMetadata.Describe),
                     Bell = new FilesBell(files),
                     HostLock = new FilesHostLock(files),
-                    Publishers = [new FilesEventQueue(files)],
+                    Publishers = publishers,
                     Time = time,
                     Probe = surroundings.Probe,
                 },
