@@ -10,6 +10,7 @@ using OzFunctions.Intake;
 using OzFunctions.Protocol;
 using OzFunctions.Queues;
 using OzFunctions.Runs;
+using OzFunctions.Schedules;
 using OzFunctions.Settlement;
 using OzFunctions.Ticks;
 
@@ -48,7 +49,9 @@ public sealed class OzCore
         Hosts = new(ports, options.Tick.Lease);
         DeadLetters = new(ports.Blobs, ports.Time);
         Repair = new(ports, Records);
-        Tick = new(ports, Records, _index, _unowned, _ending, Outbox, Deliveries, Hosts, options.Tick, loggers.CreateLogger<RunTick>());
+        Schedules = new(ports, Intake, options.Schedules);
+        var schedules = new ScheduleTick(ports, Schedules, Records, Intake, loggers.CreateLogger<ScheduleTick>());
+        Tick = new(ports, Records, _index, _unowned, _ending, Outbox, Deliveries, Hosts, schedules, options.Tick, loggers.CreateLogger<RunTick>());
     }
 
     public OzPorts Ports { get; }
@@ -78,6 +81,8 @@ public sealed class OzCore
 
     public DeadLetterStore DeadLetters { get; }
 
+    public ScheduleStore Schedules { get; }
+
     public RunTick Tick { get; }
 
     public IndexRepair Repair { get; }
@@ -103,4 +108,7 @@ public sealed record CoreOptions
     public IntakeOptions Intake { get; init; } = new();
 
     public TickOptions Tick { get; init; } = new();
+
+    /// <summary>Those of the configuration, started by every process that ticks with it.</summary>
+    public IReadOnlyList<ConfiguredSchedule> Schedules { get; init; } = [];
 }

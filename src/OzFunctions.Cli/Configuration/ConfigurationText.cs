@@ -6,6 +6,7 @@ using System.Text.RegularExpressions;
 using OzFunctions.Events;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Schedules;
 
 namespace OzFunctions.Cli.Configuration;
 
@@ -106,10 +107,11 @@ internal static partial class ConfigurationText
         ("connection", publisher.Connection?.ToString()), ("kinds", List([.. publisher.Kinds.Select(kind => kind.Text())])),
     ];
 
-    private static IEnumerable<(string Key, string? Value)> Fields(ScheduleConfiguration schedule) =>
+    private static IEnumerable<(string Key, string? Value)> Fields(ConfiguredSchedule schedule) =>
     [
-        ("name", Text(schedule.Name)), ("cron", Text(schedule.Cron)), ("time_zone", Text(schedule.TimeZone)), ("enabled", Flag(schedule.Enabled)), ("overlap", schedule.Overlap),
-        ("catch_up", Text(schedule.CatchUp)), ("request", JsonSerializer.Serialize(schedule.Request, RunJson.Wire.RunRequest)),
+        ("name", Text(schedule.Name)), ("cron", Text(schedule.Definition.Cron)), ("time_zone", Text(schedule.Definition.TimeZone)), ("enabled", Flag(schedule.Definition.Enabled)),
+        ("overlap", Word(schedule.Definition.Overlap)), ("missed", Word(schedule.Definition.Missed)), ("missed_window", DurationText.Format(schedule.Definition.MissedWindow)),
+        ("request", JsonSerializer.Serialize(schedule.Definition.Request, RunJson.Wire.RunRequest)),
     ];
 
     private static IEnumerable<(string Key, string? Value)> Fields(WebhookConfiguration webhook) =>
@@ -119,6 +121,9 @@ internal static partial class ConfigurationText
     ];
 
     private static string Flag(bool value) => value ? "true" : "false";
+
+    private static string Word<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
 
     private static string? Number(int? value) => value?.ToString(CultureInfo.InvariantCulture);
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using OzFunctions.Events;
 using OzFunctions.Requests;
+using OzFunctions.Schedules;
 
 namespace OzFunctions.Cli.Configuration;
 
@@ -134,33 +135,39 @@ internal static partial class ListReaders
         }
     }
 
-    public static List<ScheduleConfiguration> Schedules(Section root)
+    public static List<ConfiguredSchedule> Schedules(Section root)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
         return root.Items("schedules", entry =>
         {
-            var name = Name(entry, names, FindNameFault);
-            var cron = entry.Text("cron", text => Cron().IsMatch(text) ? null : "must be five fields (minute, hour, day, month, weekday) such as '0 6 * * 1-5', or @hourly, @daily, @weekly, @monthly, @yearly");
+            var name = Name(entry, names, ScheduleRules.FindNameFault);
+            var cron = entry.Text("cron", ScheduleRules.FindCronFault);
             if (!entry.Has("cron"))
             {
                 entry.Missing("cron", "when the schedule starts runs, such as '0 6 * * 1-5'");
             }
 
-            var zone = entry.Text("time_zone", text => TimeZoneInfo.TryFindSystemTimeZoneById(text, out _) ? null : "is not a time zone of this machine; write UTC or a name such as Europe/Berlin");
+            var zone = entry.Text("time_zone", ScheduleRules.FindTimeZoneFault);
             var enabled = entry.Flag("enabled");
-            var overlap = entry.OneOf("overlap", "skip", "queue", "replace");
-            var catchUp = entry.OneOf("catch_up", "skip", "once", "all");
+            var overlap = entry.OneOf("overlap", "skip", "queue", "allow");
+            var missed = entry.OneOf("missed", "skip", "one", "all");
+            var window = entry.Duration("missed_window", ScheduleRules.LeastMissedWindow, ScheduleRules.MostMissedWindow);
             var request = Request(entry)?.Request;
-            return name is null || cron is null || request is null ? null : new ScheduleConfiguration
+            foreach (var (field, rule) in request is null ? [] : ScheduleRules.FindRequestFaults(request))
             {
-                Name = name,
+                entry.Faults.Add($"{entry.Full("request")}.{field}", null, rule, entry.LineOf("request"));
+            }
+
+            return name is null || cron is null || request is null ? null : new ConfiguredSchedule(name, new()
+            {
                 Cron = cron,
                 TimeZone = zone ?? "UTC",
                 Enabled = enabled ?? true,
-                Overlap = overlap ?? "skip",
-                CatchUp = catchUp ?? "once",
+                Overlap = Enum.Parse<ScheduleOverlap>(overlap ?? "skip", ignoreCase: true),
+                Missed = Enum.Parse<MissedRuns>(missed ?? "one", ignoreCase: true),
+                MissedWindow = window ?? ScheduleDefinition.DefaultMissedWindow,
                 Request = request,
-            };
+            });
         });
     }
 
@@ -266,15 +273,8 @@ internal static partial class ListReaders
         : text == "oz-requests" || text.StartsWith("oz-bell-", StringComparison.Ordinal) ? "is a queue of ours for something else; choose another, such as oz-events"
         : null;
 
-    private static string? FindNameFault(string text) =>
-        EntryName().IsMatch(text) ? null : "must have lower-case letters, digits and '-', begin with a letter or digit, and be at most 63 long";
+    private static string? FindNameFault(string text) => ScheduleRules.FindNameFault(text);
 
     [GeneratedRegex(@"\A(?=.{3,63}\z)[a-z0-9]+(-[a-z0-9]+)*\z")]
     private static partial Regex QueueName();
-
-    [GeneratedRegex(@"\A[a-z0-9][a-z0-9-]{0,62}\z")]
-    private static partial Regex EntryName();
-
-    [GeneratedRegex(@"\A(@(hourly|daily|weekly|monthly|yearly)|([0-9A-Za-z*/,?#-]+ +){4}[0-9A-Za-z*/,?#-]+)\z")]
-    private static partial Regex Cron();
 }

@@ -36,28 +36,6 @@ internal sealed record EventConfiguration
     public IReadOnlyList<RunEventKind> Kinds { get; init; } = [RunEventKind.Completed];
 }
 
-/// <summary>One of <c>schedules[]</c>: a run request at times of a clock.</summary>
-internal sealed record ScheduleConfiguration
-{
-    public required string Name { get; init; }
-
-    /// <summary>Five fields, or <c>@daily</c> and its like. Parsed by the scheduler.</summary>
-    public required string Cron { get; init; }
-
-    /// <summary>Default: UTC.</summary>
-    public string TimeZone { get; init; } = "UTC";
-
-    public bool Enabled { get; init; } = true;
-
-    /// <summary>When the run before is still alive: <c>skip</c>, <c>queue</c> or <c>replace</c>. Default: skip.</summary>
-    public string Overlap { get; init; } = "skip";
-
-    /// <summary>Times missed while nothing ran: <c>skip</c>, <c>once</c> or <c>all</c>. Default: once.</summary>
-    public string CatchUp { get; init; } = "once";
-
-    public required RunRequest Request { get; init; }
-}
-
 /// <summary>One of <c>webhooks[]</c>: a run request for each delivery that is signed rightly.</summary>
 internal sealed record WebhookConfiguration
 {

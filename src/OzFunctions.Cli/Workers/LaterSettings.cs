@@ -34,11 +34,6 @@ internal static class LaterSettings
     /// <summary>What a host leaves out, a sentence each.</summary>
     public static IEnumerable<string> Find(OzfConfiguration configuration)
     {
-        if (configuration.Schedules.Count > 0)
-        {
-            yield return "schedules: nothing starts them in this version";
-        }
-
         if (configuration.Webhooks.Count > 0)
         {
             yield return "webhooks: nothing listens for them in this version";

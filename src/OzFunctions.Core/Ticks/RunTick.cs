@@ -5,13 +5,14 @@ using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Schedules;
 using OzFunctions.Settlement;
 
 namespace OzFunctions.Ticks;
 
-/// <summary>The periodic repair and clock step (T1 to T5). Any number of processes may tick at once; a repeated step changes nothing.</summary>
+/// <summary>The periodic repair and clock step (T1 to T6). Any number of processes may tick at once; a repeated step changes nothing.</summary>
 public sealed partial class RunTick(
-    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, EventOutbox outbox, EventDeliveryLog deliveries, HostRegistry hosts, TickOptions options, ILogger<RunTick> logger)
+    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, EventOutbox outbox, EventDeliveryLog deliveries, HostRegistry hosts, ScheduleTick schedules, TickOptions options, ILogger<RunTick> logger)
 {
     /// <summary>Younger markers belong to an intake or a claim that is under way.</summary>
     private static readonly TimeSpan SettledAfter = TimeSpan.FromMinutes(1);
@@ -25,6 +26,8 @@ public sealed partial class RunTick(
 
     public async Task TickAsync(CancellationToken cancellationToken)
     {
+        // T6 first: a schedule has a time to keep.
+        await schedules.TickAsync(cancellationToken);
         var later = await MoveDueAsync(await ListLaterAsync(cancellationToken), cancellationToken);
         var active = await ListAsync(RunBlobs.ActivePrefix, cancellationToken);
         var ready = new HashSet<RunId>();
