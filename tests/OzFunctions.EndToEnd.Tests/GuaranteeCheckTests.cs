@@ -20,12 +20,13 @@ public sealed class GuaranteeCheckTests
         AssertBreach("2:", Check(Good()) with { Accepted = [RunId.Create(TimeProvider.System)] });
         AssertBreach("3:", Check(Good()) with { Executions = new Dictionary<string, int> { [$"{Id}.1"] = 2 } });
         AssertBreach("3:", Check(Good() with { Starts = 2 }));
-        AssertBreach("3:", Check(Good() with { Attempt = 2 }) with { CompletionIds = null });
+        AssertBreach("3:", Check(Good() with { Attempt = 0 }) with { CompletionIds = null });
         AssertBreach("4:", Check(Good() with { State = RunState.InProgress }));
         AssertBreach("4:", Check(Good() with { Reason = RunReason.HostLost }));
         AssertBreach("4:", Check(Good(), "a line", ("active/x", "")));
         AssertBreach("4:", Check(Good() with { Attempts = [Good().Attempts[0] with { Log = new() { Lines = 1, Bytes = 3, Sealed = true } }] }));
         AssertBreach("5:", Check(Good()) with { CompletionIds = [] });
+        AssertBreach("5:", Check(Good() with { Outbox = [new("queue", 1)] }, "a line", ($"active/{Id}", "")));
         AssertBreach("5:", Check(Good() with { Event = null }));
         AssertBreach("6:", Check(Good()) with { Processes = ["sleep"] });
         AssertBreach("6:", Check(Good()) with { Directories = ["ws"] });
