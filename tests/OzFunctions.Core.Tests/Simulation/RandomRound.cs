@@ -186,7 +186,7 @@ internal sealed partial class RandomRound(int seed, Func<TimeProvider, IBlobStor
             }
 
             await clean.Cancels.CancelAllAsync(null, "the end", null, unreadable: null, cancellationToken);
-            if (queue.Count == 0 && (await world.NamesAsync("active/")).Count == 0 && (await world.NamesAsync("ready/")).Count == 0
+            if (queue.Count == 0 && (await world.NamesAsync("active/")).Count == 0 && (await world.NamesAsync("ready/")).Count == 0 && (await world.NamesAsync("later/")).Count == 0
                 && (await world.NamesAsync("locks/")).Count == 0 && world.Machines.All(machine => machine.Lost || machine.Directories.IsEmpty))
             {
                 return true;

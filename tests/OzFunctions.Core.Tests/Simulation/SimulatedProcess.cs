@@ -80,6 +80,9 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     {
         _world.Release(this);
         _killed.TrySetResult();
+
+        // What another thread locked in between.
+        _world.Release(this);
     }
 
     /// <summary>Completes when the process was stopped where it was to be (SIGSTOP): its port calls wait until <see cref="Resume"/>, its locks stay held.</summary>
