@@ -49,6 +49,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>What the store answers instead of doing what it is asked; null: nothing.</summary>
     public Func<PortCall, Exception?>? Outage { get; set; }
 
+    /// <summary>While the store is away it does what it is asked all the same; only its answers are lost.</summary>
+    public bool DropsAnswers { get; set; }
+
     /// <summary>Calls of all processes so far.</summary>
     public int Calls => Volatile.Read(ref _calls);
 
