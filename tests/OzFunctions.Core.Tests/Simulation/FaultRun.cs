@@ -46,7 +46,7 @@ internal sealed class FaultRun(Func<TimeProvider, IBlobStore>? store)
         var submission = World.Ask(phase == FaultPhase.CancelRunning ? AgentPlan.UntilStopped : AgentPlan.Succeeds, key: "k");
         submission = submission with { Request = submission.Request with { ConcurrencyKey = "repository", IdempotencyKey = "k" } };
         var faulty = world.NewProcess();
-        var fault = new StepFault(step, kind, IsStep, faulty.Kill);
+        var fault = new StepFault(step, kind, StepFault.OfRuns, faulty.Kill);
         (faulty.Faults, faulty.Probe) = (fault, fault);
 
         if (phase == FaultPhase.Submit)
@@ -88,12 +88,6 @@ internal sealed class FaultRun(Func<TimeProvider, IBlobStore>? store)
         var breaches = await world.FindBreachesAsync([run]);
         return settled ? breaches : [$"4: run {run} was not settled in {Patience.TotalSeconds} s", .. breaches];
     }
-
-    /// <summary>What belongs to the run; timers that list, beat and tick would shift the numbers.</summary>
-    private static bool IsStep(PortCall call) => call.Port != "blobs"
-        || (call.Method != "ListAsync" && (call.Name.StartsWith("runs/", StringComparison.Ordinal) || call.Name.StartsWith("active/", StringComparison.Ordinal)
-            || call.Name.StartsWith("ready/", StringComparison.Ordinal) || call.Name.StartsWith("later/", StringComparison.Ordinal)
-            || call.Name.StartsWith("keys/", StringComparison.Ordinal) || call.Name.StartsWith("locks/", StringComparison.Ordinal)));
 
     /// <summary>To its end, to its failure, or until it is killed.</summary>
     private static async Task EndAsync(Task work, SimulatedProcess process, CancellationToken cancellationToken)
