@@ -43,11 +43,11 @@ public sealed partial class EventOutbox : IAsyncDisposable
             publisher => publisher.Name, publisher => new EventLane(publisher, ports.Time, DeliverAsync, _stop.Token), StringComparer.Ordinal);
     }
 
-    /// <summary>A host lives here: from now on this process sends to foreign ground.</summary>
-    internal void Start() => _running ??= Task.WhenAll(_lanes.Values.Select(lane => Task.Run(() => lane.RunAsync())));
+    /// <summary>A long-lived process: from now on it sends to foreign ground. Worker hosts call it themselves; so does who ticks without one.</summary>
+    public void Start() => _running ??= Task.WhenAll(_lanes.Values.Select(lane => Task.Run(() => lane.RunAsync())));
 
     /// <summary>Gives deliveries that are under way or due up to <paramref name="grace"/>, then stops. What is still owed stands in the records.</summary>
-    internal async Task StopAsync(TimeSpan grace)
+    public async Task StopAsync(TimeSpan grace)
     {
         if (_running is null)
         {

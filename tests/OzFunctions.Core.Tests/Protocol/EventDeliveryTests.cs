@@ -8,7 +8,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>Completion events on foreign ground: each receiver by itself, again by its schedule, and known to people when it came to nothing.</summary>
 public sealed class EventDeliveryTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

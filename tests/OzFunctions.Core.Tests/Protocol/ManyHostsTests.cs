@@ -7,7 +7,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>Hosts on several machines over a store that only they share: clocks that differ, networks that part, machines that are lost.</summary>
 public sealed class ManyHostsTests
 {
-    private const int Limit = 120_000;
+    private const int Limit = 300_000;
 
     private static readonly TimeSpan[] Skews = [TimeSpan.Zero, TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(-10)];
 

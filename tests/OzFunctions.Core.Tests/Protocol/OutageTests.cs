@@ -10,7 +10,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>The store is away, on a clock that is moved by hand and with the product's own times: lease 10 minutes, heartbeat 30 seconds, tick 10 seconds.</summary>
 public sealed class OutageTests
 {
-    private const int Limit = 120_000;
+    private const int Limit = 300_000;
 
     private readonly ManualTimeProvider _clock = new();
 

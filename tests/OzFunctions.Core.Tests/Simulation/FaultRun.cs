@@ -27,7 +27,7 @@ public enum FaultPhase
 /// <summary>One whole run, from submission to the last thing owed, with one fault at one step of one process. Answers the guarantees that did not hold.</summary>
 internal sealed class FaultRun(Func<TimeProvider, IBlobStore>? store)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(45);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(150);
 
     /// <summary>A fault on purpose in what the processes stand on.</summary>
