@@ -13,10 +13,13 @@ internal sealed class BenchHost : IAsyncDisposable
     private readonly Process _worker;
     private readonly FilesStore _files;
 
-    private BenchHost(Process worker, FilesStore files, OzCore core, FilesRequestQueue events)
+    private BenchHost(Process worker, string data, FilesStore files, OzCore core, FilesRequestQueue events)
     {
-        (_worker, _files, Core, Events) = (worker, files, core, events);
+        (_worker, Data, _files, Core, Events) = (worker, data, files, core, events);
     }
+
+    /// <summary>Its data directory.</summary>
+    public string Data { get; }
 
     public OzCore Core { get; }
 
@@ -53,7 +56,7 @@ internal sealed class BenchHost : IAsyncDisposable
         var worker = BenchPlace.Start(
             BenchPlace.Program, ["worker", "--data", data, "--config-file", config, "--log-level", "error"], redirect: false);
         var (files, core) = Open(data);
-        var host = new BenchHost(worker, files, core, new FilesRequestQueue(files, "oz-events"));
+        var host = new BenchHost(worker, data, files, core, new FilesRequestQueue(files, "oz-events"));
         while ((await core.Hosts.ListAsync(CancellationToken.None)).Count == 0)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
