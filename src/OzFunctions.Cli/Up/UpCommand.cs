@@ -56,7 +56,10 @@ internal static class UpCommand
         var options = DoorOptions(settings, store, endPoint, key);
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings), store.Core, loggers.CreateLogger<WebhookReceiver>());
         var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl));
-        await using var server = new FrontDoorServer(door, endPoint, loggers);
+
+        // Kestrel tells of every connection that a client drops.
+        using var quiet = context.Loggers(LogLevel.Warning, flags.FormatOf(context));
+        await using var server = new FrontDoorServer(door, endPoint, quiet);
         await ListenAsync(server, endPoint, cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         await UpScreen.ShowAsync(context, settings, setup, store.Core, server.Address, loggers.CreateLogger("OzFunctions.Cli"), cancellationToken);

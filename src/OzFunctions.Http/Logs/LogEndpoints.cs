@@ -68,7 +68,7 @@ internal sealed class LogEndpoints(OzCore core) : IEndpoints
         call.Http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         await (format switch
         {
-            LogFormat.Events => new EventStream(call, core.Ports.Time).SendAsync(_logs.ReadRawAsync(query, call.Cancellation), () => core.Records.FindAsync(run.RunId, call.Cancellation)),
+            LogFormat.Events => new EventStream(call, core.Ports.Time).SendAsync(token => _logs.ReadRawAsync(query, token), () => core.Records.FindAsync(run.RunId, call.Cancellation)),
             LogFormat.Lines => WriteLinesAsync(call, query),
             _ => WriteTextAsync(call, query),
         });
