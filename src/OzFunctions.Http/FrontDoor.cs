@@ -49,7 +49,7 @@ public sealed partial class FrontDoor
             new DocumentEndpoints(),
             new PageEndpoints(),
             new RunEndpoints(core, options),
-            new LogEndpoints(core),
+            new LogEndpoints(core, options),
             new ArtifactEndpoints(core, options),
             new DeadLetterEndpoints(core, options.Requests),
             new WorkerEndpoints(core),

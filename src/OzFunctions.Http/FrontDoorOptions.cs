@@ -18,6 +18,9 @@ public sealed record FrontDoorOptions
     /// <summary>Where it is reached from outside; null: by the address it listens on.</summary>
     public Uri? PublicUrl { get; init; }
 
+    /// <summary>How often a log is looked at for each client that follows it. Default: 200 ms, for a store that charges for looks.</summary>
+    public TimeSpan LookEvery { get; init; } = TimeSpan.FromMilliseconds(200);
+
     /// <summary><c>oz-requests</c>, for dead letters that are put back; null: there is none.</summary>
     public IRequestQueue? Requests { get; init; }
 }

@@ -226,7 +226,8 @@ internal sealed class OneMachine : IAsyncDisposable
             .. Directory.Exists(Path.Join(Workspaces, ".ozf")) ? Directory.GetFileSystemEntries(Path.Join(Workspaces, ".ozf")).Where(entry => Path.GetFileName(entry) != "bin") : []]
         : [];
 
-    private static readonly Dictionary<string, string?> Clean = new() { ["OZF_DATA"] = null, ["OZF_CONFIG"] = null, ["OZF_STORAGE"] = null, ["WARP_API_KEY"] = null };
+    /// <summary>Nothing of who runs the tests.</summary>
+    public static readonly Dictionary<string, string?> Clean = new() { ["OZF_DATA"] = null, ["OZF_CONFIG"] = null, ["OZF_STORAGE"] = null, ["WARP_API_KEY"] = null };
 
     private static Dictionary<string, string?> With(IReadOnlyDictionary<string, string?> environment)
     {

@@ -22,6 +22,9 @@ namespace OzFunctions.Cli.Up;
 /// <summary><c>ozf up</c>: everything on one machine in one process.</summary>
 internal static class UpCommand
 {
+    /// <summary>A look at a file costs next to nothing: a line is with its readers well within a third of a second after the agent wrote it.</summary>
+    private static readonly TimeSpan FilesAreLookedAtEvery = TimeSpan.FromMilliseconds(40);
+
     private static readonly TimeSpan CallsMayEnd = TimeSpan.FromSeconds(5);
 
     public static Command Create(Surroundings surroundings)
@@ -56,10 +59,13 @@ internal static class UpCommand
         var options = DoorOptions(settings, store, endPoint, key);
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
         var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl));
-        await using var server = new FrontDoorServer(door, endPoint, loggers);
+
+        // Kestrel tells of every connection that a client drops.
+        using var quiet = context.Loggers(LogLevel.Warning, flags.FormatOf(context));
+        await using var server = new FrontDoorServer(door, endPoint, quiet);
         await ListenAsync(server, endPoint, cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
-        await UpScreen.ShowAsync(context, settings, setup, store.Core, server.Address, loggers.CreateLogger("OzFunctions.Cli"), cancellationToken);
+        await UpScreen.ShowAsync(context, settings, setup, store, server.Address, loggers.CreateLogger("OzFunctions.Cli"), cancellationToken);
         using (HostStop.Listen(host, setup, context.Time))
         {
             await host.RunAsync(cancellationToken);
@@ -95,6 +101,7 @@ internal static class UpCommand
         AnyAddressHost = ListenAddress.IsAny(endPoint),
         PublicUrl = settings.Configuration.PublicUrl is { } url ? new(url) : null,
         Requests = store.Requests,
+        LookEvery = store.IsRemote ? new FrontDoorOptions { Keys = [] }.LookEvery : FilesAreLookedAtEvery,
     };
 
     private static async Task ListenAsync(FrontDoorServer server, IPEndPoint endPoint, CancellationToken cancellationToken)

@@ -14,7 +14,7 @@ namespace OzFunctions.Cli.Up;
 internal static class UpScreen
 {
     public static async Task ShowAsync(
-        CommandContext context, Settings settings, WorkerSetup setup, OzCore core, Uri address, ILogger logger, CancellationToken cancellationToken)
+        CommandContext context, Settings settings, WorkerSetup setup, OpenStore store, Uri address, ILogger logger, CancellationToken cancellationToken)
     {
         var url = address.ToString().TrimEnd('/');
         var keyFile = KeyFile.PathIn(settings.DataDirectory);
@@ -27,6 +27,11 @@ internal static class UpScreen
                 json.WriteString("url", url);
                 json.WriteString("key_file", keyFile);
                 json.WriteString("data", settings.DataDirectory);
+                if (store.IsRemote)
+                {
+                    json.WriteString("storage", store.Name);
+                }
+
                 json.WriteString("workspaces", setup.Direct.TargetDir ?? setup.Direct.WorkspaceRoot);
                 json.WriteString("worker_id", setup.Worker.WorkerId);
                 json.WriteNumber("max_concurrent_tasks", setup.Worker.Slots);
@@ -40,15 +45,15 @@ internal static class UpScreen
         }
         else
         {
-            Show(context.Screen, settings, setup, url, keyFile, agent.Path);
+            Show(context.Screen, settings, setup, store, url, keyFile, agent.Path);
         }
 
         await context.Screen.Out.FlushAsync(cancellationToken);
-        await WarnAsync(context, setup, core, agent.Fault, cancellationToken);
+        await WarnAsync(context, setup, store.Core, agent.Fault, cancellationToken);
         WorkerCommand.Warn(setup, logger);
     }
 
-    private static void Show(Screen screen, Settings settings, WorkerSetup setup, string url, string keyFile, string? agent)
+    private static void Show(Screen screen, Settings settings, WorkerSetup setup, OpenStore store, string url, string keyFile, string? agent)
     {
         var direct = setup.Direct;
         var slots = setup.Worker.Slots == 0 ? "any number of runs" : string.Create(CultureInfo.InvariantCulture, $"{PlainText.Count(setup.Worker.Slots, "run")}");
@@ -56,6 +61,11 @@ internal static class UpScreen
         screen.Line();
         Row("URL", screen.Paint(url, Style.Accent));
         Row("key", keyFile);
+        if (store.IsRemote)
+        {
+            Row("storage", store.Name);
+        }
+
         Row("data", settings.DataDirectory);
         Row(direct.TargetDir is null ? "workspaces" : "target", (direct.TargetDir ?? direct.WorkspaceRoot) + (direct.Cleanup ? "" : " (kept)"));
         Row("worker", $"'{setup.Worker.WorkerId}' on {setup.Worker.Machine}, {slots} at a time, also from the queue oz-requests");

@@ -16,46 +16,57 @@ internal sealed class EventStream(ApiCall call, TimeProvider time)
 
     private readonly ArrayBufferWriter<byte> _buffer = new(4096);
 
-    public async Task SendAsync(IAsyncEnumerable<LogChunk> chunks, Func<Task<StoredRun?>> findRun)
+    /// <param name="read">Opens the log; what it reads ends with its token.</param>
+    public async Task SendAsync(Func<CancellationToken, IAsyncEnumerable<LogChunk>> read, Func<Task<StoredRun?>> findRun)
     {
-        var cancellation = call.Cancellation;
-
         // The first bytes tell the client that it is connected, whenever the first line comes.
         _buffer.Write("retry: 1000\n\n"u8);
-        await FlushAsync(cancellation);
-        await using var lines = chunks.GetAsyncEnumerator(cancellation);
+        await FlushAsync();
+        using var reading = CancellationTokenSource.CreateLinkedTokenSource(call.Cancellation);
+        var lines = read(reading.Token).GetAsyncEnumerator(reading.Token);
         var next = lines.MoveNextAsync().AsTask();
-        while (true)
+        try
         {
-            while (!next.IsCompleted)
+            while (await MovesOnAsync(next))
             {
-                using var alive = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-                var quiet = Task.Delay(AliveEvery, time, alive.Token);
-                if (await Task.WhenAny(next, quiet) == quiet && !cancellation.IsCancellationRequested)
-                {
-                    _buffer.Write(": alive\n\n"u8);
-                    await FlushAsync(cancellation);
-                }
-
-                await alive.CancelAsync();
-                cancellation.ThrowIfCancellationRequested();
+                Write(lines.Current);
+                await FlushAsync();
+                next = lines.MoveNextAsync().AsTask();
             }
-
-            if (!await next)
-            {
-                break;
-            }
-
-            Write(lines.Current);
-            await FlushAsync(cancellation);
-            next = lines.MoveNextAsync().AsTask();
+        }
+        finally
+        {
+            // An iterator that is under way cannot be disposed of: when the client went away, it is ended first.
+            await reading.CancelAsync();
+            await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await lines.DisposeAsync();
         }
 
         if (await findRun() is { Record: var run })
         {
             Write($"event: end\ndata: {{\"run_id\":\"{run.RunId}\",\"state\":\"{run.State.Text()}\"{(run.Reason is { } reason ? $",\"reason\":\"{reason.Text()}\"" : "")}}}\n\n");
-            await FlushAsync(cancellation);
+            await FlushAsync();
         }
+    }
+
+    /// <summary>Waits for the next lines, with a sign of life while there are none.</summary>
+    private async Task<bool> MovesOnAsync(Task<bool> next)
+    {
+        while (!next.IsCompleted)
+        {
+            using var quiet = CancellationTokenSource.CreateLinkedTokenSource(call.Cancellation);
+            await Task.WhenAny(next, Task.Delay(AliveEvery, time, quiet.Token));
+            await quiet.CancelAsync();
+            if (!next.IsCompleted && !call.Cancellation.IsCancellationRequested)
+            {
+                _buffer.Write(": alive\n\n"u8);
+                await FlushAsync();
+            }
+
+            call.Cancellation.ThrowIfCancellationRequested();
+        }
+
+        return await next;
     }
 
     private void Write(LogChunk chunk)
@@ -84,10 +95,10 @@ internal sealed class EventStream(ApiCall call, TimeProvider time)
 
     private void Write(string text) => _buffer.Write(Encoding.UTF8.GetBytes(text));
 
-    private async Task FlushAsync(CancellationToken cancellationToken)
+    private async Task FlushAsync()
     {
-        await call.Response.Body.WriteAsync(_buffer.WrittenMemory, cancellationToken);
-        await call.Response.Body.FlushAsync(cancellationToken);
+        await call.Response.Body.WriteAsync(_buffer.WrittenMemory, call.Cancellation);
+        await call.Response.Body.FlushAsync(call.Cancellation);
         _buffer.ResetWrittenCount();
     }
 }

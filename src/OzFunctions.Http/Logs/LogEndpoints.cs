@@ -14,11 +14,8 @@ namespace OzFunctions.Http.Logs;
 /// A run's log, whole or live: text for people, NDJSON as stored, or server-sent events. An event's id is <c>ATTEMPT-LINE</c>; a client that sends the last one it
 /// had as <c>Last-Event-ID</c> gets what follows it, each line once.
 /// </summary>
-internal sealed class LogEndpoints(OzCore core) : IEndpoints
+internal sealed class LogEndpoints(OzCore core, FrontDoorOptions options) : IEndpoints
 {
-    /// <summary>How often a live log is looked at: a line is with its readers well within a third of a second after it is stored.</summary>
-    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
-
     private readonly RunLogs _logs = new(core.Ports.Blobs, core.Ports.Time);
 
     public IEnumerable<Route> Routes =>
@@ -51,7 +48,7 @@ internal sealed class LogEndpoints(OzCore core) : IEndpoints
             throw ApiException.Invalid("attempt", attempt.Value.ToString(CultureInfo.InvariantCulture), $"the run has had {run.Attempt}");
         }
 
-        var query = RunLogQuery.Of(core.Records, run.RunId, follow) with { Attempt = attempt, FirstAttempt = first, From = from, PollEvery = LookEvery };
+        var query = RunLogQuery.Of(core.Records, run.RunId, follow) with { Attempt = attempt, FirstAttempt = first, From = from, PollEvery = options.LookEvery };
         call.Response.StatusCode = 200;
         call.Response.ContentType = format switch
         {
@@ -68,7 +65,7 @@ internal sealed class LogEndpoints(OzCore core) : IEndpoints
         call.Http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         await (format switch
         {
-            LogFormat.Events => new EventStream(call, core.Ports.Time).SendAsync(_logs.ReadRawAsync(query, call.Cancellation), () => core.Records.FindAsync(run.RunId, call.Cancellation)),
+            LogFormat.Events => new EventStream(call, core.Ports.Time).SendAsync(token => _logs.ReadRawAsync(query, token), () => core.Records.FindAsync(run.RunId, call.Cancellation)),
             LogFormat.Lines => WriteLinesAsync(call, query),
             _ => WriteTextAsync(call, query),
         });

@@ -77,9 +77,8 @@ async function refresh() {
 function showWorkers(workers) {
   $('workers').textContent = workers.map(worker => {
     const alive = worker.hosts.filter(host => host.alive);
-    const running = alive.reduce((sum, host) => sum + host.running.length, 0);
     const idle = alive.find(host => host.not_ready);
-    return worker.worker_id + ': ' + (worker.paused ? 'paused' : alive.length === 0 ? 'no host' : running + ' running') + (idle ? ' (' + idle.not_ready + ')' : '');
+    return worker.worker_id + ': ' + (worker.paused ? 'paused' : alive.length === 0 ? 'no host' : alive.length === 1 ? '1 host' : alive.length + ' hosts') + (idle ? ' (' + idle.not_ready + ')' : '');
   }).join(' · ');
 }
 
@@ -182,12 +181,27 @@ async function follow(id) {
   }
 }
 
+// The agent's own lines are JSON: what they say is shown, what is unknown stays as it is.
+function shown(text) {
+  if (text[0] !== '{') return text;
+  try {
+    const said = JSON.parse(text);
+    switch (said.type) {
+      case 'agent': case 'agent_reasoning': return said.text ?? text;
+      case 'tool_call': return '> ' + said.tool;
+      case 'tool_result': return '< ' + said.tool;
+      case 'system': return said.event_type + (said.run_url ? ' ' + said.run_url : '');
+    }
+  } catch { /* Not JSON after all. */ }
+  return text;
+}
+
 function line(json) {
   let stored;
   try { stored = JSON.parse(json); } catch { stored = { s: 'host', m: json }; }
   const log = $('log');
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  const text = stored.cut ? '… ' + stored.cut.lines + ' lines are left out here …' : (stored.m || '');
+  const text = stored.cut ? '… ' + stored.cut.lines + ' lines are left out here …' : stored.s === 'out' && !stored.c ? shown(stored.m || '') : (stored.m || '');
   log.append(el('span', (['out', 'err'].includes(stored.s) ? '' : '[' + stored.s + '] ') + text + (stored.c ? '' : '\n'), ['host', 'setup', 'teardown', 'err'].includes(stored.s) ? stored.s : ''));
   while (log.childElementCount > 5000) log.firstElementChild.remove();
   if (atEnd) log.scrollTop = log.scrollHeight;

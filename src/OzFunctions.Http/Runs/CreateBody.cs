@@ -329,8 +329,16 @@ internal sealed class CreateBody
             }
             else if (kind == "warp_id")
             {
+                // Anything else the CLI would take for a path on the host (facts A2.8).
                 var id = server.Value.GetProperty("warp_id");
-                Add(place, id.ValueKind == JsonValueKind.String ? id.GetString()! : id.GetRawText());
+                if (id.ValueKind == JsonValueKind.String && Guid.TryParseExact(id.GetString(), "D", out _))
+                {
+                    Add(place, id.GetString()!);
+                }
+                else
+                {
+                    _faults.Add(new(place + ".warp_id", Show(id), "must be the id of a server, a UUID"));
+                }
             }
             else
             {

@@ -33,7 +33,7 @@ public sealed class CreateTests
              "priority":2,"timeout":"45m","max_attempts":2,"concurrency_key":"k","metadata":{"a":"b"},
              "config":{"name":"n","model_id":"m","base_prompt":"bp","environment_id":"e","skill_spec":"ignored:one","computer_use_enabled":true,"idle_timeout_minutes":7,
                "worker_host":"build","profile_id":"pr","harness":{"type":"claude"},"session_sharing":{"public_access":"view"},
-               "mcp_servers":{"a":{"warp_id":"w1"},"b":{"command":"run","args":["x"],"env":{"TOKEN":"${secret:t}"}},"c":{"url":"https://example.com/mcp"}}}}
+               "mcp_servers":{"a":{"warp_id":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff"},"b":{"command":"run","args":["x"],"env":{"TOKEN":"${secret:t}"}},"c":{"url":"https://example.com/mcp"}}}}
             """);
 
         var request = (await _rig.Core.Records.FindAsync(RunId.Parse(id), TestContext.Current.CancellationToken))!.Record.Request;
@@ -42,7 +42,7 @@ public sealed class CreateTests
             (request.Title, request.Skill, request.Conversation, request.Name, request.Model, request.BasePrompt, request.Environment, request.ComputerUse, request.IdleOnComplete, request.WorkerId, request.Profile, request.Harness));
         Assert.Equal((2, TimeSpan.FromMinutes(45), 2, "k"), (request.Priority, request.Timeout, request.MaxAttempts, request.ConcurrencyKey));
         Assert.Equal(["public:view"], request.Share);
-        Assert.Equal(["w1", """{"b":{"command":"run","args":["x"],"env":{"TOKEN":"${secret:t}"}}}""", """{"c":{"url":"https://example.com/mcp"}}"""], request.Mcp);
+        Assert.Equal(["6f9619ff-8b86-4d01-b42d-00cf4fc964ff", """{"b":{"command":"run","args":["x"],"env":{"TOKEN":"${secret:t}"}}}""", """{"c":{"url":"https://example.com/mcp"}}"""], request.Mcp);
     }
 
     [Theory]
@@ -75,12 +75,12 @@ public sealed class CreateTests
     public async Task Bad_input_is_400_with_every_fault_where_the_caller_wrote_it()
     {
         var answer = (await _rig.PostAsync("/api/v1/agent/runs", """
-            {"prompt":7,"timout":"1h","env":{"PATH":"x"},"config":{"model":"m","worker_host":"warp-7","idle_timeout_minutes":99,"mcp_servers":{"a":{"command":"x","env":{"API_TOKEN":"literal"}},"b":{}}}}
+            {"prompt":7,"timout":"1h","env":{"PATH":"x"},"config":{"model":"m","worker_host":"warp-7","idle_timeout_minutes":99,"mcp_servers":{"a":{"command":"x","env":{"API_TOKEN":"literal"}},"b":{},"c":{"warp_id":"../../etc/mcp.json"}}}}
             """)).Is(400);
 
         Assert.Equal("invalid_request", answer.Code);
         var faults = answer.Json.GetProperty("faults").EnumerateArray().Select(fault => fault.GetProperty("path").GetString()).ToList();
-        foreach (var path in new[] { "prompt", "timout", "env.PATH", "config.model", "config.worker_host", "config.idle_timeout_minutes", "config.mcp_servers.a.env.API_TOKEN", "config.mcp_servers.b" })
+        foreach (var path in new[] { "prompt", "timout", "env.PATH", "config.model", "config.worker_host", "config.idle_timeout_minutes", "config.mcp_servers.a.env.API_TOKEN", "config.mcp_servers.b", "config.mcp_servers.c.warp_id" })
         {
             Assert.Contains(path, faults);
         }

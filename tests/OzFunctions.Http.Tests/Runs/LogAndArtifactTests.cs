@@ -94,6 +94,18 @@ public sealed class LogAndArtifactTests
     }
 
     [Fact]
+    public async Task A_client_that_goes_away_while_nothing_is_said_is_no_fault_of_ours()
+    {
+        var id = await _rig.SubmitAsync();
+        await _rig.StartAsync(id);
+        using var gone = new CancellationTokenSource(TimeSpan.FromMilliseconds(300), TimeProvider.System);
+
+        var answer = await _rig.SendAsync("GET", $"{Path}/{id}/log?format=sse", change: request => request.HttpContext.RequestAborted = gone.Token);
+
+        Assert.Equal("retry: 1000\n\n", answer.Is(200).Text);
+    }
+
+    [Fact]
     public async Task Artifacts_are_listed_and_come_as_attachments_that_no_browser_opens()
     {
         var id = await _rig.SubmitAsync();

@@ -1,0 +1,85 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using OzFunctions.Testing;
+using OzFunctions.Testing.Azurite;
+
+namespace OzFunctions.EndToEnd.Tests;
+
+/// <summary>Clients of others against a real <c>ozf up</c>: the vendor's own, and curl as the page about the API has it.</summary>
+public sealed partial class OzClientTests
+{
+    private const int Limit = 300_000;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = Limit)]
+    public async Task The_vendors_client_works_with_base_url_and_key_changed()
+    {
+        await using var machine = new OneMachine();
+        await using var up = StartUp(machine);
+        var (url, key) = await DoorOfAsync(up);
+
+        var (exitCode, output, errors) = await TestPackages.RunAsync("client.mjs", [url], Cancellation, new Dictionary<string, string?> { ["OZF_API_KEY"] = key });
+        Assert.True(exitCode == 0, $"{output}\n{errors}");
+
+        var said = output.Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToDictionary(line => line.GetProperty("what").GetString()!, line => line.GetProperty("answer"));
+        var run = said["retrieve"];
+        Assert.Equal("QUEUED", said["run"].GetProperty("state").GetString());
+        Assert.Equal(said["run"].GetProperty("run_id").GetString(), run.GetProperty("run_id").GetString());
+        Assert.Equal(("SUCCEEDED", "From the client"), (run.GetProperty("state").GetString(), run.GetProperty("title").GetString()));
+        Assert.Equal("https://example.com/pull/1", run.GetProperty("artifacts")[0].GetProperty("data").GetProperty("url").GetString());
+        Assert.Equal("auto", run.GetProperty("agent_config").GetProperty("model_id").GetString());
+        Assert.Equal("local", run.GetProperty("worker_id").GetString());
+        Assert.True(said["list"].GetProperty("page_info").GetProperty("has_next_page").GetBoolean());
+        Assert.Equal(run.GetProperty("run_id").GetString(), Assert.Single(said["next page"].GetProperty("runs").EnumerateArray()).GetProperty("run_id").GetString());
+        Assert.Equal(run.GetProperty("run_id").GetString(), Assert.Single(said["filtered"].GetProperty("runs").EnumerateArray()).GetProperty("run_id").GetString());
+        Assert.Equal(said["list"].GetProperty("runs")[0].GetProperty("run_id").GetString(), said["cancel"].GetString());
+        Assert.Equal(("BadRequestError", "/problems/invalid_request"), ErrorOf(said["cancel again"]));
+        Assert.Equal(("NotFoundError", "/problems/resource_not_found"), ErrorOf(said["no such run"]));
+        Assert.Equal(("BadRequestError", "/problems/invalid_request"), ErrorOf(said["no prompt"]));
+        Assert.Equal(("UnprocessableEntityError", "/problems/operation_not_supported"), ErrorOf(said["images"]));
+        Assert.Equal(("AuthenticationError", "/problems/authentication_required"), ErrorOf(said["wrong key"]));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task The_commands_of_the_page_about_the_api_do_what_it_says()
+    {
+        var page = await File.ReadAllTextAsync(Path.Join(TestPackages.Directory, "..", "..", "docs", "api.md"), Cancellation);
+        await using var machine = new OneMachine("""
+            echo "Hello."
+            echo "Done."
+            printf kept >"$OZ_ARTIFACTS_DIR/report.txt"
+            """);
+        await using var up = StartUp(machine);
+        var (url, _) = await DoorOfAsync(up);
+        var blocks = Shell().Matches(page);
+        var script = string.Concat(blocks.Select(block => block.Groups["commands"].Value + "\necho '# '\n"))
+            .Replace("http://127.0.0.1:7007", url, StringComparison.Ordinal)
+            .Replace("~/.local/state/ozf/api-key", Path.Join(machine.Data, "api-key"), StringComparison.Ordinal);
+
+        await using var shell = TestProcess.Start("/bin/sh", ["-eu", "-c", script]);
+        var code = await shell.WaitForExitAsync(Cancellation);
+        var printed = string.Join('\n', shell.Output);
+        Assert.True(code == 0, $"{printed}\n{string.Join('\n', shell.Errors)}");
+
+        // What a block prints, up to the mark after it, holds what the page says below it.
+        var parts = printed.Split("# ");
+        Assert.Equal(blocks.Count, parts.Length - 1);
+        Assert.All(blocks.Select((block, i) => (Expected: block.Groups["answer"].Value, Printed: parts[i])), part => Assert.Contains(part.Expected, part.Printed, StringComparison.Ordinal));
+    }
+
+    private static (string? Name, string? Code) ErrorOf(JsonElement answer) => (answer.GetProperty("name").GetString(), answer.GetProperty("code").GetString());
+
+    private static TestProcess StartUp(OneMachine machine) =>
+        TestProcess.Start(Path.Join(AppContext.BaseDirectory, "ozf"), ["up", "--port", "0", "--data", machine.Data, "--config-file", machine.Config, "--output", "json"], OneMachine.Clean);
+
+    private static async Task<(string Url, string Key)> DoorOfAsync(TestProcess up)
+    {
+        using var json = JsonDocument.Parse(await up.WaitForLineAsync("\"url\"", Cancellation));
+        var key = await File.ReadAllTextAsync(json.RootElement.GetProperty("key_file").GetString()!, Cancellation);
+        return (json.RootElement.GetProperty("url").GetString()!, key.Trim());
+    }
+
+    [GeneratedRegex("```sh\n(?<commands>.*?)(\n# (?<answer>[^\n]*))?\n```", RegexOptions.Singleline)]
+    private static partial Regex Shell();
+}
