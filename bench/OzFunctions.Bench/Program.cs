@@ -1,7 +1,7 @@
 using System.Text.Json;
 using OzFunctions.Bench;
 
-// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,log,line,cost,list,schedules,writes,webhook]:
+// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,log,line,cost,list,schedules,writes,webhook,azure]:
 // every figure with its ratio to a floor measured in the same run.
 var quick = args.Contains("--quick");
 var jsonFile = ValueOf("--json");
@@ -61,6 +61,11 @@ if (Wants("writes"))
 if (Wants("webhook"))
 {
     await WebhookRate.MeasureAsync(place, report, rate: 100, quick ? 500 : 2_000);
+}
+
+if (Wants("azure"))
+{
+    await AzureFigures.MeasureAsync(place, report, quick ? 30 : 100, quick ? 256L << 20 : 1L << 30);
 }
 
 report.Print(Console.Out);

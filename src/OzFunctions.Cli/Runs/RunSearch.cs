@@ -17,6 +17,18 @@ internal static class RunSearch
         return await core.Records.FindAsync(runId, cancellationToken) ?? throw CommandException.Usage($"there is no run {runId} in this store.");
     }
 
+    /// <summary>The ids of all of them, or none.</summary>
+    public static async Task<IReadOnlyList<RunId>> FindAllAsync(OzCore core, IEnumerable<string> texts, CancellationToken cancellationToken)
+    {
+        var runs = new List<RunId>();
+        foreach (var text in texts)
+        {
+            runs.Add((await GetAsync(core, text, cancellationToken)).Record.RunId);
+        }
+
+        return runs;
+    }
+
     private static async Task<RunId> ExpandAsync(OzCore core, string text, CancellationToken cancellationToken)
     {
         if (text.Length < LeastCharacters || text.Any(character => !char.IsAsciiHexDigitLower(character) && character != '-'))

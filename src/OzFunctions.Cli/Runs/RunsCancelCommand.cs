@@ -32,7 +32,8 @@ internal static class RunsCancelCommand
                 answers.AddRange(cancelled.Select(answer => (answer.Run!.RunId, answer)));
             }
 
-            foreach (var runId in await FindAsync(store.Core, named, cancellationToken))
+            // All are looked up before the first is cancelled: a slip in one changes nothing.
+            foreach (var runId in await RunSearch.FindAllAsync(store.Core, named, cancellationToken))
             {
                 answers.Add((runId, await store.Core.Cancels.CancelAsync(runId, by, context.Get(reason), cancellationToken)));
             }
@@ -40,18 +41,6 @@ internal static class RunsCancelCommand
             Show(context.Screen, answers);
             return ExitCodes.Success;
         });
-    }
-
-    private static async Task<List<RunId>> FindAsync(OzCore core, string[] named, CancellationToken cancellationToken)
-    {
-        // All are looked up before the first is cancelled: a slip in one changes nothing.
-        var runs = new List<RunId>();
-        foreach (var text in named)
-        {
-            runs.Add((await RunSearch.GetAsync(core, text, cancellationToken)).Record.RunId);
-        }
-
-        return runs;
     }
 
     private static void Show(Screen screen, IReadOnlyList<(RunId RunId, CancelAnswer Answer)> answers)
