@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.AzureStorage;
 using OzFunctions.Files;
 using OzFunctions.Intake;
 using OzFunctions.Queues;
@@ -11,11 +12,11 @@ namespace OzFunctions.Bench;
 internal sealed class BenchHost : IAsyncDisposable
 {
     private readonly string[] _arguments;
-    private readonly FilesStore _files;
+    private readonly FilesStore? _files;
     private Process _worker;
     private HashSet<string> _heard = [];
 
-    private BenchHost(Process worker, string[] arguments, FilesStore files, OzCore core, FilesRequestQueue events)
+    private BenchHost(Process worker, string[] arguments, FilesStore? files, OzCore core, IRequestQueue events)
     {
         (_worker, _arguments, _files, Core, Events) = (worker, arguments, files, core, events);
     }
@@ -62,6 +63,51 @@ internal sealed class BenchHost : IAsyncDisposable
         while ((await core.Hosts.ListAsync(CancellationToken.None)).Count == 0)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+        }
+
+        return host;
+    }
+
+    /// <summary>The same on a storage account; the host has carried out runs already.</summary>
+    public static async Task<BenchHost> StartAzureAsync(BenchPlace place, string agent, string connection, int slots)
+    {
+        var config = Path.Join(place.NewDirectory("config"), "bench.yaml");
+        await File.WriteAllTextAsync(config, $"""
+            worker_id: local
+            max_concurrent_tasks: {slots}
+            backend:
+              direct:
+                workspace_root: {place.NewDirectory("workspaces")}
+                oz_path: {agent}
+                environment:
+                  - name: BENCH_MARKS
+                    value: {place.Marks}
+            """);
+        var account = StorageAccount.Open(connection, new(), TimeProvider.System);
+        var core = new OzCore(
+            new()
+            {
+                StoreId = account.StoreId,
+                Blobs = new AzureBlobStore(account),
+                Bell = new AzureBell(account),
+                HostLock = new Hosts.NoHostLock(),
+                Publishers = [],
+                Time = TimeProvider.System,
+            },
+            new(),
+            NullLoggerFactory.Instance);
+        var known = (await core.Hosts.ListAsync(CancellationToken.None)).Count;
+        string[] arguments = ["worker", "--storage", connection, "--config-file", config, "--log-level", "error"];
+        var worker = BenchPlace.Start(BenchPlace.Program, arguments, redirect: false);
+        var host = new BenchHost(worker, arguments, null, core, new AzureRequestQueue(account, StorageNames.Events));
+        while ((await core.Hosts.ListAsync(CancellationToken.None)).Count == known)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
+        }
+
+        for (var run = 0; run < 5; run++)
+        {
+            await host.RunAsync();
         }
 
         return host;
@@ -159,6 +205,6 @@ internal sealed class BenchHost : IAsyncDisposable
 
         await _worker.WaitForExitAsync();
         _worker.Dispose();
-        _files.Dispose();
+        _files?.Dispose();
     }
 }

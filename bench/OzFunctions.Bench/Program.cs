@@ -1,7 +1,7 @@
 using System.Text.Json;
 using OzFunctions.Bench;
 
-// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,cost,list,schedules,writes,webhook,stop]:
+// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,cost,list,schedules,writes,webhook,stop,azure]:
 // every figure with its ratio to a floor measured in the same run.
 var quick = args.Contains("--quick");
 var jsonFile = ValueOf("--json");
@@ -71,6 +71,11 @@ if (Wants("webhook"))
 if (Wants("stop"))
 {
     await StopEverything.MeasureAsync(place, report, 50);
+}
+
+if (Wants("azure"))
+{
+    await AzureFigures.MeasureAsync(place, report, quick ? 30 : 100, quick ? 256L << 20 : 1L << 30);
 }
 
 report.Print(Console.Out);

@@ -9,6 +9,7 @@ using OzFunctions.Hosts;
 using OzFunctions.Intake;
 using OzFunctions.Protocol;
 using OzFunctions.Queues;
+using OzFunctions.Retention;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
 using OzFunctions.Settlement;
@@ -52,8 +53,11 @@ public sealed class OzCore
         Messages = new(Intake, DeadLetters, ports.Time);
         Repair = new(ports, Records);
         Schedules = new(ports, Intake, options.Schedules);
+        Removal = new(ports, Records);
+        OldRuns = new(Records);
+        var retention = new RetentionTick(ports, OldRuns, Removal, options.Retention, loggers.CreateLogger<RetentionTick>());
         var schedules = new ScheduleTick(ports, Schedules, Records, Intake, loggers.CreateLogger<ScheduleTick>());
-        Tick = new(ports, Records, _index, _unowned, _ending, _locks, Outbox, Deliveries, Hosts, schedules, options.Tick, loggers.CreateLogger<RunTick>());
+        Tick = new(ports, Records, _index, _unowned, _ending, _locks, Outbox, Deliveries, Hosts, schedules, retention, options.Tick, loggers.CreateLogger<RunTick>());
     }
 
     public OzPorts Ports { get; }
@@ -91,6 +95,10 @@ public sealed class OzCore
 
     public ScheduleStore Schedules { get; }
 
+    public RunRemoval Removal { get; }
+
+    public OldRuns OldRuns { get; }
+
     public RunTick Tick { get; }
 
     public IndexRepair Repair { get; }
@@ -116,6 +124,8 @@ public sealed record CoreOptions
     public IntakeOptions Intake { get; init; } = new();
 
     public TickOptions Tick { get; init; } = new();
+
+    public RetentionOptions Retention { get; init; } = new();
 
     /// <summary>Those of the configuration, started by every process that ticks with it.</summary>
     public IReadOnlyList<ConfiguredSchedule> Schedules { get; init; } = [];

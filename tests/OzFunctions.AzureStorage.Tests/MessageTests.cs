@@ -58,6 +58,31 @@ public sealed class MessageTests(SharedAzurite azurite)
         Assert.Contains("'ozf run'", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task What_another_reader_gave_up_becomes_a_dead_letter()
+    {
+        var account = await azurite.OpenAsync();
+        var core = new OzCore(
+            new() { StoreId = account.StoreId, Blobs = new AzureBlobStore(account), Bell = new AzureBell(account), HostLock = new Hosts.NoHostLock(), Publishers = [], Time = TimeProvider.System },
+            new(),
+            Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance);
+        var poison = new AzureRequestQueue(account, "oz-requests-poison");
+        await poison.SendAsync("{\"prompt\":\"x\"}"u8.ToArray(), Cancellation);
+        await poison.SendAsync("{\"prompt\":"u8.ToArray(), Cancellation);
+
+        await core.CreateConsumer(new AzureRequestQueue(account, StorageNames.Requests)).BuryGivenUpAsync(Cancellation);
+
+        var letters = new List<DeadLetters.DeadLetter>();
+        await foreach (var letter in core.DeadLetters.ListAsync(Cancellation))
+        {
+            letters.Add(letter);
+        }
+
+        Assert.Equal(["delivered_too_often", "invalid_request"], letters.Select(letter => letter.Reason).Order());
+        Assert.All(letters, letter => Assert.Equal("oz-requests", letter.Queue));
+        Assert.Null(await poison.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.Zero, Cancellation));
+    }
+
     [Fact]
     public void Queues_are_looked_at_every_50_ms_while_busy_and_within_2_seconds_when_idle()
     {

@@ -14,8 +14,8 @@ public static class StorageNames
     /// <summary>Where completion events go unless <c>events[]</c> says otherwise.</summary>
     public const string Events = "oz-events";
 
-    /// <summary>Where the Functions runtime puts messages that it gave up.</summary>
-    public static string PoisonOf(string queue) => queue + "-poison";
+    /// <summary>Behind a queue's name: where the Functions runtime puts messages that it gave up.</summary>
+    public const string Poison = "-poison";
 
     /// <summary><c>oz-bell-&lt;w&gt;</c>, where w is the first 32 hex digits of the worker id's SHA-256.</summary>
     public static string BellOf(string workerId) => "oz-bell-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(workerId)))[..32];

@@ -22,6 +22,9 @@ public sealed class AzureRequestQueue : IRequestQueue
 
     public string Name => _queue.Name;
 
+    /// <summary>Where the Functions runtime puts what its function failed on five times.</summary>
+    public IRequestQueue? GivenUp => Name.EndsWith(StorageNames.Poison, StringComparison.Ordinal) ? null : new AzureRequestQueue(_account, Name + StorageNames.Poison);
+
     public async Task<string> SendAsync(ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         var text = MessageText.Write(body.Span);

@@ -46,6 +46,7 @@ internal static class ConfigurationReader
             Direct = ReadBackend(root),
             Lease = root.Duration("lease", TimeSpan.FromMinutes(2), TimeSpan.FromHours(24)) ?? defaults.Lease,
             Limits = ReadLimits(root),
+            KeepRuns = ReadRetention(root),
             Secrets = ListReaders.Secrets(root, "secrets"),
             Policy = ReadPolicy(root),
             Storage = ReadStorage(root),
@@ -109,6 +110,19 @@ internal static class ConfigurationReader
         };
         limits.End();
         return configuration;
+    }
+
+    private static TimeSpan? ReadRetention(Section root)
+    {
+        if (root.Below("retention") is not { } retention)
+        {
+            return null;
+        }
+
+        // Keys must answer repeats for a day, and a key goes with its run.
+        var runs = retention.Duration("runs", TimeSpan.FromDays(1), TimeSpan.FromDays(3650));
+        retention.End();
+        return runs;
     }
 
     private static PolicyConfiguration ReadPolicy(Section root)

@@ -85,6 +85,9 @@ internal static partial class ConfigurationText
         yaml.Key("artifact_count", Number(limits.ArtifactCount));
         yaml.Key("artifact_total_bytes", Size(limits.ArtifactTotalBytes));
         yaml.Close();
+        yaml.Open("retention");
+        yaml.Key("runs", configuration.KeepRuns is { } kept ? DurationText.Format(kept) : null);
+        yaml.Close();
         yaml.Open("policy");
         yaml.Key("env", List(policy.Env));
         yaml.Key("max_timeout", DurationText.Format(policy.MaxTimeout));

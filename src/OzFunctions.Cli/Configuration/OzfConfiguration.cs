@@ -24,6 +24,9 @@ internal sealed record OzfConfiguration
 
     public LimitsConfiguration Limits { get; init; } = new();
 
+    /// <summary><c>retention.runs</c>: how long ended runs are kept, at least a day. Default: for ever.</summary>
+    public TimeSpan? KeepRuns { get; init; }
+
     /// <summary>What <c>{"secret":"NAME"}</c> and <c>${secret:NAME}</c> in requests stand for.</summary>
     public IReadOnlyList<NamedSecret> Secrets { get; init; } = [];
 

@@ -11,10 +11,16 @@ internal static class DemoCommand
     public static Command Create(Surroundings surroundings)
     {
         var oz = new Option<bool>("--oz") { Description = "With the real oz from PATH (needs its login or WARP_API_KEY)" };
+        var azurite = new Option<bool>("--azurite") { Description = "On Azure Storage: an emulator from tests/npm, in memory, gone with the demo" };
         var keep = new Option<bool>("--keep") { Description = "Keep the data directory and say where it is" };
-        return new Command("demo", "Show the whole job once, without key, network or set-up").With(oz, keep).Does(surroundings, async (context, cancellationToken) =>
+        return new Command("demo", "Show the whole job once, without key, network or set-up").With(oz, azurite, keep).Does(surroundings, async (context, cancellationToken) =>
         {
             Platform.RequireLinux("demo");
+            if (context.Get(azurite) && context.Get(keep))
+            {
+                throw CommandException.Usage("--keep: the emulator of --azurite keeps everything in memory; leave one of the two out.");
+            }
+
             using var leave = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             void Leave(PosixSignalContext signal)
             {
@@ -28,7 +34,8 @@ internal static class DemoCommand
             var place = Directory.CreateTempSubdirectory("ozf-demo-").FullName;
             try
             {
-                return await new DemoShow(context, place, context.Get(oz)).RunAsync(leave.Token);
+                await using var emulator = context.Get(azurite) ? await AzuriteForDemo.StartAsync(context.Surroundings, leave.Token) : null;
+                return await new DemoShow(context, place, context.Get(oz), emulator?.Storage).RunAsync(leave.Token);
             }
             catch (OperationCanceledException) when (leave.IsCancellationRequested)
             {

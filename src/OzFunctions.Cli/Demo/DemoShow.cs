@@ -16,7 +16,7 @@ using OzFunctions.Runs;
 namespace OzFunctions.Cli.Demo;
 
 /// <summary>One showing: a queue message becomes a run, an agent works on it, and what remains is looked at.</summary>
-internal sealed class DemoShow(CommandContext context, string place, bool realOz)
+internal sealed class DemoShow(CommandContext context, string place, bool realOz, StorageSetting? storage)
 {
     private const string Worker = "demo";
     private const int PatchLines = 24;
@@ -29,7 +29,7 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
     {
         var repository = Path.Combine(place, "repository");
         await DemoRepository.MakeAsync(repository, context.Surroundings, cancellationToken);
-        var settings = DemoSettings.Create(place, repository, realOz, () => context.Settings, context.Surroundings);
+        var settings = DemoSettings.Create(place, repository, realOz, () => context.Settings, context.Surroundings) with { Storage = storage };
         var setup = WorkerSetup.Create(settings, new() { ConsumeRequests = true, DrainTimeout = TimeSpan.FromSeconds(10) }, context.Surroundings.Environment);
         LocalHost.Check(setup.Direct);
 

@@ -30,6 +30,18 @@ internal static class RunSearch
         return await find(runId, cancellationToken) ?? throw CommandException.Usage($"there is no run {runId} in {place}.");
     }
 
+    /// <summary>The ids of all of them, or none.</summary>
+    public static async Task<IReadOnlyList<RunId>> FindAllAsync(OzCore core, IEnumerable<string> texts, CancellationToken cancellationToken)
+    {
+        var runs = new List<RunId>();
+        foreach (var text in texts)
+        {
+            runs.Add((await GetAsync(core, text, cancellationToken)).RunId);
+        }
+
+        return runs;
+    }
+
     private static async Task<RunId> ExpandAsync(Func<ListCursor, CancellationToken, Task<RunListPage>> list, string text, CancellationToken cancellationToken)
     {
         if (text.Length < LeastCharacters || text.Any(character => !char.IsAsciiHexDigitLower(character) && character != '-'))

@@ -34,6 +34,7 @@ internal static class ConfiguredStore
                 PublicUrl = configuration.PublicUrl is { } url ? new(url) : null,
                 Intake = new() { DefaultWorkerId = settings.WorkerId, MaxQueued = configuration.Limits.MaxQueued },
                 Tick = new() { Lease = configuration.Lease, QueueTtl = configuration.Limits.QueueTtl },
+                Retention = new() { Runs = configuration.KeepRuns },
                 Schedules = configuration.Schedules,
             },
             loggers);

@@ -54,5 +54,8 @@ internal sealed class StorageSetting
         _ => null,
     };
 
+    /// <summary>Of an emulator that the demo started.</summary>
+    public static StorageSetting OfDemo(string connection) => new(connection, "--azurite");
+
     public override string ToString() => Origin;
 }

@@ -37,6 +37,7 @@ public sealed partial class RunIntake(
             AskedBy = submission.AskedBy,
             RetryOf = submission.RetryOf,
             Traceparent = submission.Traceparent,
+            KeySha256 = submission.Key is { } text ? RunBlobs.Hash(text) : null,
             WaitingFor = submission.Request.NotBefore > now ? WaitingFor.NotBefore : null,
         };
 
@@ -156,12 +157,13 @@ public sealed partial class RunIntake(
     /// <summary>I2: the first to create the key blob decides the run's id, creation time and request.</summary>
     private async Task<(KeyBlob Key, bool Mine)> TakeKeyAsync(string key, RunRecord record, WaitingPlace place, CancellationToken cancellationToken)
     {
-        var name = $"keys/{RunBlobs.Hash(key)}.json";
+        var name = RunBlobs.Key(RunBlobs.Hash(key));
         var wanted = new KeyBlob { RunId = record.RunId, CreatedAt = record.CreatedAt, RequestSha256 = RequestHash.Of(record.Request), Request = record.Request };
         var content = JsonSerializer.SerializeToUtf8Bytes(wanted, KeyJson.Default.KeyBlob);
-        while (true)
+        // Most keys are new: without a limit the first look is left out, and the refusal of the write tells.
+        for (var look = place.IsLimited; ; look = true)
         {
-            if (await ports.Blobs.FindAsync(name, cancellationToken) is { } blob)
+            if (look && await ports.Blobs.FindAsync(name, cancellationToken) is { } blob)
             {
                 var there = JsonSerializer.Deserialize(blob.Content.Span, KeyJson.Default.KeyBlob)
                     ?? throw new BlobStoreException($"The idempotency key's blob {name} is empty; delete it to accept the key anew.", isTransient: false, null);
@@ -201,6 +203,19 @@ internal sealed record KeyBlob
     public required string RequestSha256 { get; init; }
 
     public required RunRequest Request { get; init; }
+
+    /// <summary>The run that a key leads to; null: nobody can read it.</summary>
+    public static RunId? FindRun(ReadOnlyMemory<byte> content)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(content.Span, KeyJson.Default.KeyBlob)?.RunId;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
 }
 
 [JsonSourceGenerationOptions(

@@ -174,10 +174,13 @@ internal sealed class WaitingPlace(WaitingRuns waiting, RunRecord record, int? m
     private bool _taken;
     private bool _kept;
 
+    /// <summary>Whether there is a limit at all.</summary>
+    public bool IsLimited => (mostOfWorker ?? mostOfWebhook) is not null;
+
     /// <summary>Throws <see cref="QueueFullException"/> when a limit is reached. A second call changes nothing.</summary>
     public async Task TakeAsync(CancellationToken cancellationToken)
     {
-        if (!_taken && (mostOfWorker ?? mostOfWebhook) is not null)
+        if (!_taken && IsLimited)
         {
             await waiting.TakeAsync(record, mostOfWorker, mostOfWebhook, cancellationToken);
             _taken = true;

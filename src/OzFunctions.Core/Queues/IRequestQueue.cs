@@ -6,6 +6,9 @@ public interface IRequestQueue
     /// <summary>The queue's name, part of the idempotency key of its messages.</summary>
     string Name { get; }
 
+    /// <summary>Where other readers of this queue put messages that they gave up (<c>-poison</c>); null: the store has no such place.</summary>
+    IRequestQueue? GivenUp => null;
+
     /// <summary>Puts a message on the queue, durable when it answers; returns its id.</summary>
     Task<string> SendAsync(ReadOnlyMemory<byte> body, CancellationToken cancellationToken);
 

@@ -13,14 +13,24 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
     private static readonly TimeSpan Visibility = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan GivenUpEvery = TimeSpan.FromMinutes(1);
+
+    private readonly IRequestQueue? _givenUp = queue.GivenUp;
 
     /// <summary>Consumes until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        long? looked = null;
         while (!cancellationToken.IsCancellationRequested)
         {
             try
             {
+                if (looked is not { } last || time.GetElapsedTime(last) >= GivenUpEvery)
+                {
+                    looked = time.GetTimestamp();
+                    await BuryGivenUpAsync(cancellationToken);
+                }
+
                 await ConsumeOneAsync(Wait, cancellationToken);
             }
             catch (BlobStoreException ex)
@@ -58,6 +68,22 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
 
         await queue.CompleteAsync(message, cancellationToken);
         return true;
+    }
+
+    /// <summary>What other readers gave up becomes dead letters, of which a person can send it again.</summary>
+    public async Task BuryGivenUpAsync(CancellationToken cancellationToken)
+    {
+        while (_givenUp is not null && await _givenUp.ReceiveAsync(Visibility, TimeSpan.Zero, cancellationToken) is { } message)
+        {
+            var read = RunRequestReader.Read(message.Body);
+            await BuryAsync(
+                message,
+                read.IsValid ? "delivered_too_often" : "invalid_request",
+                $"The message stood on {_givenUp.Name}: another reader of {queue.Name} failed on it again and again.",
+                read.Faults,
+                cancellationToken);
+            await _givenUp.CompleteAsync(message, cancellationToken);
+        }
     }
 
     private async Task TakeInAsync(QueuedMessage message, CancellationToken cancellationToken)

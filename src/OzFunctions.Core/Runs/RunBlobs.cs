@@ -32,6 +32,12 @@ public static class RunBlobs
     /// <summary><c>data/&lt;run_id&gt;/&lt;attempt&gt;/</c>.</summary>
     public static string Data(RunId runId, int attempt) => string.Create(CultureInfo.InvariantCulture, $"data/{runId}/{attempt}/");
 
+    /// <summary>The beginning of everything that is kept of a run's attempts.</summary>
+    public static string DataOf(RunId runId) => $"data/{runId}/";
+
+    /// <summary>An idempotency key's blob, by the hash of its text.</summary>
+    public static string Key(string hash) => $"keys/{hash}.json";
+
     public static string Log(RunId runId, int attempt) => Data(runId, attempt) + "log.ndjson";
 
     public static string Manifest(RunId runId, int attempt) => Data(runId, attempt) + "artifacts.json";

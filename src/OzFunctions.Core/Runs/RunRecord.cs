@@ -40,6 +40,9 @@ public sealed record RunRecord
 
     public string? Traceparent { get; init; }
 
+    /// <summary>Names the idempotency key's blob that leads here; null: the request had none.</summary>
+    public string? KeySha256 { get; init; }
+
     /// <summary>Who owns the run; null while nobody does. Terminal keeps the last one.</summary>
     public RunOwner? Owner { get; init; }
 

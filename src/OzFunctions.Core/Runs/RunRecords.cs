@@ -90,6 +90,10 @@ public sealed class RunRecords(IBlobStore blobs, TimeProvider time)
     public async Task<StoredRun?> OutdateAsync(RunId runId, CancellationToken cancellationToken) =>
         (await UpdateAsync(runId, null, record => record.State == RunState.Queued ? RecordDecision.Write(record) : RecordDecision.Done, cancellationToken)).Run;
 
+    /// <summary>Removes the record as it was read; false: somebody wrote it since. For <see cref="Retention.RunRemoval"/>, the last step of forgetting a run.</summary>
+    internal Task<bool> TryRemoveAsync(StoredRun known, CancellationToken cancellationToken) =>
+        blobs.TryDeleteAsync(RunBlobs.Record(known.Record.RunId), known.ETag, cancellationToken);
+
     /// <summary>A page of runs, newest first. A record that nobody can read is named to <paramref name="unreadable"/> and left out.</summary>
     public async Task<RunPage> ListAsync(
         string? continuation, int most, Action<UnreadableRecordException>? unreadable, CancellationToken cancellationToken)

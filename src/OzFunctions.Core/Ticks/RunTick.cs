@@ -4,6 +4,7 @@ using OzFunctions.Dispatch;
 using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
+using OzFunctions.Retention;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
 using OzFunctions.Settlement;
@@ -12,7 +13,7 @@ namespace OzFunctions.Ticks;
 
 /// <summary>The periodic repair and clock step (T1 to T6). Any number of processes may tick at once; a repeated step changes nothing.</summary>
 public sealed partial class RunTick(
-    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, ConcurrencyLocks locks, EventOutbox outbox, EventDeliveryLog deliveries, HostRegistry hosts, ScheduleTick schedules, TickOptions options, ILogger<RunTick> logger)
+    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, ConcurrencyLocks locks, EventOutbox outbox, EventDeliveryLog deliveries, HostRegistry hosts, ScheduleTick schedules, RetentionTick retention, TickOptions options, ILogger<RunTick> logger)
 {
     /// <summary>Younger markers belong to an intake or a claim that is under way.</summary>
     private static readonly TimeSpan SettledAfter = TimeSpan.FromMinutes(1);
@@ -68,6 +69,8 @@ public sealed partial class RunTick(
             await deliveries.SweepAsync(cancellationToken);
             _lastSweep = ports.Time.GetTimestamp();
         }
+
+        await retention.TickAsync(cancellationToken);
     }
 
     /// <summary>T1. Answers the runs whose entry still waits; -x entries do not count: they say nothing about who will look at the run.</summary>

@@ -129,7 +129,8 @@ internal sealed partial class LogAppender : IAsyncDisposable
 
     private async Task ResumeAsync(CancellationToken cancellationToken)
     {
-        var length = await TryAsync(_blob.MeasureAsync, cancellationToken);
+        // Every append is in the journal first: without an entry nothing of this attempt is stored, and asking would cost each run a call.
+        var length = _journal.Last is null ? 0 : await TryAsync(_blob.MeasureAsync, cancellationToken);
         var entry = _journal.Last is { } last && last.From.Blob <= length ? _journal.Last : null;
         var from = entry?.From ?? Beginning;
         await TryAsync(token => _blob.ResumeAsync(from.Blob, token), cancellationToken);

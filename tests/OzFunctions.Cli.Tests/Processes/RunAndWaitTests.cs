@@ -168,6 +168,25 @@ public sealed class RunAndWaitTests
         await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
     }
 
+    [Fact(Timeout = 3 * Limit)]
+    public async Task The_demo_on_an_emulator_of_azure_storage_shows_the_same_and_leaves_nothing_behind()
+    {
+        await Testing.Azurite.TestPackages.RequireAsync(Cancellation);
+        await using var rig = new OzfProcessRig();
+
+        var demo = rig.Start(["demo", "--azurite"], new() { ["DEMO_STEP_SECONDS"] = "0", ["OZF_CONFIG"] = "" });
+        demo.Input.Close();
+        var code = await demo.WaitForExitAsync(Cancellation);
+
+        var shown = string.Join('\n', demo.Output);
+        Assert.True(code == 0, shown + string.Join('\n', demo.Errors));
+        Assert.Contains("That is the whole job.", shown, StringComparison.Ordinal);
+        Assert.Contains("changes.patch", shown, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(rig.Place, "tmp")));
+        Assert.False(Directory.Exists(rig.Data));
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task A_demo_that_is_interrupted_cleans_up()
     {

@@ -1,0 +1,106 @@
+using OzFunctions.Blobs;
+using OzFunctions.Intake;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Retention;
+
+/// <summary>
+/// Removes an ended run and all that is kept of it: artifacts and logs, its idempotency key, the record last. Stopped anywhere, what remains is found by its
+/// record and removed the next time; a repeated step changes nothing.
+/// </summary>
+public sealed class RunRemoval(OzPorts ports, RunRecords records)
+{
+    /// <summary>A repeat of a request may come for as long; only a key that stands can answer it.</summary>
+    private static readonly TimeSpan KeyStands = TimeSpan.FromDays(1);
+
+    public async Task<RemovalAnswer> RemoveAsync(RunId runId, CancellationToken cancellationToken)
+    {
+        if (await records.FindAsync(runId, cancellationToken) is not { } run)
+        {
+            return new(RemovalResult.NotFound, null);
+        }
+
+        if (!run.Record.State.IsTerminal())
+        {
+            return new(RemovalResult.NotOver, run.Record);
+        }
+
+        // Until the marker is gone something is owed: an event, or an owner that still cleans up.
+        if (await ports.Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken) is not null)
+        {
+            return new(RemovalResult.Owed, run.Record);
+        }
+
+        var key = await FindKeyAsync(run.Record, cancellationToken);
+        if (key is { Age: var age } && age < KeyStands)
+        {
+            return new(RemovalResult.KeyTooYoung, run.Record) { Wait = KeyStands - age };
+        }
+
+        var (files, bytes) = await RemoveFilesAsync(runId, cancellationToken);
+        if (key is not null)
+        {
+            // Before the record: a key without one would start the run again at the next repeat.
+            await ports.Blobs.TryDeleteAsync(key.Name, key.ETag, cancellationToken);
+        }
+
+        // Somebody wrote the record meanwhile, to send its event again: it stays until the next time.
+        return await records.TryRemoveAsync(run, cancellationToken)
+            ? new(RemovalResult.Removed, run.Record) { Files = files, Bytes = bytes }
+            : new(RemovalResult.Owed, run.Record);
+    }
+
+    private async Task<(int Files, long Bytes)> RemoveFilesAsync(RunId runId, CancellationToken cancellationToken)
+    {
+        var (files, bytes) = (0, 0L);
+        await foreach (var entry in ports.Blobs.ListAllAsync(RunBlobs.DataOf(runId), cancellationToken))
+        {
+            await ports.Blobs.TryDeleteAsync(entry.Name, match: null, cancellationToken);
+            (files, bytes) = (files + 1, bytes + entry.Length);
+        }
+
+        return (files, bytes);
+    }
+
+    /// <summary>The key blob that leads to this very run; null: there is none.</summary>
+    private async Task<Blob?> FindKeyAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        // Records of 0.1.0 do not say their key; only these two kinds were made then.
+        var hash = record.KeySha256 ?? (record.Trigger.Kind switch
+        {
+            TriggerKind.Cli => IntakeKeys.Cli(record.Request.IdempotencyKey),
+            TriggerKind.Queue when (record.Request.IdempotencyKey ?? record.Trigger.DeliveryId) is { } id => IntakeKeys.Queue(record.Trigger.Name ?? "", id),
+            _ => null,
+        } is { } key ? RunBlobs.Hash(key) : null);
+        return hash is not null && await ports.Blobs.FindAsync(RunBlobs.Key(hash), cancellationToken) is { } blob && KeyBlob.FindRun(blob.Content) == record.RunId ? blob : null;
+    }
+}
+
+/// <summary>What became of a removal.</summary>
+public enum RemovalResult
+{
+    Removed,
+    NotFound,
+
+    /// <summary>The run has not ended.</summary>
+    NotOver,
+
+    /// <summary>Its completion event is still owed to somebody, or its host still cleans up.</summary>
+    Owed,
+
+    /// <summary>Its idempotency key must answer repeats a while longer.</summary>
+    KeyTooYoung,
+}
+
+/// <summary>What became of a removal, with the record as it was.</summary>
+public sealed record RemovalAnswer(RemovalResult Result, RunRecord? Run)
+{
+    /// <summary>Blobs of its attempts that were removed, and their bytes.</summary>
+    public int Files { get; init; }
+
+    public long Bytes { get; init; }
+
+    /// <summary>How long the key must stand yet.</summary>
+    public TimeSpan Wait { get; init; }
+}

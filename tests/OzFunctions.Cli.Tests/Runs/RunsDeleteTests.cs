@@ -1,0 +1,77 @@
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.Tests.Runs;
+
+/// <summary><c>ozf runs delete</c> on plain files.</summary>
+public sealed class RunsDeleteTests : IDisposable
+{
+    private readonly OzfRig _ozf = new();
+
+    public void Dispose() => _ozf.Dispose();
+
+    [Fact]
+    public async Task An_ended_run_is_forgotten_with_its_files_and_said_to_be()
+    {
+        var run = await EndOneAsync();
+        Directory.CreateDirectory(Path.Join(_ozf.Data, "ozfunctions/data", run, "1"));
+        File.WriteAllText(Path.Join(_ozf.Data, "ozfunctions/data", run, "1/log.ndjson"), "12345");
+
+        var answer = (await _ozf.RunAsync("runs", "delete", run)).Ends(0);
+
+        Assert.Equal($"{run}  deleted (CANCELLED, 1 file, 5 B)", answer.Line);
+        (await _ozf.RunAsync("runs", "get", run)).Ends(ExitCodes.Usage);
+        Assert.False(Directory.Exists(Path.Join(_ozf.Data, "ozfunctions/data", run, "1")) && Directory.GetFiles(Path.Join(_ozf.Data, "ozfunctions/data", run, "1")).Length > 0);
+    }
+
+    [Fact]
+    public async Task A_run_that_is_not_over_is_kept_with_the_way_out()
+    {
+        var (live, ended) = ((await _ozf.RunAsync("run", "-p", "x")).Ends(0).Line, await EndOneAsync());
+
+        var answer = (await _ozf.RunAsync("runs", "delete", live, ended, "--output", "json")).Ends(ExitCodes.Failed);
+
+        Assert.Equal(["not_over", "removed"], answer.Json.GetProperty("runs").EnumerateArray().Select(one => one.GetProperty("result").GetString()));
+        Assert.Contains($"ozf runs cancel {live}", (await _ozf.RunAsync("runs", "delete", live)).Ends(ExitCodes.Failed).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_key_that_must_answer_repeats_keeps_its_run()
+    {
+        var run = (await _ozf.RunAsync("run", "-p", "x", "--idempotency-key", "k")).Ends(0).Line;
+        (await _ozf.RunAsync("runs", "cancel", run)).Ends(0);
+
+        Assert.Contains("idempotency key", (await _ozf.RunAsync("runs", "delete", run)).Ends(ExitCodes.Failed).Output, StringComparison.Ordinal);
+        Assert.Equal(run, (await _ozf.RunAsync("run", "-p", "x", "--idempotency-key", "k")).Ends(0).Line);
+    }
+
+    [Fact]
+    public async Task By_age_only_what_is_older_goes()
+    {
+        var run = await EndOneAsync();
+
+        Assert.Equal("Nothing to delete.\n", (await _ozf.RunAsync("runs", "delete", "--older-than", "30d")).Ends(0).Error);
+        Assert.StartsWith(run, (await _ozf.RunAsync("runs", "delete", "--older-than", "0s")).Ends(0).Line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("--older-than", "soon")]
+    [InlineData("--older-than", "30d", "01a212f1-da0e-7aa9-8cae-f4e7768c8fcf")]
+    [InlineData("01a212f1-da0e-7aa9-8cae-f4e7768c8fcf")]
+    public async Task A_slip_deletes_nothing(params string[] arguments)
+    {
+        var run = await EndOneAsync();
+
+        (await _ozf.RunAsync(["runs", "delete", .. arguments])).Ends(ExitCodes.Usage);
+
+        (await _ozf.RunAsync("runs", "get", run)).Ends(0);
+    }
+
+    private async Task<string> EndOneAsync()
+    {
+        var run = (await _ozf.RunAsync("run", "-p", "x")).Ends(0).Line;
+        (await _ozf.RunAsync("runs", "cancel", run)).Ends(0);
+        return run;
+    }
+}

@@ -1,0 +1,167 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Hosts;
+using OzFunctions.Protocol;
+using OzFunctions.Retention;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Core.Tests.Protocol;
+
+/// <summary>T6: ended runs go after their time, whole, and nothing else ever does.</summary>
+public sealed class RetentionTests
+{
+    private const int Limit = 60_000;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = Limit)]
+    public async Task An_ended_run_goes_after_its_time_key_before_record_and_the_record_last()
+    {
+        await using var world = new World();
+        var run = await EndOneAsync(world, "k");
+        var deleted = new ConcurrentQueue<string>();
+        world.Store.Before = (call, name) =>
+        {
+            if (call == "TryDeleteAsync")
+            {
+                deleted.Enqueue(name);
+            }
+
+            return Task.CompletedTask;
+        };
+        var core = CoreOf(world, TimeSpan.FromDays(30));
+
+        world.Clock.Shift(TimeSpan.FromDays(30) - TimeSpan.FromMinutes(1));
+        await core.Tick.TickAsync(Cancellation);
+        Assert.NotNull(await world.FindAsync(run));
+        world.Clock.Shift(TimeSpan.FromHours(2));
+        await core.Tick.TickAsync(Cancellation);
+
+        Assert.Null(await world.FindAsync(run));
+        Assert.Empty(await world.NamesAsync("data/"));
+        Assert.Empty(await world.NamesAsync("keys/"));
+        string[] order = [.. deleted.Where(name => !name.StartsWith("hosts/", StringComparison.Ordinal) && !name.StartsWith("signals/", StringComparison.Ordinal))];
+        Assert.Equal([$"data/{run}/1/artifacts/a.txt", $"data/{run}/1/log.ndjson", $"keys/{RunBlobs.Hash("cli:k")}.json", RunBlobs.Record(run)], order);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Without_a_setting_runs_are_kept_for_ever()
+    {
+        await using var world = new World();
+        var run = await EndOneAsync(world, "k");
+
+        world.Clock.Shift(TimeSpan.FromDays(4_000));
+        await CoreOf(world, kept: null).Tick.TickAsync(Cancellation);
+
+        Assert.NotNull(await world.FindAsync(run));
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData("data/")]
+    [InlineData("keys/")]
+    [InlineData("runs/")]
+    public async Task A_removal_that_is_cut_off_is_finished_the_next_time(string at)
+    {
+        await using var world = new World();
+        var run = await EndOneAsync(world, "k");
+        world.Clock.Shift(TimeSpan.FromDays(31));
+        world.Store.Before = (call, name) => call == "TryDeleteAsync" && name.StartsWith(at, StringComparison.Ordinal) ? throw new IOException("cut off") : Task.CompletedTask;
+        var core = CoreOf(world, TimeSpan.FromDays(30));
+        await Assert.ThrowsAsync<IOException>(() => core.Removal.RemoveAsync(run, Cancellation));
+        Assert.NotNull(await world.FindAsync(run));
+
+        world.Store.Before = null;
+        await core.Tick.TickAsync(Cancellation);
+
+        Assert.Empty(await world.NamesAsync("runs/"));
+        Assert.Empty(await world.NamesAsync("data/"));
+        Assert.Empty(await world.NamesAsync("keys/"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task What_lives_or_is_owed_is_not_removed()
+    {
+        await using var world = new World();
+        var core = CoreOf(world, TimeSpan.FromDays(1));
+        var waiting = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        Assert.Equal(RemovalResult.NotOver, (await core.Removal.RemoveAsync(waiting, Cancellation)).Result);
+
+        await core.Cancels.CancelAsync(waiting, "ann", null, Cancellation);
+        await world.Blobs.PutAsync(RunBlobs.Active(waiting), default, Cancellation);
+        Assert.Equal(RemovalResult.Owed, (await core.Removal.RemoveAsync(waiting, Cancellation)).Result);
+        Assert.NotNull(await world.FindAsync(waiting));
+
+        await world.Blobs.TryDeleteAsync(RunBlobs.Active(waiting), null, Cancellation);
+        Assert.Equal(RemovalResult.Removed, (await core.Removal.RemoveAsync(waiting, Cancellation)).Result);
+        Assert.Equal(RemovalResult.NotFound, (await core.Removal.RemoveAsync(waiting, Cancellation)).Result);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_key_answers_repeats_for_a_day_at_least()
+    {
+        await using var world = new World();
+        var run = await EndOneAsync(world, "k");
+        var core = CoreOf(world, kept: null);
+
+        var answer = await core.Removal.RemoveAsync(run, Cancellation);
+        Assert.Equal(RemovalResult.KeyTooYoung, answer.Result);
+        Assert.InRange(answer.Wait, TimeSpan.FromHours(23), TimeSpan.FromHours(24));
+        Assert.Equal(run, (await core.Intake.SubmitAsync(World.Ask(key: "k"), Cancellation)).Run.RunId);
+
+        world.Clock.Shift(TimeSpan.FromHours(25));
+        Assert.Equal(RemovalResult.Removed, (await core.Removal.RemoveAsync(run, Cancellation)).Result);
+        Assert.NotEqual(run, (await core.Intake.SubmitAsync(World.Ask(key: "k"), Cancellation)).Run.RunId);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_key_that_leads_elsewhere_stays()
+    {
+        await using var world = new World();
+        var run = await EndOneAsync(world, "k");
+        var name = $"keys/{RunBlobs.Hash("cli:k")}.json";
+        await world.Blobs.PutAsync(name, "{}"u8.ToArray(), Cancellation);
+
+        Assert.Equal(RemovalResult.Removed, (await CoreOf(world, kept: null).Removal.RemoveAsync(run, Cancellation)).Result);
+        Assert.Equal([name], await world.NamesAsync("keys/"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_large_clean_up_is_spread_over_ticks()
+    {
+        await using var world = new World();
+        var core = CoreOf(world, TimeSpan.FromDays(1));
+        for (var i = 0; i < 45; i++)
+        {
+            var run = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+            await core.Cancels.CancelAsync(run, "ann", null, Cancellation);
+        }
+
+        var left = new List<int>();
+        world.Clock.Shift(TimeSpan.FromDays(2));
+        for (var tick = 0; tick < 4; tick++)
+        {
+            await core.Tick.TickAsync(Cancellation);
+            left.Add((await world.NamesAsync("runs/")).Count);
+        }
+
+        Assert.Equal([25, 5, 0, 0], left);
+    }
+
+    /// <summary>One run by a host, with a log and an artifact.</summary>
+    private static async Task<RunId> EndOneAsync(World world, string key)
+    {
+        world.StartHost(world.NewMachine());
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(key: key), Cancellation)).Run.RunId;
+        await world.UntilSettledAsync(run, Cancellation);
+        await world.Blobs.TryDeleteAsync(RunBlobs.Log(run, 1), null, Cancellation);
+        await world.Blobs.TryAppendAsync(RunBlobs.Log(run, 1), 0, "{}\n"u8.ToArray(), Cancellation);
+        await world.Blobs.PutAsync(RunBlobs.Artifact(run, 1, "a.txt"), "kept"u8.ToArray(), Cancellation);
+        return run;
+    }
+
+    private static OzCore CoreOf(World world, TimeSpan? kept) => new(
+        new OzPorts { StoreId = "test", Blobs = world.Blobs, Bell = world.Bell, HostLock = new NoHostLock(), Publishers = [], Time = world.Clock },
+        new() { Retention = new() { Runs = kept } },
+        NullLoggerFactory.Instance);
+}

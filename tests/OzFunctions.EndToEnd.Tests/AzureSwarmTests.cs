@@ -1,0 +1,114 @@
+using System.Text.Json;
+using OzFunctions.Runs;
+using OzFunctions.Testing.Azurite;
+
+[assembly: AssemblyFixture(typeof(SharedAzurite))]
+
+namespace OzFunctions.EndToEnd.Tests;
+
+/// <summary>Several hosts of one worker on a storage account, one of them killed; foreign programs put requests in and read what comes out.</summary>
+public sealed class AzureSwarmTests(SharedAzurite azurite)
+{
+    private const int Runs = 24;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = 300_000)]
+    public async Task Hosts_share_the_runs_of_a_worker_and_one_that_is_killed_costs_none()
+    {
+        await using var machine = await StartAsync("""
+            mark="$MARKS/$OZF_RUN_ID"
+            [ -e "$mark" ] && echo again >> "$MARKS/twice"
+            echo "$OZF_ATTEMPT" >> "$mark"
+            sleep 0.5
+            """);
+        machine.StartWorker();
+        var killed = machine.StartWorker("--consume-requests");
+        var runs = new List<RunId>();
+        for (var run = 0; run < Runs; run++)
+        {
+            runs.Add(RunId.Parse((await machine.SucceedAsync(Cancellation, "run", "-p", "x", "--idempotency-key", $"k{run}")).Trim()));
+            if (run == Runs / 2)
+            {
+                await killed.KillAsync();
+            }
+        }
+
+        // The killed host's slots are taken over by the one that comes next.
+        machine.StartWorker();
+        var hosts = new HashSet<string>();
+        foreach (var runId in runs)
+        {
+            var record = await machine.UntilTerminalAsync(runId, Cancellation);
+            Assert.Equal((RunState.Succeeded, 1), (record.State, record.Starts));
+            hosts.Add(record.Attempts[0].HostId);
+        }
+
+        await machine.AssertNothingLeftAsync(Cancellation);
+        Assert.False(File.Exists(Path.Join(machine.Marks, "twice")));
+        Assert.True(hosts.Count > 1, "One host did all the work.");
+        var completed = (await machine.TakeEventsAsync(Cancellation)).Select(one => one.GetProperty("id").GetString()!).Where(id => id.EndsWith(":completed", StringComparison.Ordinal)).Distinct();
+        Assert.Equal(runs.Select(run => run.Value).Order(), completed.Select(id => id.Split(':')[0]).Order());
+    }
+
+    [Theory(Timeout = 300_000)]
+    [InlineData("plain")]
+    [InlineData("base64")]
+    public async Task A_request_of_a_foreign_client_runs_and_foreign_clients_read_log_artifacts_and_event(string encoding)
+    {
+        await using var machine = await StartAsync("""echo "working on größe"; echo kept > "$OZ_ARTIFACTS_DIR/größe 1%.txt"; head -c 9000000 /dev/zero > "$OZ_ARTIFACTS_DIR/large.bin" """);
+        machine.StartWorker("--consume-requests");
+        var (exitCode, message, errors) = await machine.ForeignAsync(Cancellation, "send", """{"prompt":"x","title":"Größe"}""", encoding);
+        Assert.True(exitCode == 0, errors);
+
+        var name = await OneMachine.UntilAsync(() => machine.NamesAsync("runs/", Cancellation), names => names.Count > 0, Cancellation);
+        Assert.True(RunBlobs.TryParseRecord(Assert.Single(name), out var runId));
+        var record = await machine.UntilTerminalAsync(runId, Cancellation);
+        await machine.AssertNothingLeftAsync(Cancellation);
+
+        Assert.Equal((RunState.Succeeded, message.Trim(), "Größe"), (record.State, record.Trigger.DeliveryId, record.Title));
+        (exitCode, var output, errors) = await machine.ForeignAsync(Cancellation, "read", runId.Value, "1");
+        Assert.True(exitCode == 0, errors);
+        using var read = JsonDocument.Parse(output);
+        Assert.Equal(record.CurrentAttempt!.Log!.Sha256, read.RootElement.GetProperty("log_sha256").GetString());
+        Assert.Contains(read.RootElement.GetProperty("lines").EnumerateArray(), line => line.GetProperty("m").GetString() == "working on größe");
+        var artifacts = read.RootElement.GetProperty("artifacts").EnumerateArray().ToDictionary(artifact => artifact.GetProperty("path").GetString()!);
+        Assert.Equal(["größe 1%.txt", "large.bin"], artifacts.Keys.Order());
+        Assert.All(artifacts.Values, artifact => Assert.True(artifact.GetProperty("same").GetBoolean()));
+        Assert.Equal(("kept\n", "text/plain"), (artifacts["größe 1%.txt"].GetProperty("text").GetString(), artifacts["größe 1%.txt"].GetProperty("content_type").GetString()!.Split(';')[0]));
+        var completed = Assert.Single(await machine.TakeEventsAsync(Cancellation), one => one.GetProperty("type").GetString()!.Contains("completed", StringComparison.Ordinal));
+        Assert.Equal($"{runId}:1:completed", completed.GetProperty("id").GetString());
+    }
+
+    [Fact(Timeout = 300_000)]
+    public async Task Every_command_works_on_a_storage_account_and_none_shows_its_key()
+    {
+        await using var machine = await StartAsync("""echo hello; echo kept > "$OZ_ARTIFACTS_DIR/a.txt"; env > "$MARKS/environment" """);
+        await machine.Blobs.PutAsync("config/ozf.yaml", await File.ReadAllBytesAsync(machine.Config, Cancellation), Cancellation);
+        var run = RunId.Parse((await machine.SucceedAsync(Cancellation, "run", "-p", "x", "--title", "Größe")).Trim());
+        await machine.SucceedAsync(Cancellation, "workers", "pause", "local");
+        await machine.SucceedAsync(Cancellation, "workers", "resume", "local");
+        var worker = machine.StartWorker("--once", "--config-file", "blob:config/ozf.yaml");
+        Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
+        var said = new List<string> { string.Join('\n', worker.Output), string.Join('\n', worker.Errors) };
+
+        foreach (var command in new string[][]
+        {
+            ["runs", "list"], ["runs", "get", run.Value], ["runs", "logs", run.Value], ["runs", "artifacts", run.Value, "--download", machine["out"]], ["events"], ["workers", "list"],
+            ["dead-letters", "list"], ["config", "show"], ["config", "validate", "blob:config/ozf.yaml"], ["runs", "retry", run.Value], ["runs", "cancel", "--all"], ["doctor"],
+        })
+        {
+            said.Add(await machine.SucceedAsync(Cancellation, command));
+        }
+
+        Assert.Equal("kept\n", await File.ReadAllTextAsync(Path.Join(machine["out"], "a.txt"), Cancellation));
+        Assert.Contains("Größe", said[2], StringComparison.Ordinal);
+        Assert.Contains("hello", said[4], StringComparison.Ordinal);
+        Assert.Contains("storage: {env: OZF_STORAGE}", string.Join('\n', said), StringComparison.Ordinal);
+        said.Add(await File.ReadAllTextAsync(Path.Join(machine.Marks, "environment"), Cancellation));
+        Assert.All(said, text => Assert.DoesNotContain(AzuriteProcess.Key[..40], text, StringComparison.Ordinal));
+        Assert.DoesNotContain("OZF_STORAGE", said[^1], StringComparison.Ordinal);
+    }
+
+    private async Task<AzureMachine> StartAsync(string agent) => new((await azurite.GetAsync()).TakeAccount(), agent);
+}
