@@ -48,6 +48,7 @@ internal static class UpCommand
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
+        await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
         var door = new FrontDoor(store.Core, DoorOptions(settings, endPoint, key), loggers);
         await using var server = new FrontDoorServer(door, endPoint, loggers);
