@@ -3,7 +3,6 @@ using Microsoft.Extensions.Logging;
 using OzFunctions.Artifacts;
 using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Runs;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Local;
 using OzFunctions.Runs;
@@ -71,7 +70,7 @@ internal static class SpoolTransfer
         }
 
         await to.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
-        var manifest = await RunsArtifactsCommand.FindManifestAsync(to, runId, run.Record.Attempt, cancellationToken);
+        var manifest = await ArtifactManifests.ReadAsync(to, runId, run.Record.Attempt, cancellationToken);
         var owed = await target.OwedPublishers.FindAsync(run.Record.WorkerId, cancellationToken);
         var record = Readdress(target, run.Record, manifest, owed);
         if (!await target.Records.TryCreateAsync(record, cancellationToken, unique: false) && await target.Records.FindAsync(runId, cancellationToken) is null)
