@@ -113,6 +113,17 @@ public sealed class OzCore
         var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, backend, _loggers.CreateLogger<AttemptAdoption>());
         return new(Ports, worker, backend, claims, runner, adoption, Tick, _signals, Workers, OwedPublishers, Outbox, requests is null ? null : CreateConsumer(requests), _loggers.CreateLogger<WorkerHost>());
     }
+
+    /// <summary>A host for one <c>ozf exec</c>, which settles on the way what earlier ones left on this machine.</summary>
+    /// <param name="own">Runs the caller's agent.</param>
+    /// <param name="others">Settles what was left; its agents' output goes to nobody's terminal.</param>
+    public UnmanagedHost CreateUnmanaged(WorkerOptions worker, IRunBackend own, IRunBackend others)
+    {
+        var ownRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, own, _loggers.CreateLogger<AttemptRunner>());
+        var otherRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, others, _loggers.CreateLogger<AttemptRunner>());
+        var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, others, _loggers.CreateLogger<AttemptAdoption>());
+        return new(Ports, worker, Records, _notices, own, ownRunner, otherRunner, adoption, _signals, Outbox, _loggers.CreateLogger<UnmanagedHost>());
+    }
 }
 
 /// <summary>What Core needs of the configuration.</summary>

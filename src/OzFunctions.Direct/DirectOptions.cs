@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct;
 
@@ -46,6 +47,21 @@ public sealed record DirectOptions
 
     /// <summary>Appended to the agent's arguments as they are (<c>ozf exec -- …</c>). Default: none.</summary>
     public IReadOnlyList<string> AgentArguments { get; init; } = [];
+
+    /// <summary>Arguments of an agent that is not called as <c>oz</c> is, without the program itself (<c>ozf exec --agent</c>). Default: null, those of <c>oz agent run</c>.</summary>
+    public IReadOnlyList<string>? ForeignArguments { get; init; }
+
+    /// <summary>The request's prompt is only for people: the agent is called without one (<c>ozf exec --task-id</c>). Default: false.</summary>
+    public bool OmitPrompt { get; init; }
+
+    /// <summary>Sees every piece of the agent's output as it came, on the reader's thread. Default: nobody.</summary>
+    public Action<SpoolStream, ReadOnlyMemory<byte>>? Output { get; init; }
+
+    /// <summary>Told once how the agent ended, before anything of it is stored. Default: nobody.</summary>
+    public Action<ShimCommandStatus>? AgentEnded { get; init; }
+
+    /// <summary>After an order to stop: do not wait for the rest of the ladder. Default: never.</summary>
+    public CancellationToken StopHard { get; init; }
 
     /// <summary>How long the agent stays after its work when the run does not say. Default: 0 s.</summary>
     public TimeSpan IdleOnComplete { get; init; } = TimeSpan.Zero;

@@ -76,9 +76,9 @@ internal sealed unsafe class Supervisor(
         return due;
     }
 
-    private void EndLease()
+    private void EndLease(string why = "The lease ended and no host renewed it")
     {
-        Say("The lease ended and no host renewed it: no command is taken any more");
+        Say($"{why}: no command is taken any more");
         SetStatus(status.Current with { LeaseOver = true });
 
         // A teardown that limits itself may finish: it is what would be run next.
@@ -195,6 +195,10 @@ internal sealed unsafe class Supervisor(
         }
 
         _connections.RemoveAll(connection => connection.Closed);
+        if (orders.EndsWithHost && !_ending && _connections.Count == 0 && !status.Current.LeaseOver)
+        {
+            EndLease("The caller is gone");
+        }
     }
 
     private void Take(Connection connection, byte[] bytes)

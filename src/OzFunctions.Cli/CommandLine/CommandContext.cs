@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Desks;
@@ -34,6 +35,9 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
 
     /// <summary>Whether the flag stands on the command line.</summary>
     public bool Has(Option option) => parsed.GetResult(option) is { Implicit: false };
+
+    /// <summary>How many words stand behind <c>--</c>.</summary>
+    public int WordsBehindDashes => parsed.Tokens.Reverse().TakeWhile(token => token.Type != TokenType.DoubleDash).Count() is var count && parsed.Tokens.Any(token => token.Type == TokenType.DoubleDash) ? count : 0;
 
     public LineLoggers Loggers(LogLevel least, LogFormat format = LogFormat.Text) => new(Surroundings, least, format, Settings.Mask);
 

@@ -8,6 +8,7 @@ using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
 using OzFunctions.Cli.Schedules;
 using OzFunctions.Cli.Submitting;
+using OzFunctions.Cli.Unmanaged;
 using OzFunctions.Cli.Up;
 using OzFunctions.Cli.Webhooks;
 using OzFunctions.Cli.Workers;
@@ -30,6 +31,7 @@ internal static class OzfCommands
         root.With(
             UpCommand.Create(surroundings),
             RunCommand.Create(surroundings),
+            ExecCommand.Create(surroundings),
             RunsCommand.Create(surroundings),
             WorkerCommand.Create(surroundings),
             WorkersCommand.Create(surroundings),
@@ -42,6 +44,7 @@ internal static class OzfCommands
             ConfigCommand.Create(surroundings),
             DoctorCommand.Create(surroundings),
             DemoCommand.Create(surroundings),
+            SyncCommand.Create(surroundings),
             VersionCommand.Create(surroundings));
         return root;
     }

@@ -71,11 +71,6 @@ internal static class OzfProgram
     private static string Unknown(ParseResult parsed, string token)
     {
         var command = parsed.CommandResult.Command;
-        if (command is RootCommand && token is "exec")
-        {
-            return $"'ozf {token}' comes with a later version; this one has up, run, worker, runs, queue and what 'ozf --help' lists.";
-        }
-
         var isFlag = token.StartsWith('-');
         var known = isFlag ? OptionsOf(parsed) : command.Subcommands.Where(sub => !sub.Hidden).Select(sub => sub.Name);
         var what = isFlag ? "flag" : command.Subcommands.Count > 0 ? "command" : "argument";

@@ -13,6 +13,11 @@ internal sealed record Surroundings
     /// <summary>Standard input, opened when it is read.</summary>
     public required Func<Stream> In { get; init; }
 
+    /// <summary>Where the bytes of an agent go that is run in front of its caller.</summary>
+    public Func<Stream> OutBytes { get; init; } = Console.OpenStandardOutput;
+
+    public Func<Stream> ErrorBytes { get; init; } = Console.OpenStandardError;
+
     public required IReadOnlyDictionary<string, string> Environment { get; init; }
 
     public required string Directory { get; init; }

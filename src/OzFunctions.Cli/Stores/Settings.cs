@@ -27,6 +27,9 @@ internal sealed record Settings
     /// <summary>Who takes runs that name nobody.</summary>
     public string WorkerId => Configuration.WorkerId ?? "local";
 
+    /// <summary>Somebody said where records go; else it is the default directory of plain files.</summary>
+    public bool IsStoreNamed => Configuration.Storage is not null || Configuration.Data is not null || Configuration.Origins.ContainsKey("data");
+
     public static Settings Load(string? configFile, ConfigurationFlags flags, string? storage, Surroundings surroundings)
     {
         var path = configFile ?? surroundings.Variable("OZF_CONFIG");

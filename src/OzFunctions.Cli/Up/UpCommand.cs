@@ -55,6 +55,7 @@ internal static class UpCommand
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
+        await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
         var options = DoorOptions(settings, store, endPoint, key);
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());

@@ -150,6 +150,11 @@ internal sealed partial class AttemptAdoption(
             // It was signalled to the host that is gone.
             attempt.Order(StopOrder.Cancel);
         }
+        else if (attempt.Record.Trigger.Kind == TriggerKind.Exec)
+        {
+            // The terminal it was for is gone: what is left of it is settled, and nothing is started.
+            attempt.Order(StopOrder.Lease);
+        }
 
         return new(attempt, Settled: null);
     }

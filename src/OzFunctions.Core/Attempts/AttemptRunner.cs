@@ -151,7 +151,7 @@ internal sealed partial class AttemptRunner(
                     return RecordDecision.Write(ending.End(record, outcome with { Attempt = measured }, owed));
                 }
 
-                return RecordDecision.Write(outcome.Reason == RunReason.GracefulShutdown && record.State == RunState.Claimed && record.Cancel is null
+                return RecordDecision.Write(outcome.Reason == RunReason.GracefulShutdown && record.State == RunState.Claimed && record.Cancel is null && record.Trigger.Kind != TriggerKind.Exec
                     ? ending.GiveBack(record, waitingFor: null)
                     : ending.Lose(record, outcome.Reason, outcome.Message ?? outcome.Reason.Text(), measured, owed, outcome.Artifacts));
             },

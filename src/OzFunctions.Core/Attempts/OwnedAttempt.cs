@@ -13,6 +13,8 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan TiedLease = TimeSpan.FromDays(1);
+
     private readonly OzPorts _ports;
     private readonly RunRecords _records;
     private readonly EventNotices _notices;
@@ -51,7 +53,8 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
 
     public HostPresence Presence => _presence;
 
-    public TimeSpan LeaseLeft => _presence.LeaseLeft;
+    /// <summary>Nobody else may start an <c>exec</c> run and its shim goes with its caller: an outage of the store does not end it.</summary>
+    public TimeSpan LeaseLeft => Record.Trigger.Kind == TriggerKind.Exec ? TiedLease : _presence.LeaseLeft;
 
     public StopOrder? StopOrder
     {

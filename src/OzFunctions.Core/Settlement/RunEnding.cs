@@ -54,6 +54,12 @@ public sealed class RunEnding(OzPorts ports, RunEvents events, OwedPublishers pu
             return End(record, RunReason.TaskCancelled, CancelMessage(cancel), owed, artifacts);
         }
 
+        if (record.Trigger.Kind == TriggerKind.Exec)
+        {
+            // Its place, its terminal and its caller are gone: nobody else may start it.
+            return End(record, reason, message, owed, artifacts);
+        }
+
         if (record.State == RunState.InProgress)
         {
             return record.Starts < record.MaxStarts ? Requeue(record, reason, message, retryAt: null) : End(record, reason, message, owed, artifacts);

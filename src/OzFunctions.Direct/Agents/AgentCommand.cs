@@ -14,8 +14,17 @@ internal static class AgentCommand
     /// <summary>Writes the files that the arguments name and answers the whole argv.</summary>
     public static IReadOnlyList<string> Write(string agent, DirectOptions options, RunRequest request, AttemptPlaces places)
     {
+        if (options.ForeignArguments is { } foreign)
+        {
+            return [agent, .. foreign, .. options.AgentArguments];
+        }
+
         var arguments = new List<string> { agent, "agent", "run" };
-        AddPrompt(arguments, request, places);
+        if (!options.OmitPrompt || request.SavedPrompt is not null)
+        {
+            AddPrompt(arguments, request, places);
+        }
+
         AddValue(arguments, "skill", request.Skill);
         AddValue(arguments, "model", request.Model);
         AddValue(arguments, "name", request.Name);
@@ -28,7 +37,11 @@ internal static class AgentCommand
             arguments.Add(computerUse ? "--computer-use" : "--no-computer-use");
         }
 
-        AddValue(arguments, "idle-on-complete", DurationText.Format(request.IdleOnComplete ?? options.IdleOnComplete));
+        if (options.Managed || request.IdleOnComplete is not null)
+        {
+            AddValue(arguments, "idle-on-complete", DurationText.Format(request.IdleOnComplete ?? options.IdleOnComplete));
+        }
+
         AddValue(arguments, "profile", request.Profile);
         if (options.Managed)
         {
@@ -43,7 +56,7 @@ internal static class AgentCommand
 
         foreach (var share in request.Share ?? [])
         {
-            arguments.Add(ShareTarget.TryParse(share, out var target) ? target.Argument : $"--share={share}");
+            arguments.Add(ShareTarget.TryParse(share, out var target) && (options.Managed || share is "" or "self") ? target.Argument : $"--share={share}");
         }
 
         arguments.AddRange(options.AgentArguments);

@@ -45,6 +45,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
             Lease = scope.Owned.LeaseLeft,
             Teardown = teardown,
             SpoolBytes = scope.Options.SpoolBytes,
+            EndsWithHost = !scope.Options.Managed,
         }, cancellationToken);
         KeepLease();
     }
@@ -230,6 +231,13 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         try
         {
             await session.StopAsync(cause, scope.Options.StopGrace, cancellationToken);
+            if (scope.Options.StopHard is { CanBeCanceled: true } hard)
+            {
+                var pressed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                using var again = hard.Register(() => pressed.TrySetResult());
+                await pressed.Task.WaitAsync(cancellationToken);
+                await session.StopAsync(cause, TimeSpan.Zero, cancellationToken);
+            }
         }
         catch (ShimException)
         {

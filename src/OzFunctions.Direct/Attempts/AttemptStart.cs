@@ -213,6 +213,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
         }, cancellationToken);
         if (status.SpawnError != 0)
         {
+            scope.Options.AgentEnded?.Invoke(status);
             return OutcomeRules.OfAgent(status, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace);
         }
 
@@ -244,6 +245,11 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
         if (scope.Owned.StopOrder == StopOrder.Fenced)
         {
             scope.NoteFenced();
+        }
+
+        if (status.Ended)
+        {
+            scope.Options.AgentEnded?.Invoke(status);
         }
 
         return status.Ended ? OutcomeRules.OfAgent(status, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace) : OfLostShim("It was killed while the agent ran.");

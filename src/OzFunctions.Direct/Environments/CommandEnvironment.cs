@@ -105,8 +105,24 @@ internal sealed class CommandEnvironment
 
     private bool IsSecretOfRequest(string name) => _record.Request.Env?.TryGetValue(name, out var variable) == true && variable.Secret is not null;
 
+    /// <summary>What the caller has, as it is; ours are three names that say which run this is and where it may leave files.</summary>
+    private SortedDictionary<string, string> Unmanaged()
+    {
+        var variables = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        Overlay(variables, _options.HostEnvironment);
+        variables["OZF_RUN_ID"] = _record.RunId.Value;
+        variables["OZF_ATTEMPT"] = _record.Attempt.ToString(CultureInfo.InvariantCulture);
+        variables["OZ_ARTIFACTS_DIR"] = _places.Artifacts;
+        return variables;
+    }
+
     private SortedDictionary<string, string> Agent(IReadOnlyList<KeyValuePair<string, string>> fromSetup, DateTimeOffset? softDeadline)
     {
+        if (!_options.Managed)
+        {
+            return Unmanaged();
+        }
+
         var variables = new SortedDictionary<string, string>(StringComparer.Ordinal);
         AddBase(variables);
         variables["GIT_TERMINAL_PROMPT"] = "0";

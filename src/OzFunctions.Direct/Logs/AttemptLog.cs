@@ -19,6 +19,7 @@ internal sealed partial class AttemptLog : IAttemptLog
     private readonly LogAppender _appender;
     private readonly SpoolReader _reader;
     private readonly LogRenderer _agentLines;
+    private readonly Action<SpoolStream, ReadOnlyMemory<byte>>? _output;
     private readonly SemaphoreSlim _reading = new(1, 1);
     private readonly CancellationTokenSource _disposed = new();
     private readonly Lock _lock = new();
@@ -29,6 +30,7 @@ internal sealed partial class AttemptLog : IAttemptLog
     public AttemptLog(RunId runId, string privateDirectory, LogBlob blob, IAgentLineObserver observer, AttemptLogOptions options, Func<IOutputFilter> filters, TimeProvider time, ILogger logger)
     {
         _runId = runId;
+        _output = options.Output;
         _time = time;
         _logger = logger;
         _journal = new LogJournal(privateDirectory);
@@ -172,6 +174,11 @@ internal sealed partial class AttemptLog : IAttemptLog
                 _read = record.End;
                 _place = Later(_place, _read);
                 Advance();
+            }
+
+            if (record.Stream is SpoolStream.AgentOut or SpoolStream.AgentErr)
+            {
+                _output?.Invoke(record.Stream, record.Bytes);
             }
 
             var phase = LogPhases.Of(record.Stream);

@@ -6,6 +6,9 @@ internal sealed record AttemptLogOptions
     /// <summary>Largest stored log in bytes: half of it from the beginning, half from the end of the output. Default: 64 MiB.</summary>
     public long Cap { get; init; } = 64 << 20;
 
+    /// <summary>Sees the agent's output piece by piece, before it is masked. Default: nobody.</summary>
+    public Action<OzFunctions.Shim.Protocol.SpoolStream, ReadOnlyMemory<byte>>? Output { get; init; }
+
     /// <summary>How long the first byte that is not stored may wait. Default: 200 ms.</summary>
     public TimeSpan FlushAfter { get; init; } = TimeSpan.FromMilliseconds(200);
 

@@ -26,6 +26,15 @@ internal sealed class AttemptSecrets
         var secrets = new AttemptSecrets();
         secrets._set.AddAll(options.Secrets.Values).AddAll(options.OtherSecrets);
         secrets._set.AddAll(options.HostEnvironment.Where(pair => SecretNames.IsSecret(pair.Key) || options.HostCredentials.Contains(pair.Key)).Select(pair => pair.Value));
+        if (!options.Managed)
+        {
+            // Its agent is given all of it, and whoever settles the run after a crash has another environment.
+            foreach (var (name, value) in options.HostEnvironment)
+            {
+                secrets.AddVariable(name, value);
+            }
+        }
+
         foreach (var entry in options.Environment.Concat(options.AgentEnvironment))
         {
             secrets.AddVariable(entry.Name, entry.Value ?? options.HostEnvironment.GetValueOrDefault(entry.Name) ?? "");

@@ -32,6 +32,9 @@ public sealed record ShimLaunch
     /// <summary>Run by the shim itself when the lease ends and no host has come back; null: none.</summary>
     public ShimCommand? Teardown { get; init; }
 
+    /// <summary>The shim stops what it runs as soon as the connection that launched it is gone (<c>ozf exec</c>). Default: it goes on until its lease is over.</summary>
+    public bool EndsWithHost { get; init; }
+
     /// <summary>Bytes of spool kept on disk: the first half and the last half; the middle is cut and counted.</summary>
     public long SpoolBytes { get; init; } = 256L << 20;
 }

@@ -28,7 +28,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
             .Int32(ShimProtocol.Version)
             .Int64(ShimLibc.SinceBoot + (long)launch.Lease.TotalMilliseconds)
             .Int64(launch.SpoolBytes)
-            .Int32(launch.Teardown is null ? 0 : 1);
+            .Int32((launch.Teardown is null ? 0 : ShimProtocol.HasTeardown) | (launch.EndsWithHost ? ShimProtocol.EndsWithHost : 0));
         if (launch.Teardown is not null)
         {
             orders.Command(launch.Teardown);

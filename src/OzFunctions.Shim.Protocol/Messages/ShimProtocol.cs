@@ -3,6 +3,12 @@ namespace OzFunctions.Shim.Protocol;
 /// <summary>Names and numbers that host and shim agree on.</summary>
 public static class ShimProtocol
 {
+    /// <summary>In the launch's flags: a teardown command follows.</summary>
+    public const int HasTeardown = 1;
+
+    /// <summary>In the launch's flags: what runs is stopped as soon as the launching host is gone.</summary>
+    public const int EndsWithHost = 2;
+
     /// <summary>Version of messages and status.</summary>
     public const int Version = 1;
 

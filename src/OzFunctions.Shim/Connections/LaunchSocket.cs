@@ -50,6 +50,8 @@ internal static unsafe class LaunchSocket
             throw new StartException($"This shim speaks version {ShimProtocol.Version} only");
         }
 
-        return new ShimOrders(message.Int64(), message.Int64(), message.Int32() == 1 ? message.Command() : null, proc);
+        var (leaseUntil, spoolBytes, flags) = (message.Int64(), message.Int64(), message.Int32());
+        var teardown = (flags & ShimProtocol.HasTeardown) != 0 ? message.Command() : null;
+        return new ShimOrders(leaseUntil, spoolBytes, teardown, (flags & ShimProtocol.EndsWithHost) != 0, proc);
     }
 }

@@ -1,0 +1,191 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Following;
+using OzFunctions.Cli.Stores;
+using OzFunctions.Cli.Submitting;
+using OzFunctions.Cli.Workers;
+using OzFunctions.Direct;
+using OzFunctions.Direct.Agents;
+using OzFunctions.Intake;
+using OzFunctions.Local;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Cli.Unmanaged;
+
+/// <summary><c>ozf exec</c>: the agent here and now, in front of its caller, and a tracked run all the same (unmanaged runs).</summary>
+internal static class ExecCommand
+{
+    private static readonly TimeSpan SendingMayTake = TimeSpan.FromSeconds(30);
+
+    public static Command Create(Surroundings surroundings)
+    {
+        var flags = new AgentFlags();
+        var agent = new Option<string?>("--agent") { HelpName = string.Join('|', ForeignAgent.Names), Description = "Which agent is called [default: oz]" };
+        agent.AcceptOnlyFromAmong(ForeignAgent.Names);
+        var command = new Option<string?>("--agent-command") { HelpName = "CMD", Description = "Another agent: program and arguments, {prompt} where the prompt belongs" };
+        var result = new Option<string?>("--result-file") { HelpName = "FILE", Description = "Write run id, state and places as JSON when the run is over" };
+        var rest = new Argument<string[]>("agent-args") { Description = "Behind --: given to the agent as they are", Arity = ArgumentArity.ZeroOrMore };
+        return new Command("exec", "Run the agent here and now, tracked, without a queue")
+            .With([.. flags.All, agent, command, result, rest])
+            .Does(surroundings, (context, cancellationToken) => RunAsync(context, flags, new(context.Get(agent), context.Get(command), context.Get(result), context.Get(rest) ?? []), cancellationToken));
+    }
+
+    private static async Task<int> RunAsync(CommandContext context, AgentFlags flags, ExecOptions options, CancellationToken cancellationToken)
+    {
+        RefuseLooseWords(context, options.Rest);
+        var settings = context.LoadSettings(new());
+        settings.RequireSecrets();
+        var directory = FindDirectory(context, flags);
+        var standIn = options.AgentCommand is { } line ? line : context.Get(flags.TaskId) is { } task ? "task " + task : null;
+        var hasPrompt = context.Has(flags.Request.Prompt) || context.Has(flags.Request.SavedPrompt) || context.Has(flags.Request.Skill);
+        var under = standIn is null || hasPrompt ? new JsonObject() : new JsonObject { ["prompt"] = standIn };
+        var request = await RequestText.ReadAsync(flags.Request, context, under, [], cancellationToken);
+        var withoutStandIn = standIn is not null && !hasPrompt ? request with { Prompt = null } : request;
+        var foreign = ForeignAgent.Find(options.Agent, options.AgentCommand, withoutStandIn, context.Surroundings);
+        if (foreign is not null && flags.OnlyForOz(context).ToList() is { Count: > 0 } wrong)
+        {
+            throw CommandException.Usage($"only oz knows {string.Join(", ", wrong)}; leave it out, or give {foreign.Program} its own flags behind --.");
+        }
+
+        // The record's harness says how the output is read, and how a retry would call the agent.
+        request = foreign?.Harness is { } harness ? request with { Harness = harness } : request;
+        using var signals = new ExecSignals();
+        using var output = new AgentOutput(context.Surroundings.OutBytes(), context.Surroundings.ErrorBytes());
+        var agent = new EndedAgent();
+        var direct = CreateDirect(context, settings, flags, options, foreign, directory) with { Output = output.Write, AgentEnded = agent.Note, StopHard = signals.Hard };
+        if (AgentLookup.Find(direct) is { Fault: { } fault })
+        {
+            throw CommandException.Unavailable(foreign is null && direct.OzPath is null ? $"oz CLI not found. {fault}" : fault);
+        }
+
+        // Other processes of this user, the agent among them, must not read the secrets of this one's configuration through /proc.
+        ProcessDumpable.Disable();
+        using var loggers = context.Loggers(context.Surroundings.Variable("OZF_DEBUG") == "1" ? LogLevel.Debug : LogLevel.Error);
+        var submission = new RunSubmission
+        {
+            Request = request,
+            Trigger = new() { Kind = TriggerKind.Exec },
+            AskedBy = context.Surroundings.Variable("USER"),
+            Traceparent = context.Surroundings.Variable("TRACEPARENT"),
+        };
+        await using var tracked = await TrackedExec.BeginAsync(context, settings, direct, submission, withoutStandIn, loggers, cancellationToken);
+        agent.Ended = tracked.Host.NoteAgentEnded;
+        signals.Attach(tracked.Host);
+        if (!tracked.Spooled && !settings.IsStoreNamed)
+        {
+            context.Screen.Note($"ozf: run {tracked.Run.RunId}, record and log in {settings.DataDirectory}");
+        }
+
+        var record = await tracked.Host.RunAsync(cancellationToken);
+        if (record is null)
+        {
+            context.Screen.Warn($"the store went away; how run {tracked.Run.RunId} ended is kept in {tracked.Root} and settled by 'ozf sync' or the next 'ozf exec' here.");
+        }
+        else if (!tracked.Spooled)
+        {
+            await SendSpooledAsync(context, tracked, settings, loggers);
+        }
+
+        var code = record is null ? agent.ExitCode : RunExit.CodeOf(record);
+        if (options.ResultFile is { } file)
+        {
+            ExecResult.Write(Path.Combine(context.Surroundings.Directory, file), record ?? tracked.Run, code, tracked.Spooled || record is null);
+        }
+
+        return code;
+    }
+
+    /// <summary>What stands before <c>--</c> and is no flag of ours was meant as one.</summary>
+    private static void RefuseLooseWords(CommandContext context, IReadOnlyList<string> words)
+    {
+        var loose = words.Take(words.Count - Math.Min(words.Count, context.WordsBehindDashes)).ToList();
+        if (loose.Count > 0)
+        {
+            var word = loose[0];
+            throw CommandException.Usage(word.StartsWith('-')
+                ? $"unknown flag '{word.Split('=')[0]}'; what only the agent knows stands behind --."
+                : $"unknown argument '{(word.Length > 60 ? word[..60] + "…" : word)}'; the prompt is given with -p, what only the agent knows stands behind --.");
+        }
+    }
+
+    private static string FindDirectory(CommandContext context, AgentFlags flags)
+    {
+        var directory = context.Get(flags.Cwd) is { } given ? Path.GetFullPath(Path.Combine(context.Surroundings.Directory, given)) : context.Surroundings.Directory;
+        return Directory.Exists(directory)
+            ? directory
+            : throw CommandException.Usage(File.Exists(directory) ? $"--cwd: '{directory}' is not a directory." : $"--cwd: '{directory}' does not exist.");
+    }
+
+    /// <summary>Nothing of the worker's configuration reaches the agent: no setup, no environment, no added flags.</summary>
+    private static DirectOptions CreateDirect(CommandContext context, Settings settings, AgentFlags flags, ExecOptions options, ForeignAgent? foreign, string directory)
+    {
+        var environment = new Dictionary<string, string>(context.Surroundings.Environment, StringComparer.Ordinal);
+        if (context.Get(flags.ApiKey) is { } key)
+        {
+            // Never on the agent's command line, where every account could read it.
+            environment[WorkerSetup.ApiKey] = key;
+        }
+
+        var standard = WorkerSetup.Create(settings, new(), environment).Direct;
+        return standard with
+        {
+            TargetDir = directory,
+            OzPath = foreign?.Program ?? standard.OzPath,
+            SetupCommand = null,
+            TeardownCommand = null,
+            Environment = [],
+            AgentEnvironment = [],
+            PrivateHome = false,
+            InheritHookEnvironment = false,
+            Managed = false,
+            ForeignArguments = foreign?.Arguments,
+            AgentArguments = [.. foreign is null ? flags.PassedOn(context) : [], .. options.Rest],
+            LogBytes = settings.Configuration.Limits.LogBytes,
+        };
+    }
+
+    /// <summary>What earlier calls had to keep here goes to the store now that it answers.</summary>
+    private static async Task SendSpooledAsync(CommandContext context, TrackedExec tracked, Settings settings, ILoggerFactory loggers)
+    {
+        using var deadline = new CancellationTokenSource(SendingMayTake, context.Time);
+        try
+        {
+            await SpoolTransfer.SendAllAsync(tracked.Core, settings, context.Surroundings, loggers, deadline.Token);
+        }
+        catch (Exception ex) when (TrackedExec.IsAway(ex))
+        {
+            // They stay where they are.
+        }
+    }
+
+    /// <summary>How the agent ended, known before anything of it is stored.</summary>
+    private sealed class EndedAgent
+    {
+        private ShimCommandStatus? _status;
+
+        public Action? Ended { get; set; }
+
+        public int ExitCode => _status switch
+        {
+            { SpawnError: not 0 } or null => ExitCodes.Internal,
+            { StoppedBy: ShimStopCause.Cancel } => ExitCodes.Cancelled,
+            { StoppedBy: not null } => ExitCodes.Failed,
+            { Signal: { } signal } => 128 + signal,
+            { ExitCode: var code } => code ?? ExitCodes.Internal,
+        };
+
+        public void Note(ShimCommandStatus status)
+        {
+            _status = status;
+            Ended?.Invoke();
+        }
+    }
+}
+
+/// <summary>What the command line of <c>ozf exec</c> says beside the agent's own flags.</summary>
+internal sealed record ExecOptions(string? Agent, string? AgentCommand, string? ResultFile, IReadOnlyList<string> Rest);

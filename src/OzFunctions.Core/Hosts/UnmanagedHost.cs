@@ -1,0 +1,281 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Attempts;
+using OzFunctions.Backends;
+using OzFunctions.Blobs;
+using OzFunctions.Intake;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+using OzFunctions.Settlement;
+
+namespace OzFunctions.Hosts;
+
+/// <summary>
+/// The host of one <c>ozf exec</c>: its run is claimed from its first record on, never waits, and never goes to another host. Settles beside it what earlier calls
+/// left on this machine.
+/// </summary>
+public sealed partial class UnmanagedHost
+{
+    private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LookAfterEnd = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan OthersGrace = TimeSpan.FromSeconds(20);
+    private const int FailuresToLeave = 3;
+
+    private readonly OzPorts _ports;
+    private readonly WorkerOptions _options;
+    private readonly RunRecords _records;
+    private readonly EventNotices _notices;
+    private readonly IRunBackend _backend;
+    private readonly AttemptRunner _runner;
+    private readonly AttemptRunner _others;
+    private readonly AttemptAdoption _adoption;
+    private readonly HostSignals _signals;
+    private readonly EventOutbox _outbox;
+    private readonly ILogger _logger;
+    private readonly HostPresence _presence;
+    private readonly CancellationTokenSource _leave = new();
+    private readonly TaskCompletionSource _agentEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private OwnedAttempt? _attempt;
+    private bool _stopAsked;
+
+    internal UnmanagedHost(
+        OzPorts ports,
+        WorkerOptions options,
+        RunRecords records,
+        EventNotices notices,
+        IRunBackend backend,
+        AttemptRunner runner,
+        AttemptRunner others,
+        AttemptAdoption adoption,
+        HostSignals signals,
+        EventOutbox outbox,
+        ILogger<UnmanagedHost> logger)
+    {
+        (_ports, _options, _records, _notices, _backend, _runner) = (ports, options, records, notices, backend, runner);
+        (_others, _adoption, _signals, _outbox, _logger) = (others, adoption, signals, outbox, logger);
+        _presence = new(ports, options, logger);
+    }
+
+    /// <summary>Asks the agent to stop (SIGINT first). A repeat changes nothing.</summary>
+    public void Stop()
+    {
+        Volatile.Write(ref _stopAsked, true);
+        Volatile.Read(ref _attempt)?.Order(StopOrder.Cancel);
+    }
+
+    /// <summary>The agent is over: from now on a store that does not answer is not waited for much longer.</summary>
+    public void NoteAgentEnded() => _agentEnded.TrySetResult();
+
+    /// <summary>Makes the record, CLAIMED by this host. Throws <see cref="BlobStoreException"/> when the store cannot be reached: nothing was started.</summary>
+    public async Task<RunRecord> BeginAsync(RunSubmission submission, CancellationToken cancellationToken)
+    {
+        if (!await _presence.TryBeatAsync(cancellationToken))
+        {
+            throw new BlobStoreException("The store cannot be reached.", isTransient: true, null);
+        }
+
+        _outbox.Start();
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(_ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+        var runId = RunId.Create(_ports.Time);
+        var directory = _backend.CreateDirectory(new() { Store = _ports.StoreId, RunId = runId, Attempt = 1 });
+        try
+        {
+            await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
+            var record = new RunRecord
+            {
+                RunId = runId,
+                State = RunState.Claimed,
+                CreatedAt = now,
+                UpdatedAt = now,
+                WorkerId = submission.Request.WorkerId ?? _options.WorkerId,
+                Request = submission.Request,
+                Trigger = submission.Trigger,
+                AskedBy = submission.AskedBy,
+                Traceparent = submission.Traceparent,
+                Owner = new(_presence.HostId, 1, directory.Name),
+                Attempt = 1,
+                Attempts = [new() { Attempt = 1, HostId = _presence.HostId, Host = _options.Machine, ClaimedAt = now }],
+            };
+            _presence.Add(runId);
+            if (!await _records.TryCreateAsync(record, cancellationToken) || await _records.FindAsync(runId, cancellationToken) is not { } stored)
+            {
+                throw new BlobStoreException($"The record of run {runId} could not be written.", isTransient: true, null);
+            }
+
+            _attempt = new(_ports, _records, _notices, _presence, stored, directory, adopted: false);
+            if (Volatile.Read(ref _stopAsked))
+            {
+                _attempt.Order(StopOrder.Cancel);
+            }
+
+            return record;
+        }
+        catch
+        {
+            // Whether the record stands or not: a free lock lets the next call settle it (A1).
+            directory.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs the agent and settles the run; null when the store went away and the rest is left to the next call on this machine.</summary>
+    public async Task<RunRecord?> RunAsync(CancellationToken cancellationToken)
+    {
+        var attempt = _attempt ?? throw new InvalidOperationException("BeginAsync comes first.");
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task[] loops = [BeatAsync(attempt, over.Token), ReadSignalsAsync(attempt, over.Token), WatchStoreAsync(over.Token)];
+        var others = SettleOthersAsync(over.Token);
+        var settled = true;
+        try
+        {
+            await _runner.RunAsync(attempt, _leave.Token);
+        }
+        catch (OperationCanceledException) when (_leave.IsCancellationRequested)
+        {
+            settled = false;
+            attempt.Directory.Dispose();
+        }
+
+        await Task.WhenAny(others, Task.Delay(OthersGrace, _ports.Time, cancellationToken));
+        await over.CancelAsync();
+        await Task.WhenAll(loops).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _outbox.StopAsync(settled ? EventGrace : TimeSpan.Zero);
+        var record = settled ? attempt.Record : null;
+        attempt.Dispose();
+        await LeaveAsync(settled && others.IsCompleted);
+        return record;
+    }
+
+    /// <summary>Only settles what earlier calls left (<c>ozf sync</c>); answers how many runs.</summary>
+    public async Task<int> SettleOnlyAsync(CancellationToken cancellationToken)
+    {
+        if (!await _presence.TryBeatAsync(cancellationToken))
+        {
+            throw new BlobStoreException("The store cannot be reached.", isTransient: true, null);
+        }
+
+        _outbox.Start();
+        var count = await SettleOthersAsync(cancellationToken);
+        await _outbox.StopAsync(EventGrace);
+        await LeaveAsync(settled: true);
+        return count;
+    }
+
+    private async Task<int> SettleOthersAsync(CancellationToken cancellationToken)
+    {
+        var work = new List<Task>();
+        try
+        {
+            await foreach (var adopted in _adoption.AdoptAsync(_presence, cancellationToken))
+            {
+                work.Add(SettleAsync(adopted));
+            }
+        }
+        catch (Exception ex) when (ex is not OperationCanceledException)
+        {
+            // What others left must not touch this call's own run.
+            NotSettled(ex);
+        }
+
+        await Task.WhenAll(work);
+        return work.Count;
+    }
+
+    private async Task SettleAsync(AdoptedAttempt adopted)
+    {
+        try
+        {
+            await (adopted.Settled is { } settled ? _others.FinishAdoptedAsync(adopted.Attempt, settled, _leave.Token) : _others.RunAsync(adopted.Attempt, _leave.Token));
+        }
+        catch (Exception ex)
+        {
+            NotSettled(ex);
+            adopted.Attempt.LeaveRunning();
+            adopted.Attempt.Directory.Dispose();
+        }
+        finally
+        {
+            adopted.Attempt.Dispose();
+        }
+    }
+
+    private async Task BeatAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(_options.HeartbeatEvery, _ports.Time);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+        {
+            await _presence.TryBeatAsync(cancellationToken);
+            await LookAsync(attempt, cancellationToken);
+        }
+    }
+
+    /// <summary>A cancel by somebody else (X2).</summary>
+    private async Task ReadSignalsAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
+    {
+        ETag? seen = null;
+        using var timer = new PeriodicTimer(SignalsEvery, _ports.Time);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+        {
+            try
+            {
+                if (await _signals.FindChangeAsync(_presence.HostId, seen, cancellationToken) is { } change)
+                {
+                    seen = change.ETag;
+                    await LookAsync(attempt, cancellationToken);
+                }
+            }
+            catch (BlobStoreException)
+            {
+                // The next round asks again; the agent goes on.
+            }
+        }
+    }
+
+    private static async Task LookAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await attempt.LookAsync(cancellationToken);
+        }
+        catch (Exception ex) when (ex is BlobStoreException or UnreadableRecordException)
+        {
+            // The agent goes on: its caller sees it live.
+        }
+    }
+
+    /// <summary>A caller waits for its agent, not for a store that is away: what is owed stays in the attempt's directory.</summary>
+    private async Task WatchStoreAsync(CancellationToken cancellationToken)
+    {
+        await _agentEnded.Task.WaitAsync(cancellationToken);
+        using var timer = new PeriodicTimer(LookAfterEnd, _ports.Time);
+        for (var failures = 0; failures < FailuresToLeave;)
+        {
+            await timer.WaitForNextTickAsync(cancellationToken);
+            failures = await _presence.TryBeatAsync(cancellationToken) ? 0 : failures + 1;
+        }
+
+        await _leave.CancelAsync();
+    }
+
+    private async Task LeaveAsync(bool settled)
+    {
+        if (!settled)
+        {
+            _presence.Dispose();
+            return;
+        }
+
+        try
+        {
+            await _presence.LeaveAsync(_signals, CancellationToken.None);
+        }
+        catch (BlobStoreException)
+        {
+            // Others find the heartbeat old and forget it (T5).
+            _presence.Dispose();
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "What an earlier 'ozf exec' left could not be settled; the next call tries again")]
+    private partial void NotSettled(Exception exception);
+}

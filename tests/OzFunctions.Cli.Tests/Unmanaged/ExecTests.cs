@@ -1,0 +1,255 @@
+using System.Text.Json;
+using OzFunctions.Cli.Tests.Processes;
+using OzFunctions.Testing;
+
+namespace OzFunctions.Cli.Tests.Unmanaged;
+
+/// <summary><c>ozf exec</c> as real processes (seed "Unmanaged architecture").</summary>
+public sealed class ExecTests
+{
+    private const int Limit = 180_000;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = Limit)]
+    public async Task Output_comes_through_byte_for_byte_and_the_exit_code_is_the_agents()
+    {
+        await using var rig = new OzfProcessRig();
+        var agent = rig.Script("agent.sh", """
+            printf 'out\377\000\033[31mred' ; printf 'err\376no newline' >&2 ; exit 7
+            """);
+
+        var (code, output, error) = await rig.RawAsync($"ozf exec --agent-command {agent}");
+
+        Assert.Equal(7, code);
+        Assert.Equal("out\u00ff\0\u001b[31mred", output);
+        Assert.Equal("err\u00feno newline", error);
+        var run = await rig.LastRunAsync();
+        Assert.Equal(("FAILED", "agent_invocation", "exec"), (run.GetProperty("state").GetString(), run.GetProperty("reason").GetString(), run.GetProperty("trigger").GetProperty("kind").GetString()));
+        Assert.Equal("io.ozfunctions.run.completed.v1", run.GetProperty("event").GetProperty("type").GetString());
+        var log = await rig.RunAsync("runs", "logs", run.GetProperty("run_id").GetString()!);
+        Assert.Contains("no newline", log.Output, StringComparison.Ordinal);
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task The_agent_gets_the_callers_environment_and_directory_and_the_log_masks_its_secrets()
+    {
+        await using var rig = new OzfProcessRig();
+        var agent = rig.Script("agent.sh", """echo "$WARP_API_KEY in $PWD with $PLAIN, $TMPDIR"; echo "OZ_RUN_ID=$OZ_RUN_ID" """);
+        var directory = Path.Combine(rig.Place, "work");
+        Directory.CreateDirectory(directory);
+
+        var (code, output, _) = await rig.RawAsync(
+            $"WARP_API_KEY=wk-very-secret-value-1 PLAIN=plain OZ_RUN_ID=outer TMPDIR={rig.Place} ozf exec --cwd work --agent-command {agent}");
+
+        Assert.Equal(0, code);
+        Assert.Equal($"wk-very-secret-value-1 in {directory} with plain, {rig.Place}\nOZ_RUN_ID=outer\n", output);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(directory));
+        var run = await rig.LastRunAsync();
+        var log = await rig.RunAsync("runs", "logs", "--raw", run.GetProperty("run_id").GetString()!);
+        Assert.DoesNotContain("wk-very-secret-value-1", log.Output, StringComparison.Ordinal);
+        Assert.Contains("with plain", log.Output, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Flags_reach_the_agent_by_their_names_and_nothing_is_added()
+    {
+        await using var rig = new OzfProcessRig();
+        var agent = rig.Script("oz", """for a in "$@"; do printf '%s\n' "$a"; done""");
+
+        var (code, output, error) = await rig.RawAsync(
+            $"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec -p 'do it, please' --share --share team:edit --share a@b.de --model m1 -n nightly --profile p1 --no-snapshot --debug --idle-on-fail --mcp-startup-timeout 5 --output-format text -- --new-flag 'with space'");
+
+        Assert.True(code == 0, error);
+        Assert.Equal(
+            [
+                "agent", "run", "--prompt=do it, please", "--model=m1", "--name=nightly", "--profile=p1", "--share", "--share=team:edit", "--share=a@b.de",
+                "--output-format=text", "--mcp-startup-timeout=5", "--idle-on-fail", "--no-snapshot", "--debug", "--new-flag", "with space",
+            ],
+            output.TrimEnd('\n').Split('\n'));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_key_given_as_a_flag_is_in_the_environment_only()
+    {
+        await using var rig = new OzfProcessRig();
+        rig.Script("oz", """printf '%s\n' "$WARP_API_KEY" "$@" """);
+
+        var (code, output, _) = await rig.RawAsync($"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec -p x --api-key wk-flag-key-value");
+
+        Assert.Equal(0, code);
+        Assert.Equal("wk-flag-key-value\nagent\nrun\n--prompt=x\n", output);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Other_agents_are_called_in_their_own_way()
+    {
+        await using var rig = new OzfProcessRig();
+        foreach (var name in (string[])["claude", "codex", "gemini"])
+        {
+            rig.Script(name, """printf '%s|' "${0##*/}" "$@" """);
+        }
+
+        var path = $"PATH={rig.Place}:$PATH";
+        var claude = await rig.RawAsync($"{path} ozf exec --agent claude -p 'hi there' --model opus -- --verbose");
+        var codex = await rig.RawAsync($"{path} ozf exec --agent codex -p hi");
+        var gemini = await rig.RawAsync($"{path} ozf exec --agent gemini -p hi");
+        var own = await rig.RawAsync($"{path} ozf exec --agent-command \"sh -c 'printf %s \\\"\\$1\\\"' x 'say {{prompt}} twice'\" -p hi");
+        var wrong = await rig.RawAsync($"{path} ozf exec --agent codex -p hi --share team");
+
+        Assert.Equal("claude|--model|opus|-p|hi there|--verbose|", claude.Output);
+        Assert.Equal("codex|exec|hi|", codex.Output);
+        Assert.Equal("gemini|-p|hi|", gemini.Output);
+        Assert.Equal("say hi twice", own.Output);
+        Assert.Equal(64, wrong.ExitCode);
+        Assert.Contains("only oz knows --share", wrong.Error, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task An_agent_ended_by_a_signal_is_128_and_its_number()
+    {
+        await using var rig = new OzfProcessRig();
+
+        var killed = await rig.RawAsync("ozf exec --agent-command \"sh -c 'kill -9 \\$\\$'\"");
+        var missing = await rig.RawAsync("ozf exec --agent-command /nonexistent/agent");
+
+        Assert.Equal(137, killed.ExitCode);
+        Assert.Equal(69, missing.ExitCode);
+        Assert.Contains("/nonexistent/agent", missing.Error, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Ctrl_C_once_lets_the_agent_clean_up_and_twice_does_not()
+    {
+        await using var rig = new OzfProcessRig();
+        var soft = rig.Script("soft.sh", """
+            trap 'echo cleaned; exit 0' INT
+            echo ready
+            while :; do sleep 0.1; done
+            """);
+        var stubborn = rig.Script("stubborn.sh", """
+            trap 'echo ignored' INT
+            trap '' TERM
+            echo ready
+            while :; do sleep 0.1; done
+            """);
+
+        var first = rig.Start("exec", "--agent-command", soft);
+        await first.WaitForLineAsync("ready", Cancellation);
+        first.Signal(Signals.Interrupt);
+        Assert.Equal(130, await first.WaitForExitAsync(Cancellation));
+        Assert.Contains("cleaned", first.Output);
+        var run = await rig.LastRunAsync();
+        Assert.Equal(("CANCELLED", 0), (run.GetProperty("state").GetString(), run.GetProperty("attempts")[0].GetProperty("exit_code").GetInt32()));
+
+        var second = rig.Start(["exec", "--agent-command", stubborn], new() { ["OZF_CONFIG"] = "" });
+        await second.WaitForLineAsync("ready", Cancellation);
+        second.Signal(Signals.Interrupt);
+        await second.WaitForLineAsync("ignored", Cancellation);
+        second.Signal(Signals.Interrupt);
+        Assert.Equal(130, await second.WaitForExitAsync(Cancellation));
+        Assert.Equal("SIGKILL", (await rig.LastRunAsync()).GetProperty("attempts")[0].GetProperty("signal").GetString());
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task The_agent_ends_when_its_exec_is_killed_and_the_next_command_settles_the_run()
+    {
+        await using var rig = new OzfProcessRig();
+        var exec = rig.Start("exec", "--agent-command", rig.Script("agent.sh", "echo ready\nexec sleep 600"));
+        await exec.WaitForLineAsync("ready", Cancellation);
+
+        await exec.KillAsync();
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+        var before = await rig.LastRunAsync();
+        Assert.Equal("INPROGRESS", before.GetProperty("state").GetString());
+        var sync = await rig.RunAsync("sync");
+
+        Assert.True(sync.ExitCode == 0, sync.Error);
+        var run = await rig.LastRunAsync();
+        Assert.Equal(("ERROR", "host_lost"), (run.GetProperty("state").GetString(), run.GetProperty("reason").GetString()));
+        Assert.Equal(1, run.GetProperty("starts").GetInt32());
+        Assert.True(run.GetProperty("attempts")[0].GetProperty("log").GetProperty("sealed").GetBoolean());
+        Assert.Empty(Directory.EnumerateDirectories(Path.Combine(rig.Data, "exec", ".ozf")).Where(path => Path.GetFileName(path) != "bin"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_store_that_is_away_keeps_no_agent_from_running_and_gets_the_run_later()
+    {
+        await using var rig = new OzfProcessRig();
+        await File.WriteAllTextAsync(rig.Data, "in the way", Cancellation);
+        var agent = rig.Script("agent.sh", """echo worked; echo kept > "$OZ_ARTIFACTS_DIR/notes.txt"; exit 5""");
+
+        var exec = await rig.RawAsync($"ozf exec --agent-command {agent} --result-file result.json");
+
+        Assert.Equal((5, "worked\n"), (exec.ExitCode, exec.Output));
+        Assert.Contains("warning: the store cannot be reached", exec.Error, StringComparison.Ordinal);
+        Assert.Contains("ozf sync", exec.Error, StringComparison.Ordinal);
+        var result = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(rig.Place, "result.json"), Cancellation)).RootElement;
+        Assert.True(result.GetProperty("spooled").GetBoolean());
+        var id = result.GetProperty("run_id").GetString()!;
+
+        File.Delete(rig.Data);
+        var sync = await rig.RunAsync("sync");
+
+        Assert.Equal((0, id), (sync.ExitCode, sync.Output));
+        var run = await rig.GetAsync(id);
+        Assert.Equal("FAILED", run.GetProperty("state").GetString());
+        Assert.Contains("worked", (await rig.RunAsync("runs", "logs", id)).Output, StringComparison.Ordinal);
+        var events = await rig.RunAsync("events", "--output", "json");
+        Assert.Single(events.Output.Split('\n'), line => line.Contains($"{id}:1:completed", StringComparison.Ordinal));
+        Assert.Equal(0, (await rig.RunAsync("runs", "artifacts", id, "--download", Path.Combine(rig.Place, "got"))).ExitCode);
+        Assert.Equal("kept\n", await File.ReadAllTextAsync(Path.Combine(rig.Place, "got", "notes.txt"), Cancellation));
+        Assert.Equal("", (await rig.RunAsync("sync")).Output);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Without_a_named_store_one_line_says_where_the_run_is_kept()
+    {
+        await using var rig = new OzfProcessRig();
+
+        var (code, output, error) = await rig.RawAsync($"OZF_DATA= OZF_CONFIG= XDG_STATE_HOME={rig.Place}/state ozf exec --agent-command 'echo hi'");
+
+        Assert.Equal((0, "hi\n"), (code, output));
+        Assert.Matches($"^ozf: run [0-9a-f-]{{36}}, record and log in {rig.Place}/state/ozf\n$", error);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_run_is_cancelled_from_elsewhere_and_stopped_by_its_clock()
+    {
+        await using var rig = new OzfProcessRig();
+        var agent = rig.Script("agent.sh", "echo ready\nexec sleep 600");
+        var exec = rig.Start("exec", "--agent-command", agent);
+        await exec.WaitForLineAsync("ready", Cancellation);
+
+        Assert.Equal(0, (await rig.RunAsync("runs", "cancel", (await rig.LastRunAsync()).GetProperty("run_id").GetString()!)).ExitCode);
+
+        Assert.Equal(130, await exec.WaitForExitAsync(Cancellation));
+        Assert.Equal(1, (await rig.RunAsync("exec", "--timeout", "1s", "--agent-command", agent)).ExitCode);
+        Assert.Equal("task_timeout", (await rig.LastRunAsync()).GetProperty("reason").GetString());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_slip_on_the_command_line_starts_nothing()
+    {
+        await using var rig = new OzfProcessRig();
+
+        foreach (var (line, expected) in new[]
+        {
+            ("ozf exec", "at least one of prompt"),
+            ("ozf exec 'do it'", "unknown argument 'do it'"),
+            ("ozf exec -p x --fooo", "unknown flag '--fooo'"),
+            ("ozf exec -p x --share nobody", "share"),
+            ("ozf exec -p x --cwd nowhere", "does not exist"),
+            ("ozf exec --agent-command \"sh -c 'open\"", "a quote is not closed"),
+        })
+        {
+            var answer = await rig.RawAsync(line);
+            Assert.True(answer.ExitCode == 64, line + answer.Error);
+            Assert.Contains(expected, answer.Error, StringComparison.Ordinal);
+        }
+
+        Assert.False(Directory.Exists(rig.Data));
+    }
+}
