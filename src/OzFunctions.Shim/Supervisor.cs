@@ -1,6 +1,7 @@
 using OzFunctions.Shim.Children;
 using OzFunctions.Shim.Commands;
 using OzFunctions.Shim.Connections;
+using OzFunctions.Shim.Limits;
 using OzFunctions.Shim.Native;
 using OzFunctions.Shim.Protocol;
 
@@ -8,7 +9,7 @@ namespace OzFunctions.Shim;
 
 /// <summary>The one loop: hosts, pipes, clocks. Everything that decides happens on its thread.</summary>
 internal sealed unsafe class Supervisor(
-    StatusFile status, SpoolWriter spool, Descendants descendants, Spawner spawner, Listener listener, int wake, ShimOrders orders, TimeProvider time)
+    StatusFile status, SpoolWriter spool, Descendants descendants, Spawner spawner, ResourceLimits resources, Listener listener, int wake, ShimOrders orders, TimeProvider time)
 {
     private const int MostConnections = 16;
 
@@ -202,7 +203,7 @@ internal sealed unsafe class Supervisor(
         var message = MessageReader.Open(bytes);
         var refusal = message.Kind switch
         {
-            ShimMessage.Hello => message.Int32() == ShimProtocol.Version ? null : $"This shim speaks version {ShimProtocol.Version} only",
+            ShimMessage.Hello => message.Int32() is ShimProtocol.Version ? null : $"This shim speaks version {ShimProtocol.Version} only",
             ShimMessage.Start => Start(message.Command(), byShim: false),
             ShimMessage.Stop => Stop((ShimStopCause)message.Int32(), message.Time()),
             ShimMessage.Renew => Renew(message.Int64()),
@@ -299,7 +300,7 @@ internal sealed unsafe class Supervisor(
         pipes.CloseChildEnds();
         if (result.Error == 0)
         {
-            _running = new RunningCommand(command, descendants, pipes.Read, Say);
+            _running = new RunningCommand(command, descendants, pipes.Read, resources.Watch(command.Phase), Say);
         }
         else
         {

@@ -21,7 +21,8 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
             return 0;
         }
 
-        var ended = new HashSet<int>();
+        var group = status.Cgroup is { } path ? new LeftGroup(path) : null;
+        var ended = new HashSet<int>(group?.End() ?? []);
         var begun = time.GetTimestamp();
         for (var quiet = 0; quiet < 2;)
         {
@@ -47,6 +48,7 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
             }
         }
 
+        group?.Remove();
         return ended.Count;
     }
 
