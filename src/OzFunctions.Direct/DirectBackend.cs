@@ -66,7 +66,7 @@ public sealed partial class DirectBackend : IRunBackend
         }
 
         var verdict = await DecideAsync(scope, shim, detach);
-        var settlement = new AttemptSettlement(scope, shim, _blobs, exception => Crashed(record.RunId, exception));
+        var settlement = new AttemptSettlement(scope, shim, _blobs, exception => Crashed(record.RunId, masks.Conceal(exception)));
         await settlement.RunAsync(verdict, detach);
         outcome = AttemptRecords.Render(scope, shim, settlement, verdict);
         try
@@ -100,7 +100,7 @@ public sealed partial class DirectBackend : IRunBackend
         catch (Exception exception) when (exception is not OperationCanceledException || !detach.IsCancellationRequested)
         {
             // The one catch-all of an attempt: a bug must not leave a workspace, a shim or an unfinished run behind.
-            Crashed(scope.Record.RunId, exception);
+            Crashed(scope.Record.RunId, scope.Masks.Conceal(exception));
             verdict = new Verdict(RunReason.Internal, "The host failed; its log says more.");
         }
 

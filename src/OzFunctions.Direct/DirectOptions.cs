@@ -70,6 +70,9 @@ public sealed record DirectOptions
     /// <summary>Time of the git commands that record changes. Default: 60 seconds.</summary>
     public TimeSpan ChangesTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>A changed file with more bytes is named and left out of the patch. Default: 32 MiB.</summary>
+    public long ChangesFileBytes { get; init; } = 32L << 20;
+
     /// <summary>Between SIGINT, SIGTERM and SIGKILL. Default: 10 seconds.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -27,6 +27,12 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         {
             // A name is seen by more people than a file.
             var source = found with { Name = masker.MaskText(found.Name) };
+            if (source.LeftOut is not null && names.Contains(source.Name))
+            {
+                // Kept after all, under another heading.
+                continue;
+            }
+
             var entry = await CollectOneAsync(prefix, source, names.Add(source.Name), count, bytes, cancellationToken);
             if (entry.LeftOut is null)
             {
@@ -62,6 +68,11 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         if (FindFault(source.Name) is { } fault)
         {
             return LeaveOut(name, 0, fault);
+        }
+
+        if (source.LeftOut is { } known)
+        {
+            return LeaveOut(name, source.Bytes, known);
         }
 
         using var file = RegularFile.TryOpen(source.Path, source.Root, out var reason, out var length);

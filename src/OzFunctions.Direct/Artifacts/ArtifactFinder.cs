@@ -1,5 +1,6 @@
 using Microsoft.Extensions.FileSystemGlobbing;
 using OzFunctions.Direct.Attempts;
+using OzFunctions.Direct.Changes;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Direct.Artifacts;
@@ -8,11 +9,11 @@ namespace OzFunctions.Direct.Artifacts;
 internal sealed class ArtifactFinder(AttemptPlaces places, string workspace)
 {
     /// <summary>In the order in which limits are filled. A name may come more than once; the first is kept.</summary>
-    public IEnumerable<ArtifactSource> Find(RunRecord record, IReadOnlyDictionary<string, string> patches)
+    public IEnumerable<ArtifactSource> Find(RunRecord record, ChangesCommand changes)
     {
-        foreach (var (name, path) in patches)
+        foreach (var patch in changes.ReadPatches())
         {
-            yield return new ArtifactSource(name, path, places.Changes) { IsText = true };
+            yield return patch;
         }
 
         foreach (var name in FileTree.List(places.Artifacts, _ => true))
@@ -20,14 +21,15 @@ internal sealed class ArtifactFinder(AttemptPlaces places, string workspace)
             yield return new ArtifactSource(name, Path.Combine(places.Artifacts, name), places.Artifacts);
         }
 
-        if (record.Request.Artifacts is not { Count: > 0 } globs)
-        {
-            yield break;
-        }
-
-        foreach (var name in Match(globs))
+        foreach (var name in record.Request.Artifacts is { Count: > 0 } globs ? Match(globs) : [])
         {
             yield return new ArtifactSource(name, Path.Combine(workspace, name), workspace);
+        }
+
+        // Last: a glob may have kept one of them whole.
+        foreach (var large in changes.ReadLargeFiles())
+        {
+            yield return large;
         }
     }
 

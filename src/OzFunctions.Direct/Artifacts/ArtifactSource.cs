@@ -5,4 +5,10 @@ internal sealed record ArtifactSource(string Name, string Path, string Root)
 {
     /// <summary>It is masked whatever bytes are in it: a patch of files in several encodings.</summary>
     public bool IsText { get; init; }
+
+    /// <summary>Why it is named and not kept; null: it is kept if it can be.</summary>
+    public string? LeftOut { get; init; }
+
+    /// <summary>Its size where it is left out.</summary>
+    public long Bytes { get; init; }
 }

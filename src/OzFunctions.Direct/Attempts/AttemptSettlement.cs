@@ -105,7 +105,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         try
         {
             var failed = await _retry.RunAsync(
-                async token => (Artifacts, Kept) = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, changes.ReadPatches()), token),
+                async token => (Artifacts, Kept) = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, changes), token),
                 cancellationToken);
             if (failed is not null)
             {

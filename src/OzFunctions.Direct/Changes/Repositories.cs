@@ -73,9 +73,13 @@ internal static class Repositories
             return null;
         }
 
-        var common = ReadText(Path.Combine(git, "commondir"))?.Trim() is { Length: > 0 } other ? Path.GetFullPath(other, git) : git;
+        var common = FindCommonDirectory(git);
         return AsCommit(ReadText(Path.Combine(git, name))) ?? AsCommit(ReadText(Path.Combine(common, name))) ?? FindPacked(common, name);
     }
+
+    /// <summary>Where git keeps HEAD and index of a work tree, and where what it shares with other work trees; null when nothing says where.</summary>
+    public static (string Git, string Common)? FindDirectories(string repository) =>
+        FindGitDirectory(repository) is { } git ? (git, FindCommonDirectory(git)) : null;
 
     /// <summary>What a repository that appeared under the agent began with: what was cloned or checked out first; nothing if it began with a commit of its own.</summary>
     public static string FindBeginning(string repository)
@@ -102,6 +106,9 @@ internal static class Repositories
         // A worktree or submodule: one line says where.
         return ReadText(path) is { } text && text.StartsWith("gitdir:", StringComparison.Ordinal) ? Path.GetFullPath(text[7..].Trim(), repository) : null;
     }
+
+    private static string FindCommonDirectory(string git) =>
+        ReadText(Path.Combine(git, "commondir"))?.Trim() is { Length: > 0 } other ? Path.GetFullPath(other, git) : git;
 
     private static string? FindPacked(string git, string name)
     {

@@ -60,13 +60,19 @@ internal sealed class CommandEnvironment
     public IReadOnlyList<string> ForChanges(IReadOnlyList<KeyValuePair<string, string>> fromSetup)
     {
         var variables = Agent(fromSetup, softDeadline: null);
-        foreach (var name in variables.Keys.Where(name => SecretNames.IsSecret(name) || IsSecretOfRequest(name) || name.StartsWith("GIT_", StringComparison.Ordinal)).ToList())
+        foreach (var name in variables.Keys.Where(name => SecretNames.IsSecret(name) || IsSecretOfRequest(name) || IsOfGitOrLoader(name)).ToList())
         {
             variables.Remove(name);
         }
 
+        // Setup may have put a directory of the workspace first, and the agent a git into it.
+        var own = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        AddBase(own);
+        AddConfigured(own, _options.Environment);
+        variables["PATH"] = own["PATH"];
         variables["GIT_CONFIG_NOSYSTEM"] = "1";
         variables["GIT_CONFIG_GLOBAL"] = "/dev/null";
+        variables["GIT_ATTR_NOSYSTEM"] = "1";
         variables["GIT_TERMINAL_PROMPT"] = "0";
         variables["GIT_OPTIONAL_LOCKS"] = "0";
         variables["LC_ALL"] = "C";
@@ -94,6 +100,8 @@ internal sealed class CommandEnvironment
 
         return variables;
     }
+
+    private static bool IsOfGitOrLoader(string name) => name.StartsWith("GIT_", StringComparison.Ordinal) || name.StartsWith("LD_", StringComparison.Ordinal);
 
     private bool IsSecretOfRequest(string name) => _record.Request.Env?.TryGetValue(name, out var variable) == true && variable.Secret is not null;
 

@@ -8,8 +8,9 @@ using OzFunctions.Requests;
 namespace OzFunctions.Direct.Masking;
 
 /// <summary>
-/// What is masked of one attempt: until setup is over what the host knows, from then on also what setup wrote to the environment file. Both stand in the
-/// private directory, so that a host that adopts masks the same, whatever its own configuration says, and renders the same log.
+/// What is masked of one attempt: until setup is over what the host knows, from then on also what setup wrote to the environment file. What of it the run's
+/// commands are given stands in the private directory, so that a host that adopts masks it whatever its own configuration says, also after the shim was
+/// killed. The host's other secrets never lie where a run could read them: the host that adopts masks those that it has itself (ADR 0008).
 /// </summary>
 internal sealed class AttemptMasks
 {
@@ -47,12 +48,13 @@ internal sealed class AttemptMasks
     /// <summary>Opens what an earlier host kept, else keeps what this one knows. Nothing of the attempt may be rendered before.</summary>
     public static AttemptMasks Open(DirectOptions options, RunRequest request, AttemptPlaces places, MaskerCache maskers)
     {
+        var own = AttemptSecrets.Of(options, request);
         if (Read(places) is { } known)
         {
-            return new AttemptMasks(places, maskers, AttemptSecrets.Of(known.Early), known.Late);
+            return new AttemptMasks(places, maskers, own.With(known.Early), known.Late is { } late ? own.With(late).Values : null);
         }
 
-        var masks = new AttemptMasks(places, maskers, AttemptSecrets.Of(options, request), late: null);
+        var masks = new AttemptMasks(places, maskers, own, late: null);
         masks.TryKeep(late: null);
         return masks;
     }
@@ -67,7 +69,7 @@ internal sealed class AttemptMasks
             var secrets = _early.With(variables);
             if (_late is null)
             {
-                Keep(secrets.Values);
+                Keep(secrets.Given);
                 _late = _maskers.Get(secrets.Values);
             }
 
@@ -83,6 +85,9 @@ internal sealed class AttemptMasks
             return (_late ?? Early).MaskText(text);
         }
     }
+
+    /// <summary>A fault as the host's own log may show it: paths and texts in it may be the run's.</summary>
+    public Exception Conceal(Exception exception) => new ConcealedException(Mask(exception.Message), Mask(exception.ToString()));
 
     private static MaskFile? Read(AttemptPlaces places)
     {
@@ -108,9 +113,9 @@ internal sealed class AttemptMasks
             // Setup failed or wrote nonsense: no command was ever given what is in it.
         }
 
-        var values = _early.With(variables).Values;
-        TryKeep(values);
-        return _late = _maskers.Get(values);
+        var secrets = _early.With(variables);
+        TryKeep(secrets.Given);
+        return _late = _maskers.Get(secrets.Values);
     }
 
     private void TryKeep(IReadOnlyList<string>? late)
@@ -128,9 +133,15 @@ internal sealed class AttemptMasks
     private void Keep(IReadOnlyList<string>? late)
     {
         var next = _places.Secrets + ".new";
-        AttemptPlaces.WritePrivate(next, JsonSerializer.SerializeToUtf8Bytes(new MaskFile { Early = _early.Values, Late = late }, DirectJson.Disk.MaskFile));
+        AttemptPlaces.WritePrivate(next, JsonSerializer.SerializeToUtf8Bytes(new MaskFile { Early = _early.Given, Late = late }, DirectJson.Disk.MaskFile));
         File.Move(next, _places.Secrets, overwrite: true);
     }
+}
+
+/// <summary>Another exception's words with the secrets of the run masked.</summary>
+internal sealed class ConcealedException(string message, string whole) : Exception(message)
+{
+    public override string ToString() => whole;
 }
 
 /// <summary>What the private directory holds for it, raw, mode 0600; deleted with the directory.</summary>

@@ -8,8 +8,14 @@ internal sealed class AttemptSecrets
 {
     private readonly SecretSet _set = new();
     private readonly SortedSet<string> _unmasked = new(StringComparer.Ordinal);
+    private readonly List<string> _given = [];
 
     public IReadOnlyList<string> Values => _set.Values;
+
+    /// <summary>
+    /// Those that stand in what the run's commands are given, and so may lie where the run can read them. The others are the host's own: a run does not have them.
+    /// </summary>
+    public IReadOnlyList<string> Given => [.. Values.Where(value => _given.Exists(text => text.Contains(value, StringComparison.Ordinal)))];
 
     /// <summary>Names of the variables of the run that hold a secret which cannot be masked.</summary>
     public IReadOnlyCollection<string> Unmasked => _unmasked;
@@ -29,7 +35,7 @@ internal sealed class AttemptSecrets
         {
             if (variable.Secret is { } secret)
             {
-                secrets.Add(name, options.Secrets.GetValueOrDefault(secret) ?? "");
+                secrets.Give(name, options.Secrets.GetValueOrDefault(secret) ?? "");
             }
             else
             {
@@ -37,21 +43,30 @@ internal sealed class AttemptSecrets
             }
         }
 
+        foreach (var secret in (request.Mcp ?? []).SelectMany(SecretReferences.Find))
+        {
+            secrets._given.Add(options.Secrets.GetValueOrDefault(secret) ?? "");
+        }
+
         return secrets;
     }
 
-    /// <summary>The same with what an earlier host knew.</summary>
-    public static AttemptSecrets Of(IEnumerable<string> values)
+    /// <summary>The same with what an earlier host of the attempt gave to its commands.</summary>
+    public AttemptSecrets With(IReadOnlyList<string> given)
     {
         var secrets = new AttemptSecrets();
-        secrets._set.AddAll(values);
+        secrets._set.AddAll(Values).AddAll(given);
+        secrets._given.AddRange([.. _given, .. given]);
+        secrets._unmasked.UnionWith(_unmasked);
         return secrets;
     }
 
     /// <summary>These, and the secret-named ones of what setup wrote.</summary>
     public AttemptSecrets With(IEnumerable<KeyValuePair<string, string>> variables)
     {
-        var secrets = Of(Values);
+        var secrets = new AttemptSecrets();
+        secrets._set.AddAll(Values);
+        secrets._given.AddRange(_given);
         foreach (var (name, value) in variables)
         {
             secrets.AddVariable(name, value);
@@ -66,12 +81,18 @@ internal sealed class AttemptSecrets
     {
         if (SecretNames.IsSecret(name))
         {
-            Add(name, value);
+            Give(name, value);
+        }
+        else
+        {
+            // A secret of the host under a name that does not say so.
+            _given.Add(value);
         }
     }
 
-    private void Add(string name, string value)
+    private void Give(string name, string value)
     {
+        _given.Add(value);
         if (value.Length > 0 && !_set.Add(value))
         {
             _unmasked.Add(name);

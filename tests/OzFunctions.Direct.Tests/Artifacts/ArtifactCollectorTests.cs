@@ -4,6 +4,7 @@ using System.Text.Json;
 using OzFunctions.Artifacts;
 using OzFunctions.Direct.Artifacts;
 using OzFunctions.Direct.Attempts;
+using OzFunctions.Direct.Changes;
 using OzFunctions.Masking;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
@@ -141,9 +142,10 @@ public sealed class ArtifactCollectorTests : IDisposable
 
     private async Task<ArtifactSummary> CollectAsync(ArtifactLimits? limits = null)
     {
-        var finder = new ArtifactFinder(new AttemptPlaces(_temp["private"]), _temp["ws"]);
+        var places = new AttemptPlaces(_temp["private"]);
+        var finder = new ArtifactFinder(places, _temp["ws"]);
         var collected = await new ArtifactCollector(_blobs, limits ?? new ArtifactLimits(), _masker).CollectAsync(
-            _record.RunId, 1, finder.Find(_record, new Dictionary<string, string>()), Cancellation);
+            _record.RunId, 1, finder.Find(_record, new ChangesCommand(new DirectOptions(), places, _temp["ws"])), Cancellation);
         Assert.Equal(collected.Summary.Count, collected.First.Count);
         return collected.Summary;
     }

@@ -88,13 +88,14 @@ public sealed class MaskedLogTests
         using var temp = new TempDirectory();
         var places = new AttemptPlaces(temp.Path);
         var options = new DirectOptions { Secrets = new Dictionary<string, string> { ["a"] = Early, ["b"] = "short" } };
-        var first = AttemptMasks.Open(options, new RunRequest { Prompt = "x" }, places, new MaskerCache());
+        var first = AttemptMasks.Open(options, Asking("a"), places, new MaskerCache());
         Assert.Equal($"*** {Late}", first.Mask($"{Early} {Late}"));
         Assert.Equal(["B_TOKEN"], first.Fix([KeyValuePair.Create("A_TOKEN", Late), KeyValuePair.Create("PLAIN", "plain-value"), KeyValuePair.Create("B_TOKEN", "true")]));
         Assert.Equal("*** *** plain-value", first.Mask($"{Early} {Late} plain-value"));
 
+        // In the private directory lies what the run was given, for a host that knows nothing of it.
         temp.Write("environment", "C_TOKEN=another-secret\n");
-        var second = AttemptMasks.Open(new DirectOptions(), new RunRequest { Prompt = "x" }, places, new MaskerCache());
+        var second = AttemptMasks.Open(new DirectOptions(), Asking("a"), places, new MaskerCache());
 
         Assert.Equal("*** *** another-secret", second.Mask($"{Early} {Late} another-secret"));
         Assert.Same(second.Late, second.Late);
@@ -125,8 +126,10 @@ public sealed class MaskedLogTests
         }
     }
 
+    private static RunRequest Asking(string secret) => new() { Prompt = "x", Env = new Dictionary<string, RunVariable> { ["ASKED"] = RunVariable.FromSecret(secret) } };
+
     private static AttemptMasks OpenMasks(LogScene scene, params string[] secrets) => AttemptMasks.Open(
-        new DirectOptions { Secrets = secrets.ToDictionary(secret => secret) }, new RunRequest { Prompt = "x" }, new AttemptPlaces(scene.PrivateDirectory), new MaskerCache());
+        new DirectOptions { Secrets = secrets.ToDictionary(_ => "a") }, Asking("a"), new AttemptPlaces(scene.PrivateDirectory), new MaskerCache());
 
     private static void Write(LogScene scene, SpoolStream stream, string text, Random random)
     {

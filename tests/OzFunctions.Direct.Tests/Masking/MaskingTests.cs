@@ -79,7 +79,18 @@ public sealed class MaskingTests
         var file = Path.Combine(rig.PrivateOf(first), "secrets.json");
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
 
-        rig.Options = rig.Options with { Secrets = new Dictionary<string, string>(), AgentEnvironment = [], HostEnvironment = new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin" } };
+        // What the run was not given does not lie where it could read it; the next host masks what it has itself.
+        var kept = await File.ReadAllTextAsync(file, BackendRig.Cancellation);
+        Assert.DoesNotContain(Unused, kept, StringComparison.Ordinal);
+        Assert.DoesNotContain(OfHost, kept, StringComparison.Ordinal);
+        Assert.Contains(OfEnvironmentFile, kept, StringComparison.Ordinal);
+
+        rig.Options = rig.Options with
+        {
+            Secrets = new Dictionary<string, string> { ["unused"] = Unused },
+            AgentEnvironment = [],
+            HostEnvironment = new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin", ["WARP_API_KEY"] = OfHost },
+        };
         var backend = rig.CreateBackend();
         var second = rig.Adopt(first, backend);
         rig.Temp.Write("go", "");
@@ -118,7 +129,7 @@ public sealed class MaskingTests
         };
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => rig.CreateBackend().RunAsync(first, detach.Token));
 
-        rig.Options = rig.Options with { Secrets = rig.Options.Secrets.Where(secret => secret.Key != "unused").ToDictionary() };
+        rig.Options = rig.Options with { AgentEnvironment = [.. rig.Options.AgentEnvironment.Where(entry => step == ProtocolStep.C8 || entry.Name != "AGENT_KEY")] };
         var backend = rig.CreateBackend();
         var second = rig.Adopt(first, backend);
         var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
