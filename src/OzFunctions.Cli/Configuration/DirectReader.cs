@@ -99,6 +99,7 @@ internal static class DirectReader
             Nice = limits.Number("nice", -20, 19),
             OomScoreAdj = limits.Number("oom_score_adj", -1000, 1000),
             Workspace = limits.Size("workspace", 1 << 20),
+            LogRate = limits.Size("log_rate", 1 << 10),
         };
         limits.End();
         return configuration;

@@ -130,8 +130,11 @@ internal sealed record RunLimits
 
     public int? OomScoreAdj { get; init; }
 
-    /// <summary>Bytes of the workspace.</summary>
+    /// <summary>Bytes of the workspace, TMPDIR and the artifacts directory together.</summary>
     public long? Workspace { get; init; }
+
+    /// <summary>Bytes of output a second; ten seconds' worth may come at once.</summary>
+    public long? LogRate { get; init; }
 }
 
 /// <summary><c>limits</c>: what one host keeps and takes.</summary>

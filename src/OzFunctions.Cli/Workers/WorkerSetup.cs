@@ -1,9 +1,13 @@
 using System.Text.RegularExpressions;
+using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Direct;
+using OzFunctions.Direct.Accounts;
+using OzFunctions.Direct.Shims;
 using OzFunctions.Hosts;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Cli.Workers;
 
@@ -62,6 +66,8 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             TeardownTimeout = direct.TeardownTimeout,
             StopGrace = direct.StopGrace,
             FinishedGrace = direct.FinishedGrace,
+            User = FindAccount(direct.User),
+            Limits = LimitsOf(direct.Limits),
             FinishedPattern = direct.FinishedPattern is { } pattern ? new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)) : null,
             Artifacts = new() { FileBytes = limits.ArtifactFileBytes, Count = limits.ArtifactCount, TotalBytes = limits.ArtifactTotalBytes },
             DiskFree = limits.DiskFree,
@@ -74,6 +80,32 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             Policy = new() { MaxTimeout = configuration.Policy.MaxTimeout, Env = configuration.Policy.Env },
         };
     }
+
+    private static Account? FindAccount(string? name)
+    {
+        try
+        {
+            return name is null ? null : Account.Get(name);
+        }
+        catch (AccountException ex)
+        {
+            throw CommandException.Usage(ex.Message);
+        }
+    }
+
+    private static ShimLimits LimitsOf(RunLimits limits) => new()
+    {
+        Memory = limits.Memory,
+        Processes = limits.Processes,
+        Cpu = limits.Cpu,
+        OpenFiles = limits.OpenFiles,
+        Core = limits.Core,
+        Nice = limits.Nice,
+        OomScoreAdj = limits.OomScoreAdj,
+        Workspace = limits.Workspace,
+        LogRate = limits.LogRate,
+        CgroupParent = CgroupDelegation.Find(),
+    };
 
     private static List<EnvironmentEntry> Entries(IReadOnlyList<EnvironmentSetting> settings, SecretValues secrets) =>
         [.. settings.Select(setting => new EnvironmentEntry(setting.Name, setting.Source is { } source ? secrets.Get(source) : setting.Value))];
