@@ -1,7 +1,7 @@
 using System.Text.Json;
 using OzFunctions.Bench;
 
-// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,log,line,cost,list,writes]:
+// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,log,line,cost,list,schedules,writes]:
 // every figure with its ratio to a floor measured in the same run.
 var quick = args.Contains("--quick");
 var jsonFile = ValueOf("--json");
@@ -46,6 +46,11 @@ if (Wants("cost"))
 if (Wants("list"))
 {
     await Listing.MeasureAsync(place, report, 10_000);
+}
+
+if (Wants("schedules"))
+{
+    await ScheduleLook.MeasureAsync(place, report, 1000);
 }
 
 if (Wants("writes"))

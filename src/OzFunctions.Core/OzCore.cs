@@ -10,6 +10,7 @@ using OzFunctions.Intake;
 using OzFunctions.Protocol;
 using OzFunctions.Queues;
 using OzFunctions.Runs;
+using OzFunctions.Schedules;
 using OzFunctions.Settlement;
 using OzFunctions.Ticks;
 
@@ -24,7 +25,7 @@ public sealed class OzCore
     private readonly DispatchIndex _index;
     private readonly UnownedRuns _unowned;
     private readonly HostSignals _signals;
-    private readonly EventOutbox _outbox;
+    private readonly EventNotices _notices;
 
     public OzCore(OzPorts ports, CoreOptions options, ILoggerFactory loggers)
     {
@@ -35,17 +36,22 @@ public sealed class OzCore
         Events = new(ports.Blobs, options.PublicUrl);
         _index = new(ports);
         _locks = new(ports.Blobs, Records);
-        _ending = new(ports, Events);
-        _signals = new(ports.Blobs);
-        _outbox = new(ports, Records, loggers.CreateLogger<EventOutbox>());
-        _unowned = new(ports, Records, _index, _ending, _outbox);
-        Cancels = new(ports, Records, _index, _ending, _outbox, _signals);
-        Intake = new(ports, Records, _index, Events, Cancels, options.Intake, loggers.CreateLogger<RunIntake>());
-        Hosts = new(ports, options.Tick.Lease);
         Workers = new(ports.Blobs);
+        OwedPublishers = new(ports, Workers);
+        _ending = new(ports, Events, OwedPublishers);
+        _signals = new(ports.Blobs);
+        Deliveries = new(ports.Blobs);
+        Outbox = new(ports, Records, OwedPublishers, Deliveries, loggers.CreateLogger<EventOutbox>());
+        _notices = new(ports, Events, Outbox, loggers.CreateLogger<EventNotices>());
+        _unowned = new(ports, Records, _index, _ending, Outbox);
+        Cancels = new(ports, Records, _index, _ending, Outbox, _signals);
+        Intake = new(ports, Records, _index, _notices, Cancels, options.Intake, loggers.CreateLogger<RunIntake>());
+        Hosts = new(ports, options.Tick.Lease);
         DeadLetters = new(ports.Blobs, ports.Time);
         Repair = new(ports, Records);
-        Tick = new(ports, Records, _index, _unowned, _ending, _outbox, Hosts, options.Tick, loggers.CreateLogger<RunTick>());
+        Schedules = new(ports, Intake, options.Schedules);
+        var schedules = new ScheduleTick(ports, Schedules, Records, Intake, loggers.CreateLogger<ScheduleTick>());
+        Tick = new(ports, Records, _index, _unowned, _ending, Outbox, Deliveries, Hosts, schedules, options.Tick, loggers.CreateLogger<RunTick>());
     }
 
     public OzPorts Ports { get; }
@@ -64,7 +70,18 @@ public sealed class OzCore
 
     public WorkerControl Workers { get; }
 
+    /// <summary>S10 and S11, and what a person may have sent again.</summary>
+    public EventOutbox Outbox { get; }
+
+    /// <summary>Who is owed a completion event.</summary>
+    public OwedPublishers OwedPublishers { get; }
+
+    /// <summary>What became of events on foreign ground.</summary>
+    public EventDeliveryLog Deliveries { get; }
+
     public DeadLetterStore DeadLetters { get; }
+
+    public ScheduleStore Schedules { get; }
 
     public RunTick Tick { get; }
 
@@ -75,10 +92,10 @@ public sealed class OzCore
     /// <summary>A worker host on this machine; <paramref name="requests"/> null: it consumes no request queue.</summary>
     public WorkerHost CreateHost(WorkerOptions worker, IRunBackend backend, IRequestQueue? requests)
     {
-        var claims = new RunClaims(Ports, Records, _index, _locks, _ending, _unowned, Cancels, Events, backend, worker, _loggers.CreateLogger<RunClaims>());
-        var runner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, _outbox, backend, _loggers.CreateLogger<AttemptRunner>());
-        var adoption = new AttemptAdoption(Ports, Records, Events, _unowned, backend, _loggers.CreateLogger<AttemptAdoption>());
-        return new(Ports, worker, backend, claims, runner, adoption, Tick, _signals, Workers, requests is null ? null : CreateConsumer(requests), _loggers.CreateLogger<WorkerHost>());
+        var claims = new RunClaims(Ports, Records, _index, _locks, _ending, _unowned, Cancels, _notices, backend, worker, _loggers.CreateLogger<RunClaims>());
+        var runner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, backend, _loggers.CreateLogger<AttemptRunner>());
+        var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, backend, _loggers.CreateLogger<AttemptAdoption>());
+        return new(Ports, worker, backend, claims, runner, adoption, Tick, _signals, Workers, OwedPublishers, Outbox, requests is null ? null : CreateConsumer(requests), _loggers.CreateLogger<WorkerHost>());
     }
 }
 
@@ -91,4 +108,7 @@ public sealed record CoreOptions
     public IntakeOptions Intake { get; init; } = new();
 
     public TickOptions Tick { get; init; } = new();
+
+    /// <summary>Those of the configuration, started by every process that ticks with it.</summary>
+    public IReadOnlyList<ConfiguredSchedule> Schedules { get; init; } = [];
 }

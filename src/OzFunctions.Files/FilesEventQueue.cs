@@ -9,14 +9,32 @@ namespace OzFunctions.Files;
 /// Puts events on the queue <c>oz-events</c>, in the order of their own times, under a name that follows from the event's id: a repeat of one
 /// that still waits replaces itself. A <see cref="FilesRequestQueue"/> of that name reads them.
 /// </summary>
-public sealed class FilesEventQueue(FilesStore store) : IEventPublisher
+/// <remarks>A queue that nobody reads must not fill the disk: messages older than <see cref="Kept"/>, and the oldest above <see cref="MostKept"/>, are dropped. The events themselves stand in the records.</remarks>
+public sealed class FilesEventQueue(FilesStore store, string queue, string name, IReadOnlyList<RunEventKind> kinds) : IEventPublisher
 {
-    /// <summary>The queue, and the publisher's name in the outbox.</summary>
+    /// <summary>The default queue, and the default publisher's name in the outbox.</summary>
     public const string QueueName = "oz-events";
 
-    private readonly Spool _spool = new(store, QueueName);
+    /// <summary>Of messages that wait. As long as Azure Storage keeps a message unless told otherwise.</summary>
+    public static readonly TimeSpan Kept = TimeSpan.FromDays(7);
 
-    public string Name => QueueName;
+    /// <summary>Messages that wait.</summary>
+    public const int MostKept = 10_000;
+
+    private const int TrimEvery = 500;
+
+    private readonly Spool _spool = new(store, queue);
+    private int _published;
+
+    /// <summary>The default: <c>oz-events</c>, for all kinds of events.</summary>
+    public FilesEventQueue(FilesStore store)
+        : this(store, QueueName, QueueName, RunEventKinds.All)
+    {
+    }
+
+    public string Name => name;
+
+    public IReadOnlyList<RunEventKind> Kinds => kinds;
 
     public Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)
     {
@@ -28,6 +46,11 @@ public sealed class FilesEventQueue(FilesStore store) : IEventPublisher
         try
         {
             _spool.Publish(TimeOf(runEvent), runEvent.Id, runEvent.Json.Span);
+            if (Interlocked.Increment(ref _published) % TrimEvery == 1)
+            {
+                _spool.Trim(MostKept, Kept);
+            }
+
             return Task.CompletedTask;
         }
         catch (BlobStoreException exception)

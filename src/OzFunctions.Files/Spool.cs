@@ -58,6 +58,22 @@ internal sealed class Spool
     public void Publish(DateTimeOffset order, string identity, ReadOnlySpan<byte> body) =>
         Put($"{order.UtcTicks:x16}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)).AsSpan(0, 16))}", body);
 
+    /// <summary>Drops waiting messages that are too old or too many, the oldest first.</summary>
+    public void Trim(int most, TimeSpan oldest)
+    {
+        // By when they were put: names carry the time of what they tell of, which may be long past.
+        var entries = List(Ready);
+        var before = new DateTime(Now - oldest.Ticks, DateTimeKind.Utc);
+        for (var i = 0; i < entries.Count; i++)
+        {
+            var path = Path.Join(Ready, entries[i]);
+            if ((entries.Count - i > most || File.GetLastWriteTimeUtc(path) < before) && Entry.TryParse(entries[i], out _))
+            {
+                PosixFiles.Unlink(path);
+            }
+        }
+    }
+
     /// <summary>Takes the first message, if there is one.</summary>
     public QueuedMessage? Take(TimeSpan visibility)
     {

@@ -45,7 +45,7 @@ internal sealed class OzfRig : IDisposable
     {
         var surroundings = Surroundings(TextWriter.Null, TextWriter.Null, "");
         var settings = Settings.Load(null, new(), null, surroundings);
-        return LocalStore.Open(settings, surroundings, new LineLoggers(surroundings, Microsoft.Extensions.Logging.LogLevel.None, LogFormat.Text, text => text));
+        return ConfiguredStore.Open(settings, surroundings, new LineLoggers(surroundings, Microsoft.Extensions.Logging.LogLevel.None, LogFormat.Text, text => text));
     }
 
     public void Dispose() => _place.Dispose();

@@ -118,6 +118,34 @@ internal sealed class OneMachine : IAsyncDisposable
     public string[] Files(string prefix) =>
         Directory.Exists(Path.Join(Data, "ozfunctions", prefix)) ? Directory.GetFiles(Path.Join(Data, "ozfunctions", prefix), "*", SearchOption.AllDirectories) : [];
 
+    /// <summary>The delivery log, read from its files.</summary>
+    public Task<IReadOnlyList<PublisherDeliveryText>> DeliveriesAsync(CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var found = new List<PublisherDeliveryText>();
+        foreach (var path in Files("deliveries/out"))
+        {
+            var delivery = JsonSerializer.Deserialize(File.ReadAllBytes(path), Events.EventDeliveryJson.Wire.EventDelivery)!;
+            found.AddRange(delivery.Publishers.Select(one => new PublisherDeliveryText(one.Publisher, one.State.ToString().ToLowerInvariant(), one.Message ?? "")));
+        }
+
+        return Task.FromResult<IReadOnlyList<PublisherDeliveryText>>(found);
+    }
+
+    /// <summary>For ends that send no signal to this process: looks until it is so.</summary>
+    public static async Task<T> UntilAsync<T>(Func<Task<T>> look, Func<T, bool> condition, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (await look() is var seen && condition(seen))
+            {
+                return seen;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancellationToken);
+        }
+    }
+
     public string[] MarksOf(RunId runId) => Directory.GetFiles(Marks, runId.Value + "*");
 
     public static async Task WaitAsync(Func<bool> condition, CancellationToken cancellationToken)
@@ -174,3 +202,6 @@ internal sealed class OneMachine : IAsyncDisposable
         return worker;
     }
 }
+
+/// <summary>One line of the delivery log.</summary>
+internal sealed record PublisherDeliveryText(string Publisher, string State, string Message);

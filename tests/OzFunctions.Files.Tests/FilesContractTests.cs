@@ -167,6 +167,21 @@ public sealed class FilesEventQueueContractTests : EventPublisherContract, IDisp
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task What_nobody_reads_for_a_week_is_dropped_by_the_next_process_that_publishes()
+    {
+        var (old, kept, fresh) = (Event("completed", 50), Event("completed", 2), Event("completed", 3));
+        var publisher = CreatePublisher();
+        await publisher.PublishAsync(old, Cancellation);
+        await publisher.PublishAsync(kept, Cancellation);
+        var file = Directory.GetFiles(Path.Join(_opened.Store.Directory, "queues", "oz-events", "ready")).Max(StringComparer.Ordinal)!;
+        File.SetLastWriteTimeUtc(file, File.GetLastWriteTimeUtc(file) - FilesEventQueue.Kept - TimeSpan.FromMinutes(1));
+
+        await CreatePublisher().PublishAsync(fresh, Cancellation);
+
+        Assert.Equal([Encoding.UTF8.GetString(kept.Json.Span), Encoding.UTF8.GetString(fresh.Json.Span)], await ReadAsync());
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_repeat_of_an_event_that_waits_replaces_it()
     {
         var publisher = CreatePublisher();

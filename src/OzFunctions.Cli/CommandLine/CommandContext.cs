@@ -37,7 +37,7 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     public LineLoggers Loggers(LogLevel least, LogFormat format = LogFormat.Text) => new(Surroundings, least, format, Settings.Mask);
 
     /// <summary>The store, with what goes wrong behind an answer said on stderr.</summary>
-    public OpenStore OpenStore() => LocalStore.Open(Settings, Surroundings, Loggers(LogLevel.Warning));
+    public OpenStore OpenStore() => ConfiguredStore.Open(Settings, Surroundings, Loggers(LogLevel.Warning));
 }
 
 /// <summary>How commands are put together.</summary>

@@ -5,7 +5,9 @@ using OzFunctions.Cli.Events;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
+using OzFunctions.Cli.Schedules;
 using OzFunctions.Cli.Submitting;
+using OzFunctions.Cli.Up;
 using OzFunctions.Cli.Workers;
 
 namespace OzFunctions.Cli.CommandLine;
@@ -24,11 +26,13 @@ internal static class OzfCommands
 
         root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage);
         root.With(
+            UpCommand.Create(surroundings),
             RunCommand.Create(surroundings),
             RunsCommand.Create(surroundings),
             WorkerCommand.Create(surroundings),
             WorkersCommand.Create(surroundings),
             QueueCommand.Create(surroundings),
+            SchedulesCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
             ConfigCommand.Create(surroundings),

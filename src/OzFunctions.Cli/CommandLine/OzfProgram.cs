@@ -5,6 +5,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Intake;
 using OzFunctions.Runs;
+using OzFunctions.Schedules;
 
 namespace OzFunctions.Cli.CommandLine;
 
@@ -70,9 +71,9 @@ internal static class OzfProgram
     private static string Unknown(ParseResult parsed, string token)
     {
         var command = parsed.CommandResult.Command;
-        if (command is RootCommand && token is "up" or "exec" or "schedules")
+        if (command is RootCommand && token is "exec")
         {
-            return $"'ozf {token}' comes with a later version; this one has run, worker, runs, queue and what 'ozf --help' lists.";
+            return $"'ozf {token}' comes with a later version; this one has up, run, worker, runs, queue and what 'ozf --help' lists.";
         }
 
         var isFlag = token.StartsWith('-');
@@ -133,6 +134,13 @@ internal static class OzfProgram
                 }
 
                 return command.ExitCode;
+            case ScheduleException schedule:
+                foreach (var line in schedule.Message.Split(Environment.NewLine))
+                {
+                    screen.Fail(line);
+                }
+
+                return ExitCodes.Usage;
             case BlobStoreException or QueueFullException:
                 screen.Fail(exception.Message);
                 return ExitCodes.Unavailable;

@@ -3,8 +3,10 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using OzFunctions.Events;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Schedules;
 
 namespace OzFunctions.Cli.Configuration;
 
@@ -100,13 +102,17 @@ internal static partial class ConfigurationText
     private static IEnumerable<(string Key, string? Value)> Fields(EventConfiguration publisher) =>
     [
         ("name", Text(publisher.Name)), ("queue", Text(publisher.Queue)), ("topic", Text(publisher.Topic)), ("url", Text(publisher.Url)), ("command", Text(publisher.Command)),
-        ("secret", publisher.Secret?.ToString()), ("connection", publisher.Connection?.ToString()), ("kinds", List(publisher.Kinds)),
+        ("secret", publisher.Secrets switch { [] => null, [var one] => one.ToString(), var several => $"[{string.Join(", ", several)}]" }),
+        ("allow_private", publisher.AllowPrivate ? Flag(true) : null), ("timeout", publisher.Timeout is { } timeout ? DurationText.Format(timeout) : null),
+        ("environment", publisher.Environment.Count == 0 ? null : $"[{string.Join(", ", publisher.Environment.Select(entry => $"{{{string.Join(", ", Fields(entry).Where(field => field.Value is not null).Select(field => $"{field.Key}: {field.Value}"))}}}"))}]"),
+        ("connection", publisher.Connection?.ToString()), ("kinds", List([.. publisher.Kinds.Select(kind => kind.Text())])),
     ];
 
-    private static IEnumerable<(string Key, string? Value)> Fields(ScheduleConfiguration schedule) =>
+    private static IEnumerable<(string Key, string? Value)> Fields(ConfiguredSchedule schedule) =>
     [
-        ("name", Text(schedule.Name)), ("cron", Text(schedule.Cron)), ("time_zone", Text(schedule.TimeZone)), ("enabled", Flag(schedule.Enabled)), ("overlap", schedule.Overlap),
-        ("catch_up", Text(schedule.CatchUp)), ("request", JsonSerializer.Serialize(schedule.Request, RunJson.Wire.RunRequest)),
+        ("name", Text(schedule.Name)), ("cron", Text(schedule.Definition.Cron)), ("time_zone", Text(schedule.Definition.TimeZone)), ("enabled", Flag(schedule.Definition.Enabled)),
+        ("overlap", Word(schedule.Definition.Overlap)), ("missed", Word(schedule.Definition.Missed)), ("missed_window", DurationText.Format(schedule.Definition.MissedWindow)),
+        ("request", JsonSerializer.Serialize(schedule.Definition.Request, RunJson.Wire.RunRequest)),
     ];
 
     private static IEnumerable<(string Key, string? Value)> Fields(WebhookConfiguration webhook) =>
@@ -116,6 +122,9 @@ internal static partial class ConfigurationText
     ];
 
     private static string Flag(bool value) => value ? "true" : "false";
+
+    private static string Word<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
 
     private static string? Number(int? value) => value?.ToString(CultureInfo.InvariantCulture);
 

@@ -45,7 +45,7 @@ internal static class DirectReader
         _ => null,
     };
 
-    private static List<EnvironmentSetting> ReadEnvironment(Section direct, string key)
+    public static List<EnvironmentSetting> ReadEnvironment(Section direct, string key)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
         return direct.Items(key, entry =>

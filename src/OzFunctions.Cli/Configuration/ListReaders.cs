@@ -1,11 +1,17 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
+using OzFunctions.Events;
 using OzFunctions.Requests;
+using OzFunctions.Schedules;
 
 namespace OzFunctions.Cli.Configuration;
 
 /// <summary>Reads the lists of the document: secrets, keys, publishers, schedules, webhooks.</summary>
 internal static partial class ListReaders
 {
+    /// <summary>Hosts keep a try from each other for ten minutes.</summary>
+    private static readonly TimeSpan LongestTry = TimeSpan.FromMinutes(5);
+
     public static List<NamedSecret> Secrets(Section root, string key)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -43,18 +49,18 @@ internal static partial class ListReaders
             var read = new EventConfiguration
             {
                 Name = name ?? "",
-                Queue = entry.Text("queue"),
+                Queue = entry.Text("queue", FindQueueFault),
                 Topic = entry.Text("topic"),
                 Url = entry.Text("url", ConfigurationReader.FindUrlFault),
                 Command = entry.Text("command"),
-                Secret = Source(entry, "secret"),
+                Secrets = Sources(entry, "secret"),
+                AllowPrivate = entry.Flag("allow_private") ?? false,
+                Environment = DirectReader.ReadEnvironment(entry, "environment"),
+                Timeout = entry.Duration("timeout", TimeSpan.FromSeconds(1), LongestTry),
                 Connection = Source(entry, "connection"),
-                Kinds = entry.Texts("kinds") ?? ["completed"],
+                Kinds = Kinds(entry),
             };
-            foreach (var kind in read.Kinds.Where(kind => kind is not ("queued" or "started" or "completed")))
-            {
-                entry.Refuse<string>("kinds", kind, "must be of queued, started and completed" + Suggestion.For(kind, ["queued", "started", "completed"]));
-            }
+            RefuseStrays(entry);
 
             var targets = new[] { "queue", "topic", "url", "command" }.Count(entry.Has);
             if (targets != 1)
@@ -71,33 +77,97 @@ internal static partial class ListReaders
         });
     }
 
-    public static List<ScheduleConfiguration> Schedules(Section root)
+    /// <summary>One secret value or a list of them.</summary>
+    private static List<SecretSource> Sources(Section section, string key)
+    {
+        if (section.Find(key) is not YamlList list)
+        {
+            return Source(section, key) is { } source ? [source] : [];
+        }
+
+        var sources = new List<SecretSource>();
+        for (var i = 0; i < list.Items.Count; i++)
+        {
+            var path = string.Create(CultureInfo.InvariantCulture, $"{section.Full(key)}[{i}]");
+            if (list.Items[i] is not YamlMap map)
+            {
+                section.Faults.Add(path, null, "is a secret: write {env: NAME} or {file: PATH}; a literal is refused", list.Items[i].Line);
+                continue;
+            }
+
+            var below = new Section(map, path, section.Faults);
+            if (EnvOrFile(below, below.Path) is { } source)
+            {
+                sources.Add(source);
+            }
+
+            below.End();
+        }
+
+        return sources;
+    }
+
+    private static List<RunEventKind> Kinds(Section entry)
+    {
+        if (entry.Texts("kinds") is not { } texts)
+        {
+            return [RunEventKind.Completed];
+        }
+
+        var names = RunEventKinds.All.Select(kind => kind.Text()).ToArray();
+        foreach (var text in texts.Except(names))
+        {
+            entry.Refuse<string>("kinds", text, "must be of queued, started and completed" + Suggestion.For(text, names));
+        }
+
+        return [.. texts.Select(RunEventKinds.Find).OfType<RunEventKind>().Distinct()];
+    }
+
+    /// <summary>Keys that say something of another kind of publisher would be obeyed by nobody.</summary>
+    private static void RefuseStrays(Section entry)
+    {
+        foreach (var (key, targets) in new (string, string[])[] { ("secret", ["url"]), ("allow_private", ["url"]), ("environment", ["command"]), ("timeout", ["url", "command"]), ("connection", ["queue", "topic"]) })
+        {
+            if (entry.Has(key) && !targets.Any(entry.Has))
+            {
+                entry.Faults.Add(entry.Full(key), null, $"is for publishers with {string.Join(" or ", targets)}; remove it", entry.LineOf(key));
+            }
+        }
+    }
+
+    public static List<ConfiguredSchedule> Schedules(Section root)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
         return root.Items("schedules", entry =>
         {
-            var name = Name(entry, names, FindNameFault);
-            var cron = entry.Text("cron", text => Cron().IsMatch(text) ? null : "must be five fields (minute, hour, day, month, weekday) such as '0 6 * * 1-5', or @hourly, @daily, @weekly, @monthly, @yearly");
+            var name = Name(entry, names, ScheduleRules.FindNameFault);
+            var cron = entry.Text("cron", ScheduleRules.FindCronFault);
             if (!entry.Has("cron"))
             {
                 entry.Missing("cron", "when the schedule starts runs, such as '0 6 * * 1-5'");
             }
 
-            var zone = entry.Text("time_zone", text => TimeZoneInfo.TryFindSystemTimeZoneById(text, out _) ? null : "is not a time zone of this machine; write UTC or a name such as Europe/Berlin");
+            var zone = entry.Text("time_zone", ScheduleRules.FindTimeZoneFault);
             var enabled = entry.Flag("enabled");
-            var overlap = entry.OneOf("overlap", "skip", "queue", "replace");
-            var catchUp = entry.OneOf("catch_up", "skip", "once", "all");
+            var overlap = entry.OneOf("overlap", "skip", "queue", "allow");
+            var missed = entry.OneOf("missed", "skip", "one", "all");
+            var window = entry.Duration("missed_window", ScheduleRules.LeastMissedWindow, ScheduleRules.MostMissedWindow);
             var request = Request(entry)?.Request;
-            return name is null || cron is null || request is null ? null : new ScheduleConfiguration
+            foreach (var (field, rule) in request is null ? [] : ScheduleRules.FindRequestFaults(request))
             {
-                Name = name,
+                entry.Faults.Add($"{entry.Full("request")}.{field}", null, rule, entry.LineOf("request"));
+            }
+
+            return name is null || cron is null || request is null ? null : new ConfiguredSchedule(name, new()
+            {
                 Cron = cron,
                 TimeZone = zone ?? "UTC",
                 Enabled = enabled ?? true,
-                Overlap = overlap ?? "skip",
-                CatchUp = catchUp ?? "once",
+                Overlap = Enum.Parse<ScheduleOverlap>(overlap ?? "skip", ignoreCase: true),
+                Missed = Enum.Parse<MissedRuns>(missed ?? "one", ignoreCase: true),
+                MissedWindow = window ?? ScheduleDefinition.DefaultMissedWindow,
                 Request = request,
-            };
+            });
         });
     }
 
@@ -198,12 +268,13 @@ internal static partial class ListReaders
         return map.Line;
     }
 
-    private static string? FindNameFault(string text) =>
-        EntryName().IsMatch(text) ? null : "must have lower-case letters, digits and '-', begin with a letter or digit, and be at most 63 long";
+    private static string? FindQueueFault(string text) =>
+        !QueueName().IsMatch(text) ? "must have 3 to 63 lower-case letters, digits and single '-', beginning and ending with a letter or digit"
+        : text == "oz-requests" || text.StartsWith("oz-bell-", StringComparison.Ordinal) ? "is a queue of ours for something else; choose another, such as oz-events"
+        : null;
 
-    [GeneratedRegex(@"\A[a-z0-9][a-z0-9-]{0,62}\z")]
-    private static partial Regex EntryName();
+    private static string? FindNameFault(string text) => ScheduleRules.FindNameFault(text);
 
-    [GeneratedRegex(@"\A(@(hourly|daily|weekly|monthly|yearly)|([0-9A-Za-z*/,?#-]+ +){4}[0-9A-Za-z*/,?#-]+)\z")]
-    private static partial Regex Cron();
+    [GeneratedRegex(@"\A(?=.{3,63}\z)[a-z0-9]+(-[a-z0-9]+)*\z")]
+    private static partial Regex QueueName();
 }

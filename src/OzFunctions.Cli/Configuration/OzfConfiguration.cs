@@ -1,3 +1,5 @@
+using OzFunctions.Schedules;
+
 namespace OzFunctions.Cli.Configuration;
 
 /// <summary>The whole configuration (design section 12), checked. Null means not given: the default depends on the command.</summary>
@@ -34,7 +36,7 @@ internal sealed record OzfConfiguration
 
     public IReadOnlyList<EventConfiguration> Events { get; init; } = [];
 
-    public IReadOnlyList<ScheduleConfiguration> Schedules { get; init; } = [];
+    public IReadOnlyList<ConfiguredSchedule> Schedules { get; init; } = [];
 
     public IReadOnlyList<WebhookConfiguration> Webhooks { get; init; } = [];
 

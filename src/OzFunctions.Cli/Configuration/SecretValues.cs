@@ -21,6 +21,9 @@ internal sealed class SecretValues
     /// <summary>The value of a source of this configuration; a source with a fault has none.</summary>
     public string Get(SecretSource source) => _values[source];
 
+    /// <summary>Null: the source has a fault.</summary>
+    public string? Find(SecretSource source) => _values.GetValueOrDefault(source);
+
     /// <summary>Names with values, as <c>secrets[]</c> and <c>api_keys[]</c> have them.</summary>
     public IReadOnlyDictionary<string, string> ByName(IEnumerable<NamedSecret> secrets) =>
         secrets.Where(secret => _values.ContainsKey(secret.Source)).ToDictionary(secret => secret.Name, secret => _values[secret.Source], StringComparer.Ordinal);
@@ -32,7 +35,7 @@ internal sealed class SecretValues
         var faults = new List<ConfigurationFault>();
         foreach (var (key, source) in Sources(configuration))
         {
-            if ((Find(source, environment, out var value) ?? FindWeakness(key, value)) is { } fault)
+            if ((Read(source, environment, out var value) ?? FindWeakness(key, value)) is { } fault)
             {
                 faults.Add(new ConfigurationFault(key, source.ToString(), fault));
             }
@@ -53,19 +56,26 @@ internal sealed class SecretValues
         var named = configuration.Secrets.Select(secret => ($"secrets.{secret.Name}", secret.Source))
             .Concat(configuration.ApiKeys.Select(key => ($"api_keys.{key.Name}", key.Source)))
             .Concat(configuration.Webhooks.Select(webhook => ($"webhooks.{webhook.Name}.secret", webhook.Secret)));
-        var optional = configuration.Events.SelectMany(publisher => new[] { ($"events.{publisher.Name}.secret", publisher.Secret), ($"events.{publisher.Name}.connection", publisher.Connection) })
+        var optional = configuration.Events.SelectMany(FindSources)
             .Concat(configuration.Direct.Environment.Select(entry => ($"backend.direct.environment.{entry.Name}", entry.Source)))
             .Concat(configuration.Direct.AgentEnvironment.Select(entry => ($"backend.direct.agent_environment.{entry.Name}", entry.Source)))
             .Append(("storage", configuration.Storage?.Connection));
         return named.Concat(optional.Where(entry => entry.Item2 is not null).Select(entry => (entry.Item1, entry.Item2!)));
     }
 
+    private static IEnumerable<(string Key, SecretSource? Source)> FindSources(EventConfiguration publisher) =>
+    [
+        .. publisher.Secrets.Select(secret => ($"events.{publisher.Name}.secret", (SecretSource?)secret)),
+        ($"events.{publisher.Name}.connection", publisher.Connection),
+        .. publisher.Environment.Select(entry => ($"events.{publisher.Name}.environment.{entry.Name}", entry.Source)),
+    ];
+
     /// <summary>A secret must be masked wherever it shows up, which takes a value that is not in every text anyway. Variables of runs may have any; their records warn.</summary>
     private static string? FindWeakness(string key, string value) => key.StartsWith("backend.", StringComparison.Ordinal) || SecretSet.CanMask(value) ? null
         : value.Trim().Length < SecretSet.LeastLength ? $"its value is shorter than {SecretSet.LeastLength} characters, too short to be masked in logs; use a longer one"
         : "its value is a common word or one character over and over, which cannot be masked in logs; use another one";
 
-    private static string? Find(SecretSource source, IReadOnlyDictionary<string, string> environment, out string value)
+    private static string? Read(SecretSource source, IReadOnlyDictionary<string, string> environment, out string value)
     {
         value = "";
         if (source.Env is { } name)

@@ -1,3 +1,4 @@
+using OzFunctions.Events;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Cli.Configuration;
@@ -16,36 +17,23 @@ internal sealed record EventConfiguration
     /// <summary>Run by <c>/bin/sh -c</c> with the event on its input.</summary>
     public string? Command { get; init; }
 
-    /// <summary>Signs what is posted to <see cref="Url"/> (Standard Webhooks).</summary>
-    public SecretSource? Secret { get; init; }
+    /// <summary>Sign what is posted to <see cref="Url"/> (Standard Webhooks), the newest first; several while a receiver changes over.</summary>
+    public IReadOnlyList<SecretSource> Secrets { get; init; } = [];
+
+    /// <summary><see cref="Url"/> may lead to loopback, private and link-local addresses. Default: false.</summary>
+    public bool AllowPrivate { get; init; }
+
+    /// <summary>What <see cref="Command"/> gets beside PATH, HOME and what the event says.</summary>
+    public IReadOnlyList<EnvironmentSetting> Environment { get; init; } = [];
+
+    /// <summary>Of one try. Default: 15 seconds for a url, 1 minute for a command.</summary>
+    public TimeSpan? Timeout { get; init; }
 
     /// <summary>Connection of the topic or of another account's queue.</summary>
     public SecretSource? Connection { get; init; }
 
     /// <summary>Of queued, started and completed. Default: completed.</summary>
-    public IReadOnlyList<string> Kinds { get; init; } = ["completed"];
-}
-
-/// <summary>One of <c>schedules[]</c>: a run request at times of a clock.</summary>
-internal sealed record ScheduleConfiguration
-{
-    public required string Name { get; init; }
-
-    /// <summary>Five fields, or <c>@daily</c> and its like. Parsed by the scheduler.</summary>
-    public required string Cron { get; init; }
-
-    /// <summary>Default: UTC.</summary>
-    public string TimeZone { get; init; } = "UTC";
-
-    public bool Enabled { get; init; } = true;
-
-    /// <summary>When the run before is still alive: <c>skip</c>, <c>queue</c> or <c>replace</c>. Default: skip.</summary>
-    public string Overlap { get; init; } = "skip";
-
-    /// <summary>Times missed while nothing ran: <c>skip</c>, <c>once</c> or <c>all</c>. Default: once.</summary>
-    public string CatchUp { get; init; } = "once";
-
-    public required RunRequest Request { get; init; }
+    public IReadOnlyList<RunEventKind> Kinds { get; init; } = [RunEventKind.Completed];
 }
 
 /// <summary>One of <c>webhooks[]</c>: a run request for each delivery that is signed rightly.</summary>

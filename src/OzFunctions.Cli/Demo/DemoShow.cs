@@ -33,7 +33,7 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
         LocalHost.Check(setup.Direct);
 
         using var loggers = new LineLoggers(context.Surroundings, LogLevel.Warning, LogFormat.Text, settings.Mask);
-        await using var store = LocalStore.Open(settings, context.Surroundings, loggers);
+        await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         var hosting = host.RunAsync(CancellationToken.None);
         try

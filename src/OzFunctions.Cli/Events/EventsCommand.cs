@@ -13,7 +13,7 @@ internal static class EventsCommand
     {
         var follow = new Option<bool>("--follow", "-f") { Description = "Go on with events as runs end" };
         var limit = new Option<int>("--limit") { HelpName = "N", Description = "Most events of the past", DefaultValueFactory = _ => 20 };
-        return new Command("events", "Show completion events").With(follow, limit).Does(surroundings, async (context, cancellationToken) =>
+        return new Command("events", "Show completion events, and what became of them").With(follow, limit, DeliveriesCommand.Create(surroundings), RedeliverCommand.Create(surroundings)).Does(surroundings, async (context, cancellationToken) =>
         {
             await using var store = context.OpenStore();
             var feed = new EventFeed(store.Core);

@@ -139,7 +139,7 @@ internal sealed class Examination(CommandContext context)
         try
         {
             using var loggers = context.Loggers(LogLevel.None);
-            await using var store = LocalStore.Open(settings, context.Surroundings, loggers);
+            await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
             Ok("data directory", settings.DataDirectory);
             var name = $"doctor/{Guid.NewGuid():N}";
             var blobs = store.Core.Ports.Blobs;

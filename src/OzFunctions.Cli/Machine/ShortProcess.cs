@@ -1,13 +1,22 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Text;
 
 namespace OzFunctions.Cli.Machine;
 
-/// <summary>Asks another program something and waits for its answer: <c>git</c> for the demo, <c>oz --version</c> for the doctor. Never a command of a run.</summary>
+/// <summary>
+/// Asks another program something and waits for its answer: <c>git</c> for the demo, <c>oz --version</c> for the doctor, the command of an event's publisher. Never a
+/// command of a run.
+/// </summary>
 internal static class ShortProcess
 {
+    /// <summary>A grandchild may hold the pipes open for ever; they are not worth waiting for once the program is gone.</summary>
+    private static readonly TimeSpan PipesWithin = TimeSpan.FromSeconds(1);
+
     /// <summary>Null when the program is not there or did not answer in time.</summary>
     /// <param name="environment">All that the program sees of the environment.</param>
+    /// <param name="input">Its standard input.</param>
+    /// <param name="mostOutput">Characters kept of each of its outputs, the last ones; what is more is drained and dropped.</param>
     public static async Task<ShortAnswer?> AskAsync(
         string program,
         IEnumerable<string> arguments,
@@ -15,7 +24,9 @@ internal static class ShortProcess
         string directory,
         TimeSpan atMost,
         TimeProvider time,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken,
+        ReadOnlyMemory<byte> input = default,
+        int mostOutput = 1 << 20)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -42,14 +53,17 @@ internal static class ShortProcess
             return null;
         }
 
-        process.StandardInput.Close();
         using var deadline = new CancellationTokenSource(atMost, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        using var reading = CancellationTokenSource.CreateLinkedTokenSource(either.Token);
         try
         {
-            var output = process.StandardOutput.ReadToEndAsync(either.Token);
-            var error = process.StandardError.ReadToEndAsync(either.Token);
+            var output = DrainAsync(process.StandardOutput, mostOutput, reading.Token);
+            var error = DrainAsync(process.StandardError, mostOutput, reading.Token);
+            await FeedAsync(process.StandardInput, input, either.Token);
             await process.WaitForExitAsync(either.Token);
+            await Task.WhenAny(Task.WhenAll(output, error), Task.Delay(PipesWithin, time, either.Token));
+            await reading.CancelAsync();
             return new(process.ExitCode, await output, await error);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -63,6 +77,43 @@ internal static class ShortProcess
                 process.Kill(entireProcessTree: true);
             }
         }
+    }
+
+    private static async Task FeedAsync(StreamWriter to, ReadOnlyMemory<byte> input, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await to.BaseStream.WriteAsync(input, cancellationToken);
+            to.Close();
+        }
+        catch (IOException)
+        {
+            // It read no further, which is its own affair: its exit code says what it thinks.
+        }
+    }
+
+    /// <summary>Reads to the end, or until it is told to stop, and keeps the last characters.</summary>
+    private static async Task<string> DrainAsync(StreamReader from, int most, CancellationToken stop)
+    {
+        var kept = new StringBuilder();
+        var buffer = new char[4096];
+        try
+        {
+            while (await from.ReadAsync(buffer, stop) is > 0 and var read)
+            {
+                kept.Append(buffer, 0, read);
+                if (kept.Length > most)
+                {
+                    kept.Remove(0, kept.Length - most);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // What was read is what there is.
+        }
+
+        return kept.ToString();
     }
 }
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Events;
 using OzFunctions.Files;
 using OzFunctions.Runs;
 
@@ -8,40 +9,43 @@ namespace OzFunctions.Cli.Stores;
 /// <summary>The ports on plain files, put together.</summary>
 internal static class LocalStore
 {
-    /// <summary>The queue that foreign producers send run requests to.</summary>
-    public const string RequestQueue = "oz-requests";
-
     public static OpenStore Open(Settings settings, Surroundings surroundings, ILoggerFactory loggers)
     {
         var time = surroundings.Time;
-        var configuration = settings.Configuration;
+        EventPublishers.Check(settings);
         var files = FilesStore.Open(new() { Directory = settings.DataDirectory }, time);
         try
         {
-            var core = new OzCore(
+            var publishers = EventPublishers.Create(settings, surroundings, sink => sink is null ? new FilesEventQueue(files) : new FilesEventQueue(files, sink.Queue!, sink.Name, sink.Kinds));
+            var core = ConfiguredStore.CreateCore(
                 new()
                 {
                     StoreId = files.StoreId,
                     Blobs = new FilesBlobStore(files, RunMetadata.Describe),
                     Bell = new FilesBell(files),
                     HostLock = new FilesHostLock(files),
-                    Publishers = [new FilesEventQueue(files)],
+                    Publishers = publishers,
                     Time = time,
                     Probe = surroundings.Probe,
                 },
-                new()
-                {
-                    PublicUrl = configuration.PublicUrl is { } url ? new(url) : null,
-                    Intake = new() { DefaultWorkerId = settings.WorkerId, MaxQueued = configuration.Limits.MaxQueued },
-                    Tick = new() { Lease = configuration.Lease, QueueTtl = configuration.Limits.QueueTtl },
-                },
+                settings,
                 loggers);
-            return new(core, new FilesRequestQueue(files, RequestQueue), files);
+            return new(core, new FilesRequestQueue(files, ConfiguredStore.RequestQueue), token => RepairAsync(core, files, token), files);
         }
         catch
         {
             files.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>What a power cut may have taken is made again, once after each start of the machine.</summary>
+    private static async Task RepairAsync(OzCore core, FilesStore files, CancellationToken cancellationToken)
+    {
+        if (files.BootChanged)
+        {
+            await core.Repair.RepairAsync(cancellationToken);
+            files.NoteBoot();
         }
     }
 }

@@ -1,29 +1,23 @@
-using OzFunctions.Files;
 using OzFunctions.Queues;
 
 namespace OzFunctions.Cli.Stores;
 
-/// <summary>Core over the store that this call works on.</summary>
-internal sealed class OpenStore(OzCore core, IRequestQueue requests, FilesStore files) : IAsyncDisposable
+/// <summary>Core over the store that this call works on, whichever that is.</summary>
+/// <param name="repair">Once for each host, before it claims.</param>
+/// <param name="opened">What is closed with it.</param>
+internal sealed class OpenStore(OzCore core, IRequestQueue requests, Func<CancellationToken, Task> repair, IDisposable opened) : IAsyncDisposable
 {
     public OzCore Core { get; } = core;
 
     /// <summary><c>oz-requests</c>.</summary>
     public IRequestQueue Requests { get; } = requests;
 
-    /// <summary>For hosts: what a power cut may have taken of markers and indexes is made again, once after each start of the machine.</summary>
-    public async Task RepairAsync(CancellationToken cancellationToken)
-    {
-        if (files.BootChanged)
-        {
-            await Core.Repair.RepairAsync(cancellationToken);
-            files.NoteBoot();
-        }
-    }
+    /// <summary>For hosts: what the store may have lost of markers and indexes is made again.</summary>
+    public Task RepairAsync(CancellationToken cancellationToken) => repair(cancellationToken);
 
     public ValueTask DisposeAsync()
     {
-        files.Dispose();
+        opened.Dispose();
         return ValueTask.CompletedTask;
     }
 }

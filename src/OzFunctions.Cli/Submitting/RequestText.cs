@@ -17,17 +17,29 @@ internal static class RequestText
     private static readonly JsonSerializerOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Throws <see cref="CommandException"/> with every fault of flags and request.</summary>
-    public static async Task<RunRequest> ReadAsync(RequestOptions options, CommandContext context, CancellationToken cancellationToken)
+    public static Task<RunRequest> ReadAsync(RequestOptions options, CommandContext context, CancellationToken cancellationToken) =>
+        ReadAsync(options, context, [], [], cancellationToken);
+
+    /// <param name="under">A request that flags are laid over when no file is given.</param>
+    /// <param name="removed">Fields of it that are left out.</param>
+    public static async Task<RunRequest> ReadAsync(
+        RequestOptions options, CommandContext context, JsonObject under, IReadOnlyList<string> removed, CancellationToken cancellationToken)
     {
         var faults = new List<string>();
-        var read = RunRequestReader.Read(await WriteAsync(options, context, faults, cancellationToken));
+        foreach (var field in removed.Where(field => !under.Remove(field)))
+        {
+            faults.Add($"--remove {field}: the request has no such field" + Suggestion.For(field, under.Select(entry => entry.Key)) + ".");
+        }
+
+        var read = RunRequestReader.Read(await WriteAsync(options, context, under, faults, cancellationToken));
         faults.AddRange(read.Faults.Select(fault => fault.ToString()));
         return faults.Count == 0 ? read.Request! : throw CommandException.Usage([.. faults]);
     }
 
-    private static async Task<ReadOnlyMemory<byte>> WriteAsync(RequestOptions options, CommandContext context, List<string> faults, CancellationToken cancellationToken)
+    private static async Task<ReadOnlyMemory<byte>> WriteAsync(
+        RequestOptions options, CommandContext context, JsonObject under, List<string> faults, CancellationToken cancellationToken)
     {
-        var document = new JsonObject();
+        var document = under;
         if (context.Get(options.File) is { } file)
         {
             var content = await InputFile.ReadAsync(file, context.Surroundings, cancellationToken);

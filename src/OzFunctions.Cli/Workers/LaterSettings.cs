@@ -24,16 +24,6 @@ internal static class LaterSettings
     /// <summary>What a host leaves out, a sentence each.</summary>
     public static IEnumerable<string> Find(OzfConfiguration configuration)
     {
-        if (configuration.Events.Count > 0)
-        {
-            yield return "events: completion events go to the queue oz-events only; other publishers come with a later version";
-        }
-
-        if (configuration.Schedules.Count > 0)
-        {
-            yield return "schedules: nothing starts them in this version";
-        }
-
         if (configuration.Webhooks.Count > 0)
         {
             yield return "webhooks: nothing listens for them in this version";

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Screens;
@@ -36,30 +37,19 @@ internal static partial class WorkerCommand
                 ConsumeRequests = context.Get(flags.ConsumeRequests),
                 DrainTimeout = flags.DrainTimeoutOf(context),
             },
-            HostEnvironment(context, flags));
+            flags.HostEnvironment(context));
         LocalHost.Check(setup.Direct);
 
         // Other processes of this user, agents among them, must not read this host's environment through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
-        await using var store = LocalStore.Open(settings, context.Surroundings, loggers);
+        await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         Introduce(context, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
         using var signals = HostStop.Listen(host, setup, context.Time);
         await host.RunAsync(cancellationToken);
         return ExitCodes.Success;
-    }
-
-    private static Dictionary<string, string> HostEnvironment(CommandContext context, WorkerFlags flags)
-    {
-        var environment = new Dictionary<string, string>(context.Surroundings.Environment, StringComparer.Ordinal);
-        if (context.Get(flags.ApiKey) is { } key)
-        {
-            environment[WorkerSetup.ApiKey] = key;
-        }
-
-        return environment;
     }
 
     private static void Introduce(CommandContext context, WorkerSetup setup, LogFormat format, ILogger logger)
@@ -85,6 +75,12 @@ internal static partial class WorkerCommand
             screen.Note($"  on SIGTERM  {stop}");
         }
 
+        Warn(context.Settings.Configuration, setup, logger);
+    }
+
+    /// <summary>What is worth a warning when a host starts.</summary>
+    internal static void Warn(OzfConfiguration configuration, WorkerSetup setup, ILogger logger)
+    {
         if (setup.Worker.Slots == 0 && !setup.Worker.Once)
         {
             Unlimited(logger);
@@ -95,7 +91,7 @@ internal static partial class WorkerCommand
             NoApiKey(logger);
         }
 
-        foreach (var missing in LaterSettings.Find(context.Settings.Configuration))
+        foreach (var missing in LaterSettings.Find(configuration))
         {
             NotYet(logger, missing);
         }

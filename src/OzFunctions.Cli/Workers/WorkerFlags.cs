@@ -43,6 +43,9 @@ internal sealed class WorkerFlags
         WorkerId, MaxConcurrentTasks, ConsumeRequests, Once, OnSigterm, DrainTimeout, Env, TargetDir, NoCleanup, IdleOnComplete, LogLevel, LogFormat, ApiKey, Backend,
     ];
 
+    /// <summary>Those that <c>ozf up</c> takes too: it consumes requests anyway, and goes on after a run.</summary>
+    public Symbol[] AllOfUp => [.. All.Where(flag => flag != Once && flag != ConsumeRequests)];
+
     public LogLevel LevelOf(CommandContext context) => context.Get(LogLevel) switch
     {
         "debug" => Microsoft.Extensions.Logging.LogLevel.Debug,
@@ -65,6 +68,18 @@ internal sealed class WorkerFlags
         Env = context.Get(Env) ?? [],
         ApiKey = context.Get(ApiKey),
     };
+
+    /// <summary>The host's environment, with the key of the flag in it.</summary>
+    public Dictionary<string, string> HostEnvironment(CommandContext context)
+    {
+        var environment = new Dictionary<string, string>(context.Surroundings.Environment, StringComparer.Ordinal);
+        if (context.Get(ApiKey) is { } key)
+        {
+            environment[WorkerSetup.ApiKey] = key;
+        }
+
+        return environment;
+    }
 
     public TimeSpan DrainTimeoutOf(CommandContext context) => context.Get(DrainTimeout) is not { } text
         ? TimeSpan.FromMinutes(10)

@@ -115,7 +115,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
     {
         var sources = configuration.Secrets.Concat(configuration.ApiKeys).Select(secret => secret.Source)
             .Concat(configuration.Webhooks.Select(webhook => webhook.Secret))
-            .Concat(configuration.Events.SelectMany(sink => new[] { sink.Secret, sink.Connection }).OfType<SecretSource>());
+            .Concat(configuration.Events.SelectMany(sink => sink.Secrets.Append(sink.Connection).Concat(sink.Environment.Select(entry => entry.Source))).OfType<SecretSource>());
         return sources.Select(source => source.Env).OfType<string>().Append(ApiKey).Distinct();
     }
 }

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Backends;
-using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
@@ -11,7 +10,7 @@ namespace OzFunctions.Attempts;
 
 /// <summary>A1 and A2: takes over the attempts of hosts on this machine that are gone; their directories' free locks say so.</summary>
 internal sealed partial class AttemptAdoption(
-    OzPorts ports, RunRecords records, RunEvents events, UnownedRuns unowned, IRunBackend backend, ILogger<AttemptAdoption> logger)
+    OzPorts ports, RunRecords records, EventNotices notices, UnownedRuns unowned, IRunBackend backend, ILogger<AttemptAdoption> logger)
 {
     private readonly HashSet<string> _named = new(StringComparer.Ordinal);
 
@@ -113,7 +112,7 @@ internal sealed partial class AttemptAdoption(
 
         if (terminal)
         {
-            return new(new(ports, records, events, presence, update.Run!, directory, adopted: true), Settled: update.Run!);
+            return new(new(ports, records, notices, presence, update.Run!, directory, adopted: true), Settled: update.Run!);
         }
 
         if (!update.IsDone)
@@ -126,7 +125,7 @@ internal sealed partial class AttemptAdoption(
 
         ports.Probe.Passed(ProtocolStep.A2, intent.RunId);
         presence.Add(intent.RunId);
-        var attempt = new OwnedAttempt(ports, records, events, presence, update.Run!, directory, adopted: true);
+        var attempt = new OwnedAttempt(ports, records, notices, presence, update.Run!, directory, adopted: true);
         if (attempt.Record.Cancel is not null)
         {
             // It was signalled to the host that is gone.

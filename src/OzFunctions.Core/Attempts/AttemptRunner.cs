@@ -122,21 +122,24 @@ internal sealed partial class AttemptRunner(
     }
 
     /// <summary>S7. Null: fenced.</summary>
-    private Task<StoredRun?> TrySettleAsync(OwnedAttempt attempt, AttemptOutcome outcome, CancellationToken cancellationToken) =>
-        attempt.WriteAsync(
+    private async Task<StoredRun?> TrySettleAsync(OwnedAttempt attempt, AttemptOutcome outcome, CancellationToken cancellationToken)
+    {
+        var owed = await ending.OwedAsync(attempt.Record.WorkerId, cancellationToken);
+        return await attempt.WriteAsync(
             record =>
             {
                 var measured = Merge(record, outcome);
                 if (outcome.Reason.State() != RunState.Error)
                 {
-                    return RecordDecision.Write(ending.End(record, outcome with { Attempt = measured }));
+                    return RecordDecision.Write(ending.End(record, outcome with { Attempt = measured }, owed));
                 }
 
                 return RecordDecision.Write(outcome.Reason == RunReason.GracefulShutdown && record.State == RunState.Claimed && record.Cancel is null
                     ? ending.GiveBack(record, waitingFor: null)
-                    : ending.Lose(record, outcome.Reason, outcome.Message ?? outcome.Reason.Text(), measured, outcome.Artifacts));
+                    : ending.Lose(record, outcome.Reason, outcome.Message ?? outcome.Reason.Text(), measured, owed, outcome.Artifacts));
             },
             cancellationToken);
+    }
 
     /// <summary>What the record knows of the attempt (who, when) with what the backend measured.</summary>
     private AttemptRecord Merge(RunRecord record, AttemptOutcome outcome)

@@ -1,6 +1,6 @@
 using OzFunctions.Backends;
 using OzFunctions.Blobs;
-using OzFunctions.Events;
+using OzFunctions.Settlement;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
@@ -15,7 +15,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
 
     private readonly OzPorts _ports;
     private readonly RunRecords _records;
-    private readonly RunEvents _events;
+    private readonly EventNotices _notices;
     private readonly HostPresence _presence;
     private readonly RunOwner _owner;
     private readonly CancellationTokenSource _stopOrdered = new();
@@ -24,11 +24,11 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     private StopOrder? _order;
     private int _left;
 
-    public OwnedAttempt(OzPorts ports, RunRecords records, RunEvents events, HostPresence presence, StoredRun run, IAttemptDirectory directory, bool adopted)
+    public OwnedAttempt(OzPorts ports, RunRecords records, EventNotices notices, HostPresence presence, StoredRun run, IAttemptDirectory directory, bool adopted)
     {
         _ports = ports;
         _records = records;
-        _events = events;
+        _notices = notices;
         _presence = presence;
         _run = run;
         _owner = run.Record.Owner!;
@@ -122,8 +122,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
         }
     }
 
-    public Task NoteStartedAsync(CancellationToken cancellationToken) =>
-        RunEvents.SendBestEffortAsync(_ports.Publishers, () => _events.Started(Record), cancellationToken);
+    public Task NoteStartedAsync(CancellationToken cancellationToken) => _notices.StartedAsync(Record, cancellationToken);
 
     /// <summary>
     /// An owner's write (protocol, "Owner's writes"). Null: fenced, somebody else owns the run now. A terminal record keeps its owner and is answered as

@@ -121,6 +121,13 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
     private async Task<CancelAnswer> WishAsync(RunId runId, StoredRun? known, string by, string? reason, CancellationToken cancellationToken)
     {
         var asked = new RunCancel(by, DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds()), reason);
+        known ??= await records.FindAsync(runId, cancellationToken);
+        if (known is null)
+        {
+            return new(CancelResult.NotFound, null);
+        }
+
+        var owed = await ending.OwedAsync(known.Record.WorkerId, cancellationToken);
         var mine = false;
         var update = await records.UpdateAsync(
             runId,
@@ -141,7 +148,7 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
                 mine = true;
                 record = record with { Cancel = record.Cancel ?? asked };
                 return RecordDecision.Write(record.State == RunState.Queued
-                    ? ending.End(record, RunReason.TaskCancelled, RunEnding.CancelMessage(record.Cancel))
+                    ? ending.End(record, RunReason.TaskCancelled, RunEnding.CancelMessage(record.Cancel), owed)
                     : record);
             },
             cancellationToken);

@@ -5,7 +5,6 @@ using OzFunctions.Attempts;
 using OzFunctions.Backends;
 using OzFunctions.Blobs;
 using OzFunctions.Cancelling;
-using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Requests;
@@ -23,7 +22,7 @@ internal sealed partial class RunClaims(
     RunEnding ending,
     UnownedRuns unowned,
     RunCancels cancels,
-    RunEvents events,
+    EventNotices notices,
     IRunBackend backend,
     WorkerOptions options,
     ILogger<RunClaims> logger)
@@ -107,7 +106,7 @@ internal sealed partial class RunClaims(
             }
 
             ports.Probe.Passed(ProtocolStep.C5, entry.RunId);
-            var mine = new OwnedAttempt(ports, records, events, presence, owned, directory, adopted: false);
+            var mine = new OwnedAttempt(ports, records, notices, presence, owned, directory, adopted: false);
             if (!await TryHoldKeyAsync(mine, claiming))
             {
                 Block(entry);
@@ -250,9 +249,10 @@ internal sealed partial class RunClaims(
     /// <summary>C6 without room: the record goes back, unless a cancel came meanwhile.</summary>
     private async Task GiveBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
     {
+        var owed = await ending.OwedAsync(attempt.Record.WorkerId, cancellationToken);
         var written = await attempt.WriteAsync(
             record => RecordDecision.Write(record.Cancel is { } cancel
-                ? ending.End(record, RunReason.TaskCancelled, RunEnding.CancelMessage(cancel))
+                ? ending.End(record, RunReason.TaskCancelled, RunEnding.CancelMessage(cancel), owed)
                 : ending.GiveBack(record, WaitingFor.ConcurrencyKey)),
             cancellationToken);
         if (written?.Record.State.IsTerminal() == true)

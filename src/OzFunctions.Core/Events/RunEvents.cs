@@ -22,22 +22,22 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
 
     private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public RunEvent Queued(RunRecord record) => Render(record, "queued", QueuedType, record.CreatedAt, null, withArtifacts: false, withTexts: true);
+    public RunEvent Queued(RunRecord record) => Render(record, RunEventKind.Queued, record.CreatedAt, null, withArtifacts: false, withTexts: true);
 
     public RunEvent Started(RunRecord record) =>
-        Render(record, "started", StartedType, record.CurrentAttempt?.StartedAt ?? record.UpdatedAt, null, withArtifacts: false, withTexts: true);
+        Render(record, RunEventKind.Started, record.CurrentAttempt?.StartedAt ?? record.UpdatedAt, null, withArtifacts: false, withTexts: true);
 
     /// <summary>The event of a record that is being made terminal.</summary>
     public RunEvent Completed(RunRecord record, IReadOnlyList<ArtifactEntry>? artifacts)
     {
         var time = record.FinishedAt ?? record.UpdatedAt;
-        var rendered = Render(record, "completed", CompletedType, time, artifacts, withArtifacts: true, withTexts: true);
+        var rendered = Render(record, RunEventKind.Completed, time, artifacts, withArtifacts: true, withTexts: true);
         if (rendered.Json.Length > MostBytes)
         {
-            rendered = Render(record, "completed", CompletedType, time, artifacts, withArtifacts: false, withTexts: true);
+            rendered = Render(record, RunEventKind.Completed, time, artifacts, withArtifacts: false, withTexts: true);
         }
 
-        return rendered.Json.Length > MostBytes ? Render(record, "completed", CompletedType, time, artifacts, withArtifacts: false, withTexts: false) : rendered;
+        return rendered.Json.Length > MostBytes ? Render(record, RunEventKind.Completed, time, artifacts, withArtifacts: false, withTexts: false) : rendered;
     }
 
     /// <summary>The event stored in a terminal record; null where there is none.</summary>
@@ -48,26 +48,16 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
             ? new(id.GetString()!, type.GetString()!, record.RunId, JsonSerializer.SerializeToUtf8Bytes(stored, RunJson.Wire.JsonElement))
             : null;
 
-    /// <summary>For <c>queued</c> and <c>started</c>: sent once, and lost when a publisher does not take it.</summary>
-    internal static async Task SendBestEffortAsync(IReadOnlyList<IEventPublisher> publishers, Func<RunEvent> render, CancellationToken cancellationToken)
-    {
-        foreach (var publisher in publishers)
-        {
-            try
-            {
-                await publisher.PublishAsync(render(), cancellationToken);
-            }
-            catch (Exception ex) when (ex is not OperationCanceledException)
-            {
-                // Best effort by contract (protocol S11): the completion event is the one that is owed.
-            }
-        }
-    }
-
     private RunEvent Render(
-        RunRecord record, string kind, string type, DateTimeOffset time, IReadOnlyList<ArtifactEntry>? artifacts, bool withArtifacts, bool withTexts)
+        RunRecord record, RunEventKind kind, DateTimeOffset time, IReadOnlyList<ArtifactEntry>? artifacts, bool withArtifacts, bool withTexts)
     {
-        var id = $"{record.RunId}:{record.Attempt}:{kind}";
+        var id = $"{record.RunId}:{record.Attempt}:{kind.Text()}";
+        var type = kind switch
+        {
+            RunEventKind.Queued => QueuedType,
+            RunEventKind.Started => StartedType,
+            _ => CompletedType,
+        };
         var buffer = new ArrayBufferWriter<byte>(2048);
         using (var json = new Utf8JsonWriter(buffer, WriterOptions))
         {
@@ -139,7 +129,7 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
         if (attempt?.Log is { } log)
         {
             json.WriteStartObject("log");
-            json.WriteString("url", LogUrl(record).ToString());
+            json.WriteString("url", LogUrl(record).AbsoluteUri);
             json.WriteNumber("lines", log.Lines);
             json.WriteNumber("bytes", log.Bytes);
             WriteOptional(json, "sha256", log.Sha256);
@@ -161,7 +151,7 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
 
         if (!withArtifacts || artifacts is null || summary.Count > MostArtifacts)
         {
-            json.WriteString("manifest_url", ArtifactUrl(record, null).ToString());
+            json.WriteString("manifest_url", ArtifactUrl(record, null).AbsoluteUri);
             return;
         }
 
@@ -170,7 +160,7 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
         {
             json.WriteStartObject();
             json.WriteString("path", artifact.Path);
-            json.WriteString("url", ArtifactUrl(record, artifact.Path).ToString());
+            json.WriteString("url", ArtifactUrl(record, artifact.Path).AbsoluteUri);
             json.WriteNumber("bytes", artifact.Bytes);
             WriteOptional(json, "sha256", artifact.Sha256);
             json.WriteEndObject();

@@ -55,7 +55,7 @@ public sealed record HostHeartbeat
 internal sealed record HostSignal(IReadOnlyList<RunId> Cancel);
 
 /// <summary>Content of <c>control.json</c>.</summary>
-internal sealed record WorkerControlBlob(IReadOnlyList<string> Paused);
+internal sealed record WorkerControlBlob(IReadOnlyList<string> Paused, IReadOnlyDictionary<string, IReadOnlyList<string>>? Publishers = null);
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,

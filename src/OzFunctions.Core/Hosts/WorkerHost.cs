@@ -8,6 +8,7 @@ using OzFunctions.Protocol;
 using OzFunctions.Queues;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Settlement;
 using OzFunctions.Ticks;
 
 namespace OzFunctions.Hosts;
@@ -21,6 +22,7 @@ public sealed partial class WorkerHost
     private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PauseReadEvery = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan StartPause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan FaultPause = TimeSpan.FromSeconds(1);
 
     private readonly OzPorts _ports;
@@ -32,6 +34,8 @@ public sealed partial class WorkerHost
     private readonly RunTick _tick;
     private readonly HostSignals _signals;
     private readonly WorkerControl _control;
+    private readonly OwedPublishers _owed;
+    private readonly EventOutbox _outbox;
     private readonly RequestConsumer? _consumer;
     private readonly ILogger _logger;
 
@@ -59,6 +63,8 @@ public sealed partial class WorkerHost
         RunTick tick,
         HostSignals signals,
         WorkerControl control,
+        OwedPublishers owed,
+        EventOutbox outbox,
         RequestConsumer? consumer,
         ILogger<WorkerHost> logger)
     {
@@ -71,6 +77,8 @@ public sealed partial class WorkerHost
         _tick = tick;
         _signals = signals;
         _control = control;
+        _owed = owed;
+        _outbox = outbox;
         _consumer = consumer;
         _logger = logger;
         _presence = new(ports, options, logger);
@@ -105,6 +113,7 @@ public sealed partial class WorkerHost
     /// <summary>Runs until drained or detached.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        _outbox.Start();
         await StartAsync(cancellationToken);
         using var stopLoops = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] loops =
@@ -134,6 +143,7 @@ public sealed partial class WorkerHost
         await Task.WhenAll(_attempts.Values);
         await stopLoops.CancelAsync();
         await Task.WhenAll(loops);
+        await _outbox.StopAsync(_detach.IsCancellationRequested ? TimeSpan.Zero : EventGrace);
         await LeaveAsync();
     }
 
@@ -146,6 +156,7 @@ public sealed partial class WorkerHost
         }
 
         Started(_presence.HostId, _options.WorkerId, _options.Machine, _options.Slots == 0 ? "unlimited" : _options.Slots.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        await GuardAsync("publishers", token => _owed.ServeAsync(_options.WorkerId, token), cancellationToken);
         await GuardAsync("adoption", AdoptAsync, cancellationToken);
     }
 
@@ -365,7 +376,12 @@ public sealed partial class WorkerHost
 
     private async Task BeatAsync(CancellationToken cancellationToken)
     {
-        await _presence.TryBeatAsync(cancellationToken);
+        if (await _presence.TryBeatAsync(cancellationToken))
+        {
+            // Once; again only where an outage kept it from being said.
+            await _owed.ServeAsync(_options.WorkerId, cancellationToken);
+        }
+
         foreach (var attempt in _attempts.Keys)
         {
             // By the lease it was taken under: a claim may have begun just before this host went on under another id.

@@ -4,17 +4,17 @@ using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Cancelling;
 using OzFunctions.Dispatch;
-using OzFunctions.Events;
 using OzFunctions.Json;
 using OzFunctions.Protocol;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Settlement;
 
 namespace OzFunctions.Intake;
 
 /// <summary>Turns a checked request into a durable run (protocol I2 to I6). Short, repeatable, and safe to kill anywhere.</summary>
 public sealed partial class RunIntake(
-    OzPorts ports, RunRecords records, DispatchIndex index, RunEvents events, RunCancels cancels, IntakeOptions options, ILogger<RunIntake> logger)
+    OzPorts ports, RunRecords records, DispatchIndex index, EventNotices notices, RunCancels cancels, IntakeOptions options, ILogger<RunIntake> logger)
 {
     /// <summary>An answer to I4 that took longer than this finds its marker too old: it is written again (I4).</summary>
     private static readonly TimeSpan MarkerMayBe = TimeSpan.FromMinutes(5);
@@ -135,7 +135,7 @@ public sealed partial class RunIntake(
                     ports.Probe.Passed(ProtocolStep.I6, record.RunId);
                 }
             });
-        await RunEvents.SendBestEffortAsync(ports.Publishers, () => events.Queued(record), cancellationToken);
+        await AfterAcceptanceAsync(record, () => notices.QueuedAsync(record, cancellationToken));
     }
 
     private Task RingAsync(RunRecord record, CancellationToken cancellationToken) =>

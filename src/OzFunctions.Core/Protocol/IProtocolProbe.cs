@@ -26,5 +26,5 @@ public enum ProtocolStep
     S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11,
     A1, A2, A3,
     X1, X2,
-    T1, T3, T4,
+    T1, T3, T4, T6,
 }

@@ -6,80 +6,374 @@ using OzFunctions.Runs;
 
 namespace OzFunctions.Settlement;
 
-/// <summary>S10 and S11: sends the stored completion event to each publisher that is owed one; then the marker goes, and that is the "published" mark.</summary>
-public sealed partial class EventOutbox(OzPorts ports, RunRecords records, ILogger<EventOutbox> logger)
+/// <summary>
+/// S10 and S11: sends the stored completion event to each publisher that is owed one; then the marker goes, and that is the "published" mark. Queues are sent to at
+/// once; foreign ground is left to the hosts' lanes, so that a slow receiver holds up neither a run's slot nor another receiver.
+/// </summary>
+public sealed partial class EventOutbox : IAsyncDisposable
 {
-    private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan LongestDelay = TimeSpan.FromHours(1);
+    /// <summary>A queue that takes longer than this is as good as away.</summary>
+    private static readonly TimeSpan PromptWithin = TimeSpan.FromSeconds(15);
 
-    private readonly Dictionary<string, IEventPublisher> _publishers = ports.Publishers.ToDictionary(publisher => publisher.Name, StringComparer.Ordinal);
+    /// <summary>A publisher that no host has any more is waited for this long: an upgrade, a configuration that is put right.</summary>
+    private static readonly TimeSpan ForgottenAfter = TimeSpan.FromDays(1);
+
+    /// <summary>How long a lane's try is kept from other hosts: longer than any try may take.</summary>
+    private static readonly TimeSpan Reserved = TimeSpan.FromMinutes(10);
+
+    /// <summary>What is due later than this is left to the ticks, which every host has.</summary>
+    private static readonly TimeSpan OwnRetryWithin = TimeSpan.FromMinutes(10);
+
+    private readonly OzPorts _ports;
+    private readonly RunRecords _records;
+    private readonly OwedPublishers _owed;
+    private readonly EventDeliveryLog _log;
+    private readonly ILogger _logger;
+    private readonly Dictionary<string, IEventPublisher> _publishers;
+    private readonly Dictionary<string, EventLane> _lanes;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Dictionary<RunId, (ETag Marker, DateTimeOffset Until)> _waits = [];
+    private Task? _running;
+
+    public EventOutbox(OzPorts ports, RunRecords records, OwedPublishers owed, EventDeliveryLog log, ILogger<EventOutbox> logger)
+    {
+        (_ports, _records, _owed, _log, _logger) = (ports, records, owed, log, logger);
+        _publishers = ports.Publishers.ToDictionary(publisher => publisher.Name, StringComparer.Ordinal);
+        _lanes = ports.Publishers.Where(publisher => !publisher.IsPrompt).ToDictionary(
+            publisher => publisher.Name, publisher => new EventLane(publisher, ports.Time, DeliverAsync, _stop.Token), StringComparer.Ordinal);
+    }
+
+    /// <summary>A host lives here: from now on this process sends to foreign ground.</summary>
+    internal void Start() => _running ??= Task.WhenAll(_lanes.Values.Select(lane => Task.Run(() => lane.RunAsync())));
+
+    /// <summary>Gives deliveries that are under way or due up to <paramref name="grace"/>, then stops. What is still owed stands in the records.</summary>
+    internal async Task StopAsync(TimeSpan grace)
+    {
+        if (_running is null)
+        {
+            return;
+        }
+
+        using var deadline = new CancellationTokenSource(grace, _ports.Time);
+        await Task.WhenAll(_lanes.Values.Select(lane => lane.WhenIdleAsync(deadline.Token))).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _stop.CancelAsync();
+        await _running;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(TimeSpan.Zero);
+        _stop.Dispose();
+        foreach (var lane in _lanes.Values)
+        {
+            lane.Dispose();
+        }
+    }
+
+    /// <summary>The lane of a publisher on foreign ground while a host lives here.</summary>
+    internal EventLane? FindLane(string publisher) => _running is null ? null : _lanes.GetValueOrDefault(publisher);
+
+    /// <summary>False: what this run owes is not due before a time that this process remembers. Saves a tick the reading.</summary>
+    internal bool MayOwe(RunId runId, ETag marker)
+    {
+        lock (_waits)
+        {
+            return !_waits.TryGetValue(runId, out var wait) || wait.Marker != marker || wait.Until <= _ports.Time.GetUtcNow();
+        }
+    }
 
     /// <summary>Publishes what is due. True: nothing is owed any more.</summary>
     public async Task<bool> PublishAsync(StoredRun run, CancellationToken cancellationToken)
     {
-        var marker = await ports.Blobs.FindEntryAsync(RunBlobs.Active(run.Record.RunId), cancellationToken);
+        var runId = run.Record.RunId;
+        var marker = await _ports.Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken);
         if (marker is null)
         {
             return true;
         }
 
-        var owed = await PublishDueAsync(run.Record, cancellationToken);
-        ports.Probe.Passed(ProtocolStep.S10, run.Record.RunId);
-        if (owed.Count > 0)
+        var results = await Task.WhenAll((run.Record.Outbox ?? []).Select(entry => SendPromptAsync(run.Record, entry, cancellationToken)));
+        _ports.Probe.Passed(ProtocolStep.S10, runId);
+        if (results.Any(result => result.Next is not null))
         {
-            await records.UpdateAsync(
-                run.Record.RunId,
-                run,
-                record => record.Outbox is { } outbox && outbox.SequenceEqual(owed) ? RecordDecision.Done : RecordDecision.Write(record with { Outbox = owed }),
-                cancellationToken);
+            var update = await _records.UpdateAsync(runId, run, record => Decide(record, results), cancellationToken);
+            if (update.Run is not { Record.Outbox: { Count: > 0 } still } written)
+            {
+                return await SettleAsync(runId, marker.ETag, cancellationToken);
+            }
+
+            Remember(runId, marker.ETag, still);
+            foreach (var entry in still)
+            {
+                FindLane(entry.Publisher)?.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue, fresh: entry is { Tries: 0, NextAt: null } && marker.Age < TimeSpan.FromMinutes(1));
+            }
+
             return false;
         }
 
+        return await SettleAsync(runId, marker.ETag, cancellationToken);
+    }
+
+    /// <summary>
+    /// Owes an ended run's event again. It is durable when this answers: the marker first, then the record, so that a tick finds both or neither. Null: the run has
+    /// not ended, or has no event.
+    /// </summary>
+    public async Task<StoredRun?> OweAgainAsync(RunId runId, IReadOnlyList<string> publishers, CancellationToken cancellationToken)
+    {
+        await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
+        var update = await _records.UpdateAsync(
+            runId,
+            null,
+            record =>
+            {
+                if (!record.State.IsTerminal() || record.Event is null)
+                {
+                    return RecordDecision.Refuse;
+                }
+
+                OutboxEntry[] next = [.. (record.Outbox ?? []).Where(entry => entry.Tries > 0 && !publishers.Contains(entry.Publisher)), .. publishers.Select(name => new OutboxEntry(name, 0))];
+                return record.Outbox is { } there && there.SequenceEqual(next) ? RecordDecision.Done : RecordDecision.Write(record with { Outbox = next });
+            },
+            cancellationToken);
+        return update.IsDone ? update.Run : null;
+    }
+
+    /// <summary>One try at a publisher that is owed this run's event, now and here, and what came of it.</summary>
+    public async Task<PublisherDelivery> TryDeliverAsync(RunId runId, string publisher, CancellationToken cancellationToken)
+    {
+        var run = await _records.FindAsync(runId, cancellationToken) ?? throw new InvalidOperationException($"There is no run {runId}.");
+        var entry = run.Record.Outbox?.FirstOrDefault(entry => entry.Publisher == publisher) ?? new(publisher, 0);
+        var stored = RunEvents.FindStored(run.Record) ?? throw new InvalidOperationException($"Run {runId} has no event.");
+        return await DeliverAsync(_publishers[publisher], run, stored, entry, cancellationToken);
+    }
+
+    /// <summary>A lane's turn: reads what is owed, sends, writes what came of it.</summary>
+    private async Task<DateTimeOffset?> DeliverAsync(IEventPublisher publisher, RunId runId, bool fresh, CancellationToken stop)
+    {
+        try
+        {
+            if (await _records.FindAsync(runId, stop) is not { } run || RunEvents.FindStored(run.Record) is not { } stored
+                || run.Record.Outbox?.FirstOrDefault(entry => entry.Publisher == publisher.Name) is not { } entry)
+            {
+                return null;
+            }
+
+            if (entry.NextAt > _ports.Time.GetUtcNow())
+            {
+                // Another host has it in hand, or put it off.
+                return null;
+            }
+
+            if (!fresh)
+            {
+                // Every host's tick offers it: one of them writes this first, and the others find it not due.
+                var mine = entry with { NextAt = Later(Reserved) };
+                if (await _records.TryReplaceAsync(run, run.Record with { Outbox = Replace(run.Record.Outbox, mine) }, stop) is not { } reserved)
+                {
+                    return null;
+                }
+
+                run = reserved;
+            }
+
+            var delivery = await DeliverAsync(publisher, run, stored, entry, stop);
+            return delivery.NextAt <= Later(OwnRetryWithin) ? delivery.NextAt : null;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return null;
+        }
+        catch (Exception ex)
+        {
+            // A store that is away, or a record that nobody can read: it stays owed, and a tick offers it again.
+            NotNoted(runId, publisher.Name, ex);
+            return null;
+        }
+    }
+
+    private async Task<PublisherDelivery> DeliverAsync(IEventPublisher publisher, StoredRun run, RunEvent stored, OutboxEntry entry, CancellationToken cancellationToken)
+    {
+        var runId = run.Record.RunId;
+        var marker = await _ports.Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken);
+        var failure = await TrySendAsync(publisher, stored, cancellationToken);
+        var delivery = Result(publisher, entry, failure);
+        if (failure is not null)
+        {
+            PublishFailed(runId, publisher.Name, delivery.NextAt is { } next ? $"next try at {Json.TimeText.Format(next)}" : "it is not tried again by itself (ozf events redeliver)", failure);
+        }
+
+        // The log first: who sees that nothing is owed any more finds what became of it.
+        await _log.NoteAsync(stored, delivery, cancellationToken);
+        var result = new SendResult(publisher.Name, delivery.NextAt is null ? null : entry with { Tries = delivery.Tries, NextAt = delivery.NextAt });
+        var last = false;
+        await _records.UpdateAsync(
+            runId,
+            run,
+            record =>
+            {
+                // The last one: the marker is all that is to be written.
+                last = result.Next is null && (record.Outbox ?? []).All(owed => owed.Publisher == publisher.Name);
+                return last ? RecordDecision.Done : Decide(record, [result]);
+            },
+            cancellationToken);
+        if (last && marker is not null)
+        {
+            await SettleAsync(runId, marker.ETag, cancellationToken);
+        }
+
+        return delivery;
+    }
+
+    private PublisherDelivery Result(IEventPublisher publisher, OutboxEntry entry, Exception? failure)
+    {
+        var now = Later(TimeSpan.Zero);
+        var said = failure as EventDeliveryException;
+        var tries = entry.Tries + 1;
+        var delay = failure is null || said?.IsFinal == true ? null : publisher.Retries.FindDelay(tries);
+        if (delay is not null && said?.RetryAfter is { } asked && asked > delay)
+        {
+            delay = asked < RetryPlan.Longest ? asked : RetryPlan.Longest;
+        }
+
+        return new()
+        {
+            Publisher = publisher.Name,
+            State = failure is null ? EventDeliveryState.Delivered : delay is null ? EventDeliveryState.Failed : EventDeliveryState.Retrying,
+            Tries = tries,
+            At = now,
+            Status = said?.Status,
+            Message = failure?.Message,
+            NextAt = delay is null ? null : Later(delay.Value),
+        };
+    }
+
+    private static async Task<Exception?> TrySendAsync(IEventPublisher publisher, RunEvent stored, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await publisher.PublishAsync(stored, cancellationToken);
+            return null;
+        }
+        catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
+        {
+            // A publisher is foreign ground: whatever it throws, the others get their event and this one is tried again.
+            return ex;
+        }
+    }
+
+    /// <summary>What becomes of one entry here and now.</summary>
+    private async Task<SendResult> SendPromptAsync(RunRecord record, OutboxEntry entry, CancellationToken cancellationToken)
+    {
+        if (RunEvents.FindStored(record) is not { } stored)
+        {
+            NoEvent(record.RunId);
+            return new(entry.Publisher, null);
+        }
+
+        if (!_publishers.TryGetValue(entry.Publisher, out var publisher))
+        {
+            return await IsForgottenAsync(record, stored, entry, cancellationToken) ? new(entry.Publisher, null) : new(entry.Publisher, entry);
+        }
+
+        if (entry.NextAt > _ports.Time.GetUtcNow() || !publisher.IsPrompt)
+        {
+            return new(entry.Publisher, entry);
+        }
+
+        using var deadline = new CancellationTokenSource(PromptWithin, _ports.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        Exception? failure;
+        try
+        {
+            failure = await TrySendAsync(publisher, stored, either.Token);
+        }
+        catch (OperationCanceledException ex) when (!cancellationToken.IsCancellationRequested)
+        {
+            failure = ex;
+        }
+
+        if (failure is null)
+        {
+            return new(entry.Publisher, null);
+        }
+
+        var delay = publisher.Retries.FindDelay(entry.Tries + 1) ?? RetryPlan.Longest;
+        PublishFailed(record.RunId, entry.Publisher, $"next try in {Requests.DurationText.Format(delay)}", failure);
+        return new(entry.Publisher, entry with { Tries = entry.Tries + 1, NextAt = Later(delay) });
+    }
+
+    /// <summary>A publisher that is in nobody's configuration any more must not keep the marker for ever.</summary>
+    private async Task<bool> IsForgottenAsync(RunRecord record, RunEvent stored, OutboxEntry entry, CancellationToken cancellationToken)
+    {
+        var since = entry.NextAt > record.FinishedAt ? entry.NextAt : record.FinishedAt ?? record.UpdatedAt;
+        if (_ports.Time.GetUtcNow() - since < ForgottenAfter || await _owed.IsKnownAsync(record.WorkerId, entry.Publisher, cancellationToken))
+        {
+            return false;
+        }
+
+        Forgotten(record.RunId, entry.Publisher);
+        var delivery = new PublisherDelivery
+        {
+            Publisher = entry.Publisher,
+            State = EventDeliveryState.Failed,
+            Tries = entry.Tries,
+            At = Later(TimeSpan.Zero),
+            Message = $"No host of worker '{record.WorkerId}' has a publisher of this name any more.",
+        };
+        await _log.NoteAsync(stored, delivery, cancellationToken);
+        return true;
+    }
+
+    private static RecordDecision Decide(RunRecord record, IReadOnlyList<SendResult> results)
+    {
+        OutboxEntry[] next = [.. (record.Outbox ?? []).Select(entry => results.FirstOrDefault(result => result.Publisher == entry.Publisher) is { } result ? result.Next : entry).OfType<OutboxEntry>()];
+        return record.Outbox is null || record.Outbox.SequenceEqual(next) ? RecordDecision.Done : RecordDecision.Write(record with { Outbox = next });
+    }
+
+    private async Task<bool> SettleAsync(RunId runId, ETag marker, CancellationToken cancellationToken)
+    {
         // Refused: somebody wrote the marker again meanwhile (a repeated intake); the tick looks once more.
-        var done = await ports.Blobs.TryDeleteAsync(RunBlobs.Active(run.Record.RunId), marker.ETag, cancellationToken);
-        ports.Probe.Passed(ProtocolStep.S11, run.Record.RunId);
+        var done = await _ports.Blobs.TryDeleteAsync(RunBlobs.Active(runId), marker, cancellationToken);
+        _ports.Probe.Passed(ProtocolStep.S11, runId);
+        lock (_waits)
+        {
+            _waits.Remove(runId);
+        }
+
         return done;
     }
 
-    private async Task<List<OutboxEntry>> PublishDueAsync(RunRecord record, CancellationToken cancellationToken)
+    private void Remember(RunId runId, ETag marker, IReadOnlyList<OutboxEntry> still)
     {
-        var owed = new List<OutboxEntry>();
-        var now = ports.Time.GetUtcNow();
-        var stored = RunEvents.FindStored(record);
-        foreach (var entry in record.Outbox ?? [])
+        // Without a time it is a lane's, of this host or another; a minute is soon enough to look whether it came to something.
+        var until = still.Min(entry => entry.NextAt ?? Later(TimeSpan.FromMinutes(1)));
+        lock (_waits)
         {
-            if (stored is null)
+            if (_waits.Count >= 100_000)
             {
-                NoEvent(record.RunId);
-                continue;
+                _waits.Clear();
             }
 
-            if (entry.NextAt > now || !_publishers.TryGetValue(entry.Publisher, out var publisher))
-            {
-                owed.Add(entry);
-                continue;
-            }
-
-            try
-            {
-                await publisher.PublishAsync(stored, cancellationToken);
-            }
-            catch (Exception ex) when (ex is not OperationCanceledException)
-            {
-                // A publisher is foreign ground: whatever it throws, the others get their event and this one is tried again.
-                var tries = entry.Tries + 1;
-                var delay = TimeSpan.FromTicks(Math.Min(LongestDelay.Ticks, FirstDelay.Ticks << Math.Min(tries - 1, 10)));
-                PublishFailed(record.RunId, entry.Publisher, delay, ex);
-                owed.Add(entry with { Tries = tries, NextAt = DateTimeOffset.FromUnixTimeMilliseconds((now + delay).ToUnixTimeMilliseconds()) });
-            }
+            _waits[runId] = (marker, until);
         }
-
-        return owed;
     }
 
-    [LoggerMessage(LogLevel.Warning, "The completion event of run {RunId} could not be sent to {Publisher}; next try in {Delay}")]
-    private partial void PublishFailed(RunId runId, string publisher, TimeSpan delay, Exception exception);
+    private static OutboxEntry[] Replace(IReadOnlyList<OutboxEntry> outbox, OutboxEntry mine) => [.. outbox.Select(entry => entry.Publisher == mine.Publisher ? mine : entry)];
+
+    private DateTimeOffset Later(TimeSpan by) => DateTimeOffset.FromUnixTimeMilliseconds((_ports.Time.GetUtcNow() + by).ToUnixTimeMilliseconds());
+
+    /// <summary>What a publisher's entry becomes; null: it goes.</summary>
+    private sealed record SendResult(string Publisher, OutboxEntry? Next);
+
+    [LoggerMessage(LogLevel.Warning, "The completion event of run {RunId} could not be sent to {Publisher}; {Next}")]
+    private partial void PublishFailed(RunId runId, string publisher, string next, Exception exception);
 
     [LoggerMessage(LogLevel.Error, "Run {RunId} is terminal and its record holds no event; nothing was sent")]
     private partial void NoEvent(RunId runId);
+
+    [LoggerMessage(LogLevel.Error, "The completion event of run {RunId} is not sent to {Publisher}: no host has a publisher of this name any more")]
+    private partial void Forgotten(RunId runId, string publisher);
+
+    [LoggerMessage(LogLevel.Warning, "What came of sending the event of run {RunId} to {Publisher} could not be written; it is sent again")]
+    private partial void NotNoted(RunId runId, string publisher, Exception exception);
 }

@@ -7,12 +7,16 @@ using OzFunctions.Runs;
 namespace OzFunctions.Settlement;
 
 /// <summary>Makes the terminal form of a record: state, event and outbox in one (guarantee 5). Whoever ends a run ends it through this.</summary>
-public sealed class RunEnding(OzPorts ports, RunEvents events)
+public sealed class RunEnding(OzPorts ports, RunEvents events, OwedPublishers publishers)
 {
     /// <summary>Backoff of failures before a start; when it is used up the run ends (protocol T4).</summary>
     private static readonly TimeSpan[] RetryDelays = [TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(5)];
 
-    public RunRecord End(RunRecord record, RunReason reason, string? message, IReadOnlyList<ArtifactEntry>? artifacts = null)
+    /// <summary>Who is owed the event of a run of this worker: read it before the write that may end one.</summary>
+    public Task<IReadOnlyList<string>> OwedAsync(string workerId, CancellationToken cancellationToken) => publishers.FindAsync(workerId, cancellationToken);
+
+    /// <param name="owed">Publishers, by <see cref="OwedAsync"/>.</param>
+    public RunRecord End(RunRecord record, RunReason reason, string? message, IReadOnlyList<string> owed, IReadOnlyList<ArtifactEntry>? artifacts = null)
     {
         var now = Now();
         var ended = record with
@@ -24,21 +28,21 @@ public sealed class RunEnding(OzPorts ports, RunEvents events)
             UpdatedAt = now,
             WaitingFor = null,
             Attempts = CloseAttempt(record, reason, message, now),
-            Outbox = [.. ports.Publishers.Select(publisher => new OutboxEntry(publisher.Name, 0, null))],
+            Outbox = [.. owed.Select(name => new OutboxEntry(name, 0))],
         };
         using var document = JsonDocument.Parse(events.Completed(ended, artifacts).Json);
         return ended with { Event = document.RootElement.Clone() };
     }
 
     /// <summary>Ends an owned run with the outcome of its attempt.</summary>
-    public RunRecord End(RunRecord record, Backends.AttemptOutcome outcome) =>
-        End(record with { Attempts = Replace(record, outcome.Attempt) }, outcome.Reason, outcome.Message, outcome.Artifacts);
+    public RunRecord End(RunRecord record, Backends.AttemptOutcome outcome, IReadOnlyList<string> owed) =>
+        End(record with { Attempts = Replace(record, outcome.Attempt) }, outcome.Reason, outcome.Message, owed, outcome.Artifacts);
 
     /// <summary>
     /// An attempt was lost, or failed for the infrastructure's fault (T4): cancel asked → CANCELLED; nothing started → another try after a pause, three
     /// times; started → another try if <c>max_attempts</c> allows, else the end.
     /// </summary>
-    public RunRecord Lose(RunRecord record, RunReason reason, string message, AttemptRecord? attempt, IReadOnlyList<ArtifactEntry>? artifacts = null)
+    public RunRecord Lose(RunRecord record, RunReason reason, string message, AttemptRecord? attempt, IReadOnlyList<string> owed, IReadOnlyList<ArtifactEntry>? artifacts = null)
     {
         if (attempt is not null)
         {
@@ -47,18 +51,18 @@ public sealed class RunEnding(OzPorts ports, RunEvents events)
 
         if (record.Cancel is { } cancel)
         {
-            return End(record, RunReason.TaskCancelled, CancelMessage(cancel), artifacts);
+            return End(record, RunReason.TaskCancelled, CancelMessage(cancel), owed, artifacts);
         }
 
         if (record.State == RunState.InProgress)
         {
-            return record.Starts < record.MaxStarts ? Requeue(record, reason, message, retryAt: null) : End(record, reason, message, artifacts);
+            return record.Starts < record.MaxStarts ? Requeue(record, reason, message, retryAt: null) : End(record, reason, message, owed, artifacts);
         }
 
         var failures = record.PrestartFailures + 1;
         record = record with { PrestartFailures = failures };
         return failures > RetryDelays.Length
-            ? End(record, reason, message, artifacts)
+            ? End(record, reason, message, owed, artifacts)
             : Requeue(record, reason, message, Now() + RetryDelays[failures - 1]);
     }
 

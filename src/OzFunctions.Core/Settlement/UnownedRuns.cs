@@ -10,6 +10,7 @@ public sealed class UnownedRuns(OzPorts ports, RunRecords records, DispatchIndex
     /// <summary>Ends the run if it still waits. False: somebody else was first.</summary>
     public async Task<bool> TryEndAsync(StoredRun run, RunReason reason, string message, CancellationToken cancellationToken)
     {
+        var owed = await ending.OwedAsync(run.Record.WorkerId, cancellationToken);
         var mine = false;
         var update = await records.UpdateAsync(
             run.Record.RunId,
@@ -27,7 +28,7 @@ public sealed class UnownedRuns(OzPorts ports, RunRecords records, DispatchIndex
                 }
 
                 mine = true;
-                return RecordDecision.Write(ending.End(record, reason, message));
+                return RecordDecision.Write(ending.End(record, reason, message, owed));
             },
             cancellationToken);
         if (!update.IsDone)

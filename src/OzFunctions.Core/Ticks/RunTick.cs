@@ -1,27 +1,33 @@
 using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Dispatch;
+using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Schedules;
 using OzFunctions.Settlement;
 
 namespace OzFunctions.Ticks;
 
-/// <summary>The periodic repair and clock step (T1 to T5). Any number of processes may tick at once; a repeated step changes nothing.</summary>
+/// <summary>The periodic repair and clock step (T1 to T6). Any number of processes may tick at once; a repeated step changes nothing.</summary>
 public sealed partial class RunTick(
-    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, EventOutbox outbox, HostRegistry hosts, TickOptions options, ILogger<RunTick> logger)
+    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, EventOutbox outbox, EventDeliveryLog deliveries, HostRegistry hosts, ScheduleTick schedules, TickOptions options, ILogger<RunTick> logger)
 {
     /// <summary>Younger markers belong to an intake or a claim that is under way.</summary>
     private static readonly TimeSpan SettledAfter = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan OrphanMarkerAfter = TimeSpan.FromDays(1);
     private static readonly TimeSpan DeadHostAfter = TimeSpan.FromDays(1);
+    private static readonly TimeSpan SweepEvery = TimeSpan.FromDays(1);
 
     private readonly HashSet<RunId> _named = [];
     private long? _lastFullLook;
+    private long? _lastSweep;
 
     public async Task TickAsync(CancellationToken cancellationToken)
     {
+        // T6 first: a schedule has a time to keep.
+        await schedules.TickAsync(cancellationToken);
         var later = await MoveDueAsync(await ListLaterAsync(cancellationToken), cancellationToken);
         var active = await ListAsync(RunBlobs.ActivePrefix, cancellationToken);
         var ready = new HashSet<RunId>();
@@ -45,7 +51,7 @@ public sealed partial class RunTick(
             }
 
             var indexed = ready.Contains(runId) || later.Contains(runId);
-            if (!running.Contains(runId) && (!indexed || full))
+            if (!running.Contains(runId) && (!indexed || full) && outbox.MayOwe(runId, marker.ETag))
             {
                 await LookSafelyAsync(runId, marker, indexed, cancellationToken);
             }
@@ -57,6 +63,11 @@ public sealed partial class RunTick(
         }
 
         await ForgetDeadHostsAsync(known, cancellationToken);
+        if (_lastSweep is not { } swept || ports.Time.GetElapsedTime(swept) >= SweepEvery)
+        {
+            await deliveries.SweepAsync(cancellationToken);
+            _lastSweep = ports.Time.GetTimestamp();
+        }
     }
 
     /// <summary>T1. Answers the runs whose entry still waits; -x entries do not count: they say nothing about who will look at the run.</summary>
@@ -170,8 +181,9 @@ public sealed partial class RunTick(
 
         var started = run.Record.State == RunState.InProgress;
         var message = $"The host {owner.HostId} ({run.Record.CurrentAttempt?.Host ?? "unknown machine"}) was not heard of for longer than its lease.";
+        var owed = await ending.OwedAsync(run.Record.WorkerId, cancellationToken);
         var lost = await WithLogAsync(run.Record, cancellationToken);
-        if (await records.TryReplaceAsync(run, ending.Lose(run.Record, RunReason.HostLost, message, lost), cancellationToken) is not { } written)
+        if (await records.TryReplaceAsync(run, ending.Lose(run.Record, RunReason.HostLost, message, lost, owed), cancellationToken) is not { } written)
         {
             return;
         }

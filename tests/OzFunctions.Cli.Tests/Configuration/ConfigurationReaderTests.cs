@@ -1,4 +1,5 @@
 using OzFunctions.Cli.Configuration;
+using OzFunctions.Schedules;
 
 namespace OzFunctions.Cli.Tests.Configuration;
 
@@ -73,7 +74,8 @@ public sealed class ConfigurationReaderTests
             cron: '0 6 * * 1-5'
             time_zone: Europe/Berlin
             overlap: queue
-            catch_up: all
+            missed: all
+            missed_window: 6h
             request: {prompt: Update the dependencies, timeout: 90m, priority: 1, env: {MODE: "on"}}
         webhooks:
           - name: issues
@@ -109,7 +111,8 @@ public sealed class ConfigurationReaderTests
         Assert.Equal((2, TimeSpan.FromHours(4)), (configuration.Policy.Concurrency, configuration.Policy.MaxTimeout));
         Assert.Equal(["local", "hook", "shell"], configuration.Events.Select(publisher => publisher.Name));
         var schedule = Assert.Single(configuration.Schedules);
-        Assert.Equal(("0 6 * * 1-5", "Europe/Berlin", "Update the dependencies", TimeSpan.FromMinutes(90)), (schedule.Cron, schedule.TimeZone, schedule.Request.Prompt, schedule.Request.Timeout!.Value));
+        Assert.Equal(("0 6 * * 1-5", "Europe/Berlin", "Update the dependencies", TimeSpan.FromMinutes(90)), (schedule.Definition.Cron, schedule.Definition.TimeZone, schedule.Definition.Request.Prompt, schedule.Definition.Request.Timeout!.Value));
+        Assert.Equal((ScheduleOverlap.Queue, MissedRuns.All, TimeSpan.FromHours(6)), (schedule.Definition.Overlap, schedule.Definition.Missed, schedule.Definition.MissedWindow));
         Assert.Equal("github", Assert.Single(configuration.Webhooks).Kind);
         Assert.Equal(new NamedSecret("ci", SecretSource.FromEnv("CI_KEY")), Assert.Single(configuration.ApiKeys));
     }
@@ -167,12 +170,17 @@ public sealed class ConfigurationReaderTests
     [InlineData("secrets: [{name: a, env: X, file: /y}]", "secrets[0]", 1, "exactly one of")]
     [InlineData("secrets:\n- {name: a, env: X}\n- {name: a, env: Y}", "secrets[1].name", 3, "taken")]
     [InlineData("events: [{name: a}]", "events[0]", 1, "exactly one of queue")]
-    [InlineData("events: [{name: a, queue: q, command: c}]", "events[0]", 1, "exactly one of queue")]
+    [InlineData("events: [{name: a, queue: qqq, command: c}]", "events[0]", 1, "exactly one of queue")]
     [InlineData("events: [{name: a, url: 'https://x/'}]", "events[0].secret", 1, "are signed")]
-    [InlineData("events: [{name: a, queue: q, kinds: [complete]}]", "events[0].kinds", 1, "did you mean 'completed'?")]
-    [InlineData("events: [{name: A b, queue: q}]", "events[0].name", 1, "lower-case")]
+    [InlineData("events: [{name: a, queue: qqq, kinds: [complete]}]", "events[0].kinds", 1, "did you mean 'completed'?")]
+    [InlineData("events: [{name: A b, queue: qqq}]", "events[0].name", 1, "lower-case")]
     [InlineData("schedules: [{name: a, request: {prompt: p}}]", "schedules[0].cron", 1, "is missing")]
     [InlineData("schedules: [{name: a, cron: '* *', request: {prompt: p}}]", "schedules[0].cron", 1, "five fields")]
+    [InlineData("schedules: [{name: a, cron: '0 0 30 2 *', request: {prompt: p}}]", "schedules[0].cron", 1, "never comes")]
+    [InlineData("schedules: [{name: a, cron: '@daily', overlap: replace, request: {prompt: p}}]", "schedules[0].overlap", 1, "skip, queue, allow")]
+    [InlineData("schedules: [{name: a, cron: '@daily', catch_up: all, request: {prompt: p}}]", "schedules[0].catch_up", 1, "is not a key")]
+    [InlineData("schedules: [{name: a, cron: '@daily', missed_window: 1y, request: {prompt: p}}]", "schedules[0].missed_window", 1, "a duration")]
+    [InlineData("schedules: [{name: a, cron: '@daily', request: {prompt: p, idempotency_key: k}}]", "schedules[0].request.idempotency_key", 1, "schedule and time")]
     [InlineData("schedules: [{name: a, cron: '@daily'}]", "schedules[0].request", 1, "is missing")]
     [InlineData("schedules: [{name: a, cron: '@daily', time_zone: Mars, request: {prompt: p}}]", "schedules[0].time_zone", 1, "time zone")]
     [InlineData("schedules:\n- name: a\n  cron: '@daily'\n  request:\n    prompt: p\n    timeout: -5s", "schedules[0].request.timeout", 6, "a duration")]

@@ -22,7 +22,8 @@ internal sealed class SimulatedProcess : IProtocolProbe
     private readonly TaskCompletionSource _paused = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _resumed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public SimulatedProcess(World world, ProtocolStep? killAfter, ProtocolStep? pauseAfter = null)
+    /// <param name="publishers">Beside the queue; null: those of the world.</param>
+    public SimulatedProcess(World world, ProtocolStep? killAfter, ProtocolStep? pauseAfter = null, IReadOnlyList<IEventPublisher>? publishers = null)
     {
         _world = world;
         _killAfter = killAfter;
@@ -33,7 +34,7 @@ internal sealed class SimulatedProcess : IProtocolProbe
             Blobs = new KillableBlobStore(this, world),
             Bell = new KillableBell(this, world),
             HostLock = new KillableHostLock(this, world),
-            Publishers = [new KillablePublisher(this, world)],
+            Publishers = [new KillablePublisher(this, world), .. (publishers ?? world.Publishers).Select(publisher => new KillableForeign(this, publisher))],
             Time = world.Clock,
             Probe = this,
         };
@@ -188,5 +189,23 @@ internal sealed class KillablePublisher(SimulatedProcess process, World world) :
     {
         await process.AliveAsync();
         world.Published(runEvent);
+    }
+}
+
+/// <summary>A publisher on foreign ground, called by a process that may be killed.</summary>
+internal sealed class KillableForeign(SimulatedProcess process, IEventPublisher inner) : IEventPublisher
+{
+    public string Name => inner.Name;
+
+    public IReadOnlyList<RunEventKind> Kinds => inner.Kinds;
+
+    public bool IsPrompt => inner.IsPrompt;
+
+    public RetryPlan Retries => inner.Retries;
+
+    public async Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)
+    {
+        await process.AliveAsync();
+        await inner.PublishAsync(runEvent, cancellationToken);
     }
 }

@@ -45,6 +45,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>Whether hosts share a machine's file locks (plain files) or only the store (Azure).</summary>
     public bool SharedLocks { get; init; } = true;
 
+    /// <summary>Publishers that every process has beside the queue.</summary>
+    public IReadOnlyList<IEventPublisher> Publishers { get; init; } = [];
+
     /// <summary>Nobody can listen to the bell.</summary>
     public bool BellIsBroken { get; init; }
 
@@ -64,7 +67,12 @@ internal sealed class World : IAsyncDisposable
         return machine;
     }
 
-    public SimulatedProcess NewProcess(ProtocolStep? killAfter = null) => new(this, killAfter);
+    public SimulatedProcess NewProcess(ProtocolStep? killAfter) => new(this, killAfter);
+
+    public SimulatedProcess NewProcess() => new(this, killAfter: null);
+
+    /// <summary>A process with a configuration of its own.</summary>
+    public SimulatedProcess NewProcess(params IReadOnlyList<IEventPublisher> publishers) => new(this, killAfter: null, publishers: publishers);
 
     public SimulatedProcess NewPausedProcess(ProtocolStep pauseAfter)
     {

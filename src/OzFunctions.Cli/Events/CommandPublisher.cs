@@ -1,0 +1,54 @@
+using System.Globalization;
+using OzFunctions.Cli.Machine;
+using OzFunctions.Events;
+
+namespace OzFunctions.Cli.Events;
+
+/// <summary>
+/// Runs a command of the host's owner for each event: <c>/bin/sh -c</c>, the event on its input, its own small environment, bounded time and output. Exit 0 is taken;
+/// anything else is tried again like an HTTP receiver that is away.
+/// </summary>
+internal sealed class CommandPublisher(
+    string name,
+    string command,
+    IReadOnlyList<RunEventKind> kinds,
+    IReadOnlyDictionary<string, string> environment,
+    string directory,
+    TimeSpan timeout,
+    Func<string, string> mask,
+    TimeProvider time) : IEventPublisher
+{
+    /// <summary>Of what it prints; the rest is drained and dropped.</summary>
+    private const int MostOutput = 4096;
+
+    public string Name => name;
+
+    public IReadOnlyList<RunEventKind> Kinds => kinds;
+
+    public bool IsPrompt => false;
+
+    public RetryPlan Retries => RetryPlan.OneDay;
+
+    public async Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)
+    {
+        var its = new Dictionary<string, string>(environment, StringComparer.Ordinal)
+        {
+            ["OZF_EVENT_ID"] = runEvent.Id,
+            ["OZF_EVENT_TYPE"] = runEvent.Type,
+            ["OZF_RUN_ID"] = runEvent.RunId.Value,
+        };
+        var answer = await ShortProcess.AskAsync("/bin/sh", ["-c", command], its, directory, timeout, time, cancellationToken, runEvent.Json, MostOutput)
+            ?? throw new EventDeliveryException(string.Create(CultureInfo.InvariantCulture, $"The command did not end within {timeout.TotalSeconds:0} s and was ended."));
+        if (answer.ExitCode != 0)
+        {
+            var said = mask(Last(answer.Error.Length > 0 ? answer.Error : answer.Output));
+            throw new EventDeliveryException(string.Create(CultureInfo.InvariantCulture, $"The command exited with code {answer.ExitCode}{(said.Length > 0 ? ": " + said : ".")}")) { Status = answer.ExitCode };
+        }
+    }
+
+    private static string Last(string text)
+    {
+        var line = text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).LastOrDefault() ?? "";
+        return line.Length <= 200 ? line : line[..200] + "…";
+    }
+}

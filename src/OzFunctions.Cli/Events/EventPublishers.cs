@@ -1,0 +1,92 @@
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Stores;
+using OzFunctions.Events;
+
+namespace OzFunctions.Cli.Events;
+
+/// <summary>Makes <c>events[]</c> into publishers. Nothing configured: the queue <c>oz-events</c>, which gets every kind.</summary>
+internal static class EventPublishers
+{
+    private static readonly TimeSpan CommandTimeout = TimeSpan.FromMinutes(1);
+
+    /// <summary>Throws, before anything is opened, when a publisher cannot be what its entry says.</summary>
+    public static void Check(Settings settings)
+    {
+        var faults = new List<string>();
+        foreach (var sink in settings.Configuration.Events)
+        {
+            if (sink.Topic is not null)
+            {
+                faults.Add($"events.{sink.Name}.topic: Azure Service Bus comes with a later version of ozf; use queue, url or command, or leave the entry to the Functions app.");
+            }
+
+            if (sink.Connection is not null && sink.Queue is not null)
+            {
+                faults.Add($"events.{sink.Name}.connection: a queue of another account comes with Azure Storage; leave it out to use the store's own queues.");
+            }
+
+            foreach (var secret in sink.Secrets.Where(secret => settings.Secrets.Find(secret) is { } value && StandardSignature.FindKey(value) is null))
+            {
+                faults.Add($"events.{sink.Name}.secret: {secret}: {StandardSignature.KeyRule}");
+            }
+        }
+
+        if (faults.Count > 0)
+        {
+            throw CommandException.Usage([.. faults]);
+        }
+    }
+
+    /// <param name="queue">A queue of the store; null: the default one.</param>
+    public static IReadOnlyList<IEventPublisher> Create(Settings settings, Surroundings surroundings, Func<EventConfiguration?, IEventPublisher> queue) =>
+        settings.Configuration.Events.Count == 0
+            ? [queue(null)]
+            : [.. settings.Configuration.Events.Select(sink => sink.Queue is not null ? queue(sink) : CreateForeign(sink, settings, surroundings))];
+
+    private static IEventPublisher CreateForeign(EventConfiguration sink, Settings settings, Surroundings surroundings)
+    {
+        if (sink.Secrets.Concat(sink.Environment.Select(entry => entry.Source).OfType<SecretSource>()).FirstOrDefault(source => settings.Secrets.Find(source) is null) is { } missing)
+        {
+            // A command that ends a run must know whom to owe its event; sending is for hosts, which do not start without their secrets.
+            return new UnreadyPublisher(sink.Name, sink.Kinds, $"Not sent: {missing} has no value here.");
+        }
+
+        return sink.Url is { } url
+            ? new HttpEventPublisher(
+                new()
+                {
+                    Name = sink.Name,
+                    Url = new(url),
+                    Secrets = [.. sink.Secrets.Select(settings.Secrets.Get)],
+                    Kinds = sink.Kinds,
+                    AllowPrivate = sink.AllowPrivate,
+                    Timeout = sink.Timeout ?? new HttpEventOptions { Name = "", Url = new(url), Secrets = [] }.Timeout,
+                },
+                surroundings.Time)
+            : new CommandPublisher(sink.Name, sink.Command!, sink.Kinds, EnvironmentOf(sink, settings, surroundings), surroundings.Directory, sink.Timeout ?? CommandTimeout, settings.Mask, surroundings.Time);
+    }
+
+    /// <summary>As little as a shell script needs, and what the entry lists.</summary>
+    private static Dictionary<string, string> EnvironmentOf(EventConfiguration sink, Settings settings, Surroundings surroundings)
+    {
+        var environment = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var name in new[] { "PATH", "HOME", "TMPDIR", "LANG", "TZ" })
+        {
+            if (surroundings.Variable(name) is { } value)
+            {
+                environment[name] = value;
+            }
+        }
+
+        foreach (var entry in sink.Environment)
+        {
+            if ((entry.Source is { } source ? settings.Secrets.Get(source) : entry.Value ?? surroundings.Variable(entry.Name)) is { } value)
+            {
+                environment[entry.Name] = value;
+            }
+        }
+
+        return environment;
+    }
+}

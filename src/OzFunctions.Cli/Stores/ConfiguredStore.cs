@@ -1,0 +1,30 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Protocol;
+
+namespace OzFunctions.Cli.Stores;
+
+/// <summary>Opens the store that the settings name.</summary>
+internal static class ConfiguredStore
+{
+    /// <summary>The queue that foreign producers send run requests to.</summary>
+    public const string RequestQueue = "oz-requests";
+
+    public static OpenStore Open(Settings settings, Surroundings surroundings, ILoggerFactory loggers) => LocalStore.Open(settings, surroundings, loggers);
+
+    /// <summary>Core over a store's ports, set as the configuration says.</summary>
+    public static OzCore CreateCore(OzPorts ports, Settings settings, ILoggerFactory loggers)
+    {
+        var configuration = settings.Configuration;
+        return new(
+            ports,
+            new()
+            {
+                PublicUrl = configuration.PublicUrl is { } url ? new(url) : null,
+                Intake = new() { DefaultWorkerId = settings.WorkerId, MaxQueued = configuration.Limits.MaxQueued },
+                Tick = new() { Lease = configuration.Lease, QueueTtl = configuration.Limits.QueueTtl },
+                Schedules = configuration.Schedules,
+            },
+            loggers);
+    }
+}

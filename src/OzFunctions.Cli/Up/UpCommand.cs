@@ -1,0 +1,109 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Machine;
+using OzFunctions.Cli.Stores;
+using OzFunctions.Cli.Workers;
+using OzFunctions.Http;
+using OzFunctions.Http.Keys;
+using OzFunctions.Http.Serving;
+using OzFunctions.Local;
+
+namespace OzFunctions.Cli.Up;
+
+/// <summary><c>ozf up</c>: everything on one machine in one process.</summary>
+internal static class UpCommand
+{
+    private static readonly TimeSpan CallsMayEnd = TimeSpan.FromSeconds(5);
+
+    public static Command Create(Surroundings surroundings)
+    {
+        var flags = new WorkerFlags();
+        var port = new Option<int?>("--port") { HelpName = "N", Description = "Port on loopback; 0 picks a free one [default: 7007]" };
+        var listen = new Option<string?>("--listen") { HelpName = "ADDR:PORT", Description = "Another address; beyond loopback it needs api_keys[]" };
+        return new Command("up", "Run everything on this machine: API, worker and request queue")
+            .With([port, listen, .. flags.AllOfUp])
+            .Does(surroundings, (context, cancellationToken) => RunAsync(context, flags, ListenAddress.Parse(context.Get(listen), context.Get(port)), cancellationToken));
+    }
+
+    private static async Task<int> RunAsync(CommandContext context, WorkerFlags flags, IPEndPoint endPoint, CancellationToken cancellationToken)
+    {
+        Platform.RequireLinux("up");
+        var settings = OfOneMachine(context.LoadSettings(flags.Read(context)));
+        settings.RequireSecrets();
+        LaterSettings.Refuse(settings.Configuration);
+        RequireKeys(settings, endPoint);
+        var setup = WorkerSetup.Create(
+            settings,
+            new() { ConsumeRequests = true, Detach = context.Get(flags.OnSigterm) == "detach", DrainTimeout = flags.DrainTimeoutOf(context) },
+            flags.HostEnvironment(context));
+        LocalHost.CheckWorkspaces(setup.Direct);
+
+        // Other processes of this user, agents among them, must not read this host's environment through /proc.
+        ProcessDumpable.Disable();
+        using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
+        await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
+        await store.RepairAsync(cancellationToken);
+        var key = KeyFile.Ensure(settings.DataDirectory);
+        var door = new FrontDoor(store.Core, DoorOptions(settings, endPoint, key), loggers);
+        await using var server = new FrontDoorServer(door, endPoint, loggers);
+        await ListenAsync(server, endPoint, cancellationToken);
+        var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
+        await UpScreen.ShowAsync(context, settings, setup, store.Core, server.Address, loggers.CreateLogger("OzFunctions.Cli"), cancellationToken);
+        using (HostStop.Listen(host, setup, context.Time))
+        {
+            await host.RunAsync(cancellationToken);
+        }
+
+        using var deadline = new CancellationTokenSource(CallsMayEnd, context.Time);
+        await server.StopAsync(deadline.Token);
+        return ExitCodes.Success;
+    }
+
+    /// <summary>Defaults of one machine (design section 12).</summary>
+    private static Settings OfOneMachine(Settings settings) => settings with
+    {
+        Configuration = settings.Configuration with
+        {
+            MaxConcurrentTasks = settings.Configuration.MaxConcurrentTasks ?? Environment.ProcessorCount,
+            Direct = settings.Configuration.Direct with { WorkspaceRoot = settings.Configuration.Direct.WorkspaceRoot ?? Path.Combine(settings.DataDirectory, "workspaces") },
+        },
+    };
+
+    private static void RequireKeys(Settings settings, IPEndPoint endPoint)
+    {
+        if (!IPAddress.IsLoopback(endPoint.Address) && settings.Configuration.ApiKeys.Count == 0)
+        {
+            throw CommandException.Usage($"--listen: '{endPoint}': beyond loopback others can call; configure api_keys[] first ('ozf keys new' makes one).");
+        }
+    }
+
+    private static FrontDoorOptions DoorOptions(Settings settings, IPEndPoint endPoint, string key) => new()
+    {
+        Keys = [new ApiKey(KeyText.LocalName, KeyText.Hash(key), KeyScopes.All)],
+        Hosts = IPAddress.IsLoopback(endPoint.Address) ? [endPoint.Address.ToString()] : [endPoint.Address.ToString(), Environment.MachineName],
+        AnyAddressHost = ListenAddress.IsAny(endPoint),
+        PublicUrl = settings.Configuration.PublicUrl is { } url ? new(url) : null,
+    };
+
+    private static async Task ListenAsync(FrontDoorServer server, IPEndPoint endPoint, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await server.StartAsync(cancellationToken);
+        }
+        catch (IOException ex) when (ex.InnerException is not SocketException)
+        {
+            throw CommandException.Unavailable(string.Create(
+                CultureInfo.InvariantCulture, $"port {endPoint.Port} of {endPoint.Address} is taken, perhaps by another 'ozf up'; choose another with --port (0 picks a free one)."));
+        }
+        catch (Exception ex) when (ex is SocketException or IOException)
+        {
+            throw CommandException.Unavailable($"{endPoint} cannot be listened on: {(ex.InnerException ?? ex).Message}. --listen takes an address of this machine.");
+        }
+    }
+}

@@ -1,0 +1,299 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using OzFunctions.Blobs;
+using OzFunctions.Intake;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Schedules;
+
+/// <summary>Schedules by name: those that the API made, and what the store knows of those in the configuration.</summary>
+public sealed class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList<ConfiguredSchedule> configured)
+{
+    internal const string Prefix = "schedules/";
+    private const string Suffix = ".json";
+    private const int MostTries = 20;
+
+    private readonly Dictionary<string, ConfiguredSchedule> _configured = configured.ToDictionary(schedule => schedule.Name, StringComparer.Ordinal);
+
+    public IReadOnlyCollection<ConfiguredSchedule> Configured => _configured.Values;
+
+    /// <summary>Whether this process's configuration holds the schedule.</summary>
+    public bool IsConfigured(string name) => _configured.ContainsKey(name);
+
+    /// <summary>In order of names, those of the configuration too that no host has seen yet.</summary>
+    public async IAsyncEnumerable<ScheduleRecord> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var names = new SortedSet<string>(_configured.Keys, StringComparer.Ordinal);
+        await foreach (var entry in ports.Blobs.ListAllAsync(Prefix, cancellationToken))
+        {
+            if (FindName(entry.Name) is { } name)
+            {
+                names.Add(name);
+            }
+        }
+
+        foreach (var name in names)
+        {
+            if (await FindAsync(name, cancellationToken) is { } schedule)
+            {
+                yield return schedule;
+            }
+        }
+    }
+
+    /// <summary>Null: there is none of this name.</summary>
+    public async Task<ScheduleRecord?> FindAsync(string name, CancellationToken cancellationToken) =>
+        (await ReadAsync(name, cancellationToken))?.Record is { } stored ? AsConfigured(stored) : _configured.TryGetValue(name, out var schedule) ? New(schedule) : null;
+
+    /// <exception cref="ScheduleException">There is none of this name.</exception>
+    public async Task<ScheduleRecord> GetAsync(string name, CancellationToken cancellationToken) =>
+        await FindAsync(name, cancellationToken) ?? throw ScheduleException.NotFound(name);
+
+    /// <summary>Makes a schedule; the same definition again answers the first, so that a client may repeat a call whose answer was lost.</summary>
+    /// <exception cref="ScheduleException">The definition is not valid, or the name is taken.</exception>
+    public async Task<ScheduleRecord> CreateAsync(string name, ScheduleDefinition definition, bool paused, string? by, CancellationToken cancellationToken)
+    {
+        Check(name, definition);
+        if (IsConfigured(name))
+        {
+            throw ScheduleException.ReadOnly(name);
+        }
+
+        var now = Now();
+        var schedule = new ScheduleRecord
+        {
+            Name = name,
+            Source = ScheduleSource.Api,
+            Definition = definition with { Enabled = true },
+            Paused = paused,
+            CreatedAt = now,
+            CreatedBy = by,
+            UpdatedAt = now,
+            Since = now,
+        };
+        if (await TryCreateAsync(schedule, cancellationToken) is not null)
+        {
+            return schedule;
+        }
+
+        var there = await GetAsync(name, cancellationToken);
+        return there.Source == ScheduleSource.Api && there.Paused == paused && Same(there.Definition, schedule.Definition) ? there : throw ScheduleException.Taken(name);
+    }
+
+    /// <summary>Replaces the definition. New times count from now on; what was started goes on.</summary>
+    /// <param name="paused">Null: as it was.</param>
+    public Task<ScheduleRecord> UpdateAsync(string name, ScheduleDefinition definition, bool? paused, string? by, CancellationToken cancellationToken)
+    {
+        Check(name, definition);
+        return ChangeAsync(
+            name,
+            there =>
+            {
+                RefuseConfigured(there);
+                var next = there with { Definition = definition with { Enabled = true }, Paused = paused ?? there.Paused, UpdatedAt = Now(), UpdatedBy = by };
+                next = HasOtherTimes(there.Definition, next.Definition) ? next with { Since = Now() } : next;
+                return there.Paused == next.Paused ? next : Switch(next, next.Paused);
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Starts nothing until it is resumed; what is decided and not started is dropped.</summary>
+    public Task<ScheduleRecord> PauseAsync(string name, string? by, CancellationToken cancellationToken) => ChangeAsync(
+        name,
+        there => there.Paused ? there : Switch(there, paused: true) with { UpdatedAt = Now(), UpdatedBy = by },
+        cancellationToken);
+
+    /// <summary>Goes on from now; times that came while it was paused are not missed.</summary>
+    public Task<ScheduleRecord> ResumeAsync(string name, string? by, CancellationToken cancellationToken) => ChangeAsync(
+        name,
+        there => !there.Definition.Enabled ? throw ScheduleException.Off(name)
+            : !there.Paused ? there
+            : Switch(there, paused: false) with { UpdatedAt = Now(), UpdatedBy = by },
+        cancellationToken);
+
+    /// <summary>Removes it; its runs stay.</summary>
+    /// <exception cref="ScheduleException">There is none of this name, or the configuration here holds it.</exception>
+    public async Task DeleteAsync(string name, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var there = await ReadAsync(name, cancellationToken);
+            if (IsConfigured(name) && there is not { Record.Source: ScheduleSource.Api })
+            {
+                throw ScheduleException.ReadOnly(name);
+            }
+
+            if (there is null)
+            {
+                throw ScheduleException.NotFound(name);
+            }
+
+            if (await ports.Blobs.TryDeleteAsync(BlobName(name), there.ETag, cancellationToken))
+            {
+                return;
+            }
+        }
+
+        throw Restless(name);
+    }
+
+    /// <summary>Starts a run now, paused or not, beside the schedule's own times.</summary>
+    /// <param name="key">A repeat with the same key answers the first run; null: every call starts one.</param>
+    public async Task<IntakeAnswer> RunNowAsync(string name, string? key, string? by, CancellationToken cancellationToken)
+    {
+        var schedule = await GetAsync(name, cancellationToken);
+        var now = Now();
+        var answer = await intake.SubmitAsync(
+            new()
+            {
+                Request = RequestOf(schedule),
+                Trigger = new() { Kind = TriggerKind.Schedule, Name = name },
+                Key = key is null ? null : $"{IntakeKeys.Schedule(name, "now")}:{key}",
+                AskedBy = by,
+            },
+            cancellationToken);
+        await ChangeAsync(name, there => there with { LastRun = new(answer.Run.RunId, now), LastError = null }, cancellationToken);
+        return answer;
+    }
+
+    /// <summary>The request of one run. Runs that may not overlap share a concurrency key, so that none of them is claimed beside another.</summary>
+    internal static Requests.RunRequest RequestOf(ScheduleRecord schedule)
+    {
+        var (definition, request) = (schedule.Definition, schedule.Definition.Request);
+        return definition.Overlap == ScheduleOverlap.Allow || request.ConcurrencyKey is not null ? request : request with { ConcurrencyKey = $"schedule:{schedule.Name}" };
+    }
+
+    /// <summary>Brings a schedule of the configuration into the store; answers what stands there, or null when somebody was faster.</summary>
+    internal async Task<StoredSchedule?> TryRegisterAsync(ConfiguredSchedule schedule, StoredSchedule? there, CancellationToken cancellationToken)
+    {
+        if (there is null)
+        {
+            var made = New(schedule);
+            return await TryCreateAsync(made, cancellationToken) is { } created ? new(made, created) : null;
+        }
+
+        if (there.Record.Source != ScheduleSource.File || Same(there.Record.Definition, schedule.Definition))
+        {
+            return there;
+        }
+
+        return await TryReplaceAsync(there, AsConfigured(there.Record), cancellationToken);
+    }
+
+    internal async Task<StoredSchedule?> ReadAsync(string name, CancellationToken cancellationToken)
+    {
+        if (ScheduleRules.FindNameFault(name) is not null || await ports.Blobs.FindAsync(BlobName(name), cancellationToken) is not { } blob)
+        {
+            return null;
+        }
+
+        try
+        {
+            var record = JsonSerializer.Deserialize(blob.Content.Span, ScheduleJson.Wire.ScheduleRecord);
+            if (record is { Schema: <= ScheduleRecord.CurrentSchema })
+            {
+                return new(record, blob.ETag);
+            }
+        }
+        catch (JsonException ex)
+        {
+            throw new BlobStoreException($"{BlobName(name)} is not what OzFunctions wrote; delete it, then make the schedule again.", isTransient: false, ex);
+        }
+
+        throw new BlobStoreException($"{BlobName(name)} was written by a newer version; upgrade ozf.", isTransient: false, null);
+    }
+
+    internal async Task<StoredSchedule?> TryReplaceAsync(StoredSchedule there, ScheduleRecord next, CancellationToken cancellationToken) =>
+        await ports.Blobs.TryReplaceAsync(BlobName(there.Record.Name), Write(next), null, there.ETag, cancellationToken) is { } etag ? new(next, etag) : null;
+
+    /// <summary>Reads, changes and writes until nobody came in between. A schedule of the configuration that no host has seen yet is made first.</summary>
+    /// <exception cref="ScheduleException">There is none of this name.</exception>
+    internal async Task<ScheduleRecord> ChangeAsync(string name, Func<ScheduleRecord, ScheduleRecord> change, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var there = await ReadAsync(name, cancellationToken);
+            if (there is null)
+            {
+                if (!_configured.TryGetValue(name, out var schedule))
+                {
+                    throw ScheduleException.NotFound(name);
+                }
+
+                there = await TryRegisterAsync(schedule, null, cancellationToken);
+                if (there is null)
+                {
+                    continue;
+                }
+            }
+
+            var next = change(there.Record);
+            if (ReferenceEquals(next, there.Record) || await TryReplaceAsync(there, next, cancellationToken) is not null)
+            {
+                return next;
+            }
+        }
+
+        throw Restless(name);
+    }
+
+    internal static string? FindName(string blob) => blob.EndsWith(Suffix, StringComparison.Ordinal) ? blob[Prefix.Length..^Suffix.Length] : null;
+
+    internal DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+
+    private static string BlobName(string name) => Prefix + name + Suffix;
+
+    private static byte[] Write(ScheduleRecord schedule) => JsonSerializer.SerializeToUtf8Bytes(schedule, ScheduleJson.Wire.ScheduleRecord);
+
+    private static bool HasOtherTimes(ScheduleDefinition one, ScheduleDefinition other) => one.Cron != other.Cron || one.TimeZone != other.TimeZone || one.Enabled != other.Enabled;
+
+    /// <summary>By their JSON: requests hold lists and dictionaries.</summary>
+    private static bool Same(ScheduleDefinition one, ScheduleDefinition other) =>
+        JsonSerializer.Serialize(one, ScheduleJson.Wire.ScheduleDefinition) == JsonSerializer.Serialize(other, ScheduleJson.Wire.ScheduleDefinition);
+
+    private ScheduleRecord Switch(ScheduleRecord there, bool paused) => paused ? there with { Paused = true, Pending = [] } : there with { Paused = false, ResumedAt = Now() };
+
+    private static BlobStoreException Restless(string name) => new($"Schedule '{name}' changed again and again while it was to be written; try again.", isTransient: true, null);
+
+    private static void Check(string name, ScheduleDefinition definition)
+    {
+        if (ScheduleRules.Check(name, definition) is { Count: > 0 } faults)
+        {
+            throw ScheduleException.Invalid(faults);
+        }
+    }
+
+    private static void RefuseConfigured(ScheduleRecord there)
+    {
+        if (there.Source == ScheduleSource.File)
+        {
+            throw ScheduleException.ReadOnly(there.Name);
+        }
+    }
+
+    private async Task<ETag?> TryCreateAsync(ScheduleRecord schedule, CancellationToken cancellationToken) =>
+        await ports.Blobs.TryCreateAsync(BlobName(schedule.Name), Write(schedule), null, cancellationToken);
+
+    private ScheduleRecord New(ConfiguredSchedule schedule) => new()
+    {
+        Name = schedule.Name,
+        Source = ScheduleSource.File,
+        Definition = schedule.Definition,
+        CreatedAt = Now(),
+        UpdatedAt = Now(),
+        Since = Now(),
+    };
+
+    /// <summary>What is stored, with the definition that this process's configuration gives it.</summary>
+    private ScheduleRecord AsConfigured(ScheduleRecord stored)
+    {
+        if (stored.Source != ScheduleSource.File || !_configured.TryGetValue(stored.Name, out var schedule) || Same(stored.Definition, schedule.Definition))
+        {
+            return stored;
+        }
+
+        var next = stored with { Definition = schedule.Definition, UpdatedAt = Now(), UpdatedBy = null };
+        return HasOtherTimes(stored.Definition, schedule.Definition) ? next with { Since = Now() } : next;
+    }
+}

@@ -1,0 +1,68 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.Events;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Settlement;
+
+/// <summary>
+/// The events that are best effort (protocol S11): <c>queued</c> and <c>started</c>, sent once, and lost when a publisher does not take them. A host sends to foreign
+/// ground beside its work; a command has nobody to leave it to and waits a little.
+/// </summary>
+public sealed partial class EventNotices(OzPorts ports, RunEvents events, EventOutbox outbox, ILogger<EventNotices> logger)
+{
+    private static readonly TimeSpan AtMost = TimeSpan.FromSeconds(3);
+
+    public Task QueuedAsync(RunRecord record, CancellationToken cancellationToken) => SendAsync(RunEventKind.Queued, () => events.Queued(record), cancellationToken);
+
+    public Task StartedAsync(RunRecord record, CancellationToken cancellationToken) => SendAsync(RunEventKind.Started, () => events.Started(record), cancellationToken);
+
+    private async Task SendAsync(RunEventKind kind, Func<RunEvent> render, CancellationToken cancellationToken)
+    {
+        var wanting = ports.Publishers.Where(publisher => publisher.Kinds.Contains(kind)).ToList();
+        if (wanting.Count == 0)
+        {
+            return;
+        }
+
+        try
+        {
+            var rendered = render();
+            await Task.WhenAll(wanting.Select(publisher => SendAsync(publisher, rendered, cancellationToken)));
+        }
+        catch (Exception ex) when (ex is not OperationCanceledException)
+        {
+            NotSent(kind.Text(), "any publisher", ex);
+        }
+    }
+
+    private async Task SendAsync(IEventPublisher publisher, RunEvent rendered, CancellationToken cancellationToken)
+    {
+        if (outbox.FindLane(publisher.Name) is { } lane)
+        {
+            lane.Notify(stop => TrySendAsync(publisher, rendered, stop));
+            return;
+        }
+
+        using var deadline = new CancellationTokenSource(AtMost, ports.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        await TrySendAsync(publisher, rendered, either.Token);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    private async Task TrySendAsync(IEventPublisher publisher, RunEvent rendered, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await publisher.PublishAsync(rendered, cancellationToken);
+        }
+        catch (Exception ex)
+        {
+            // Best effort by contract: the completion event is the one that is owed.
+            NotSent(rendered.Id, publisher.Name, ex);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Event {EventId} was not taken by {Publisher} and is not sent again")]
+    private partial void NotSent(string eventId, string publisher, Exception exception);
+}

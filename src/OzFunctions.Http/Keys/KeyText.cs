@@ -1,0 +1,20 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace OzFunctions.Http.Keys;
+
+/// <summary>The text of keys: made here, known elsewhere only by its hash.</summary>
+public static class KeyText
+{
+    /// <summary>Least characters of a key that a person chose.</summary>
+    public const int LeastLength = 20;
+
+    /// <summary>Name of the key that is always there, <c>&lt;data&gt;/api-key</c>.</summary>
+    public const string LocalName = "local";
+
+    /// <summary>A new key of 256 random bits. The prefix lets scanners of leaked secrets, and people, know it.</summary>
+    public static string Create() => "ozf_" + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+
+    public static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
+}

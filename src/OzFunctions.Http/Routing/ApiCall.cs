@@ -1,0 +1,145 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using OzFunctions.Http.Keys;
+using OzFunctions.Http.Problems;
+
+namespace OzFunctions.Http.Routing;
+
+/// <summary>One call of one route: what came, and the ways to answer.</summary>
+public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionary<string, string> values, ApiKey? key)
+{
+    private const int Deepest = 64;
+
+    private static readonly JsonWriterOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public HttpContext Http { get; } = context;
+
+    public HttpRequest Request => Http.Request;
+
+    public HttpResponse Response => Http.Response;
+
+    /// <summary>The key it came with; null where the route needs none.</summary>
+    public ApiKey? Key { get; } = key;
+
+    public CancellationToken Cancellation => Http.RequestAborted;
+
+    /// <summary>The decoded value of a name in the route's pattern.</summary>
+    public string Value(string name) => values[name];
+
+    /// <summary>A query parameter that may stand once; null: not there. Given twice is a fault.</summary>
+    public string? Query(string name) => Request.Query[name] switch
+    {
+        [] => null,
+        [{ Length: > 0 } one] => one,
+        [_] => null,
+        _ => throw ApiException.Invalid(name, null, "may be given once"),
+    };
+
+    /// <summary>A query parameter that may stand several times.</summary>
+    public IReadOnlyList<string> QueryAll(string name) => [.. Request.Query[name].Concat(Request.Query[name + "[]"]).OfType<string>().Where(value => value.Length > 0)];
+
+    /// <summary>A header that may stand once; null: not there.</summary>
+    public string? Header(string name) => Request.Headers[name] switch
+    {
+        [] => null,
+        [{ Length: > 0 } one] => one,
+        [_] => null,
+        _ => throw ApiException.Invalid(name, null, "may be given once"),
+    };
+
+    /// <summary>The body's bytes as they came, at most the route's limit; more is 413.</summary>
+    public async Task<ReadOnlyMemory<byte>> ReadBytesAsync()
+    {
+        if (Request.ContentLength > route.MostBytes)
+        {
+            throw TooLarge();
+        }
+
+        if (Http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+        {
+            limit.MaxRequestBodySize = route.MostBytes;
+        }
+
+        var body = new ArrayBufferWriter<byte>((int)(Request.ContentLength ?? 4096) + 1);
+        int read;
+        while ((read = await Request.Body.ReadAsync(body.GetMemory(4096), Cancellation)) > 0)
+        {
+            body.Advance(read);
+            if (body.WrittenCount > route.MostBytes)
+            {
+                throw TooLarge();
+            }
+        }
+
+        return body.WrittenMemory;
+    }
+
+    /// <summary>The body's bytes when it says that it is JSON: anything else is 415, so that no page's form can send it.</summary>
+    public async Task<ReadOnlyMemory<byte>> ReadJsonBytesAsync()
+    {
+        RequireJson();
+        return await ReadBytesAsync();
+    }
+
+    /// <summary>The body as a JSON object; an absent one is empty where <paramref name="mayBeAbsent"/>.</summary>
+    public async Task<JsonElement> ReadObjectAsync(bool mayBeAbsent = false)
+    {
+        if (mayBeAbsent && Request.ContentLength is null or 0 && Request.ContentType is null)
+        {
+            return JsonElement.Parse("{}");
+        }
+
+        var bytes = await ReadJsonBytesAsync();
+        if (mayBeAbsent && bytes.IsEmpty)
+        {
+            return JsonElement.Parse("{}");
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(bytes, new() { MaxDepth = Deepest });
+            return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone() : throw ApiException.Invalid("", null, "the body must be a JSON object");
+        }
+        catch (JsonException ex)
+        {
+            throw ApiException.Invalid("", null, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"the body is not JSON: line {ex.LineNumber + 1}, position {ex.BytePositionInLine + 1}"));
+        }
+    }
+
+    /// <summary>Answers JSON.</summary>
+    public async Task WriteJsonAsync(int status, Action<Utf8JsonWriter> write)
+    {
+        var body = new ArrayBufferWriter<byte>(1024);
+        using (var json = new Utf8JsonWriter(body, Json))
+        {
+            write(json);
+        }
+
+        await WriteAsync(status, "application/json", body.WrittenMemory);
+    }
+
+    public async Task WriteAsync(int status, string contentType, ReadOnlyMemory<byte> body)
+    {
+        Response.StatusCode = status;
+        Response.ContentType = contentType;
+        Response.ContentLength = body.Length;
+        if (!HttpMethods.IsHead(Request.Method))
+        {
+            await Response.Body.WriteAsync(body, Cancellation);
+        }
+    }
+
+    private void RequireJson()
+    {
+        var type = Request.ContentType?.Split(';')[0].Trim() ?? "";
+        if (!type.Equals("application/json", StringComparison.OrdinalIgnoreCase) && !(type.StartsWith("application/", StringComparison.OrdinalIgnoreCase) && type.EndsWith("+json", StringComparison.OrdinalIgnoreCase)))
+        {
+            throw new ApiException(ApiError.WrongContentType, "Send JSON with the header Content-Type: application/json.");
+        }
+    }
+
+    private ApiException TooLarge() => new(ApiError.TooLarge, $"The body may have at most {route.MostBytes} bytes.");
+}

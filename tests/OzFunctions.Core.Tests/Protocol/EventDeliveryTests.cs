@@ -1,0 +1,233 @@
+using OzFunctions.Cancelling;
+using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Events;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Core.Tests.Protocol;
+
+/// <summary>Completion events on foreign ground: each receiver by itself, again by its schedule, and known to people when it came to nothing.</summary>
+public sealed class EventDeliveryTests
+{
+    private const int Limit = 60_000;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = Limit)]
+    public async Task A_receiver_that_never_answers_delays_neither_another_nor_the_slots_of_the_host()
+    {
+        var slow = new Receiver(name: "slow") { Answer = () => new TaskCompletionSource().Task };
+        var quick = new Receiver(name: "quick");
+        await using var world = new World { Publishers = [slow, quick] };
+        world.StartHost(world.NewProcess(), world.NewMachine(), slots: 1);
+        var intake = world.NewProcess().Core.Intake;
+        var runs = new List<RunId>();
+        for (var i = 0; i < 10; i++)
+        {
+            runs.Add((await intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId);
+        }
+
+        foreach (var run in runs)
+        {
+            await world.UntilAsync(run, record => record.State == RunState.Succeeded, Cancellation);
+        }
+
+        await quick.TriedAsync(10, Cancellation);
+        await slow.TriedAsync(4, Cancellation);
+
+        Assert.Equal(10, world.Events.Count(sent => sent.Type == RunEvents.CompletedType));
+        Assert.All(runs, run => Assert.Contains($"{run}:1:completed", quick.Taken));
+        Assert.Empty(slow.Taken);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_delivery_is_repeated_by_the_schedule_for_a_day_then_it_is_logged_as_failed()
+    {
+        var hook = new Receiver { Answer = () => Task.FromException(new EventDeliveryException("Answered 500.") { Status = 500 }) };
+        await using var world = new World { Publishers = [hook] };
+        var process = world.NewProcess();
+        world.StartHost(process, world.NewMachine());
+        var run = await EndedAsync(world);
+        TimeSpan[] schedule = [TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(30), TimeSpan.FromHours(2), TimeSpan.FromHours(5), TimeSpan.FromHours(10), TimeSpan.FromHours(6)];
+
+        for (var tries = 1; tries <= schedule.Length; tries++)
+        {
+            await hook.TriedAsync(tries, Cancellation);
+            var record = await world.UntilAsync(run, ended => ended.Outbox is [{ Tries: var made }] && made == tries, Cancellation);
+            var wait = record.Outbox![0].NextAt!.Value - world.Clock.GetUtcNow();
+            Assert.InRange(wait, schedule[tries - 1] - TimeSpan.FromSeconds(30), schedule[tries - 1]);
+            world.Clock.Shift(wait);
+        }
+
+        await hook.TriedAsync(8, Cancellation);
+        await world.UntilSettledAsync(run, Cancellation);
+
+        var log = await process.Core.Deliveries.FindAsync(run, $"{run}:1:completed", Cancellation);
+        var delivery = Assert.Single(log!.Publishers);
+        Assert.Equal((EventDeliveryState.Failed, 8, 500, "Answered 500."), (delivery.State, delivery.Tries, delivery.Status, delivery.Message));
+        Assert.Equal(8, hook.Tries.Count);
+        Assert.Single(hook.Tries.Distinct());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_receiver_that_is_gone_gets_no_second_try()
+    {
+        var hook = new Receiver { Answer = () => Task.FromException(new EventDeliveryException("Answered 410.") { Status = 410, IsFinal = true }) };
+        await using var world = new World { Publishers = [hook] };
+        var process = world.NewProcess();
+        world.StartHost(process, world.NewMachine());
+
+        var run = await EndedAsync(world);
+        await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Single(hook.Tries);
+        Assert.Equal(EventDeliveryState.Failed, (await process.Core.Deliveries.FindAsync(run, $"{run}:1:completed", Cancellation))!.Publishers[0].State);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_receiver_that_asks_for_time_gets_it()
+    {
+        var hook = new Receiver { Answer = () => Task.FromException(new EventDeliveryException("Answered 429.") { RetryAfter = TimeSpan.FromMinutes(20) }) };
+        await using var world = new World { Publishers = [hook] };
+        world.StartHost(world.NewProcess(), world.NewMachine());
+        var run = await EndedAsync(world);
+
+        var record = await world.UntilAsync(run, ended => ended.Outbox is [{ Tries: 1, NextAt: not null }], Cancellation);
+
+        Assert.InRange(record.Outbox![0].NextAt!.Value - world.Clock.GetUtcNow(), TimeSpan.FromMinutes(19), TimeSpan.FromMinutes(20));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Two_hosts_repeat_a_delivery_once()
+    {
+        var failing = true;
+        var hook = new Receiver { Answer = () => failing ? Task.FromException(new EventDeliveryException("Answered 503.")) : Task.CompletedTask };
+        await using var world = new World { Publishers = [hook] };
+        world.StartHost(world.NewProcess(), world.NewMachine("m1"));
+        world.StartHost(world.NewProcess(), world.NewMachine("m2"));
+        var runs = new List<RunId>();
+        for (var i = 0; i < 8; i++)
+        {
+            runs.Add(await EndedAsync(world));
+        }
+
+        await hook.TriedAsync(8, Cancellation);
+        foreach (var run in runs)
+        {
+            await world.UntilAsync(run, ended => ended.Outbox is [{ Tries: 1, NextAt: not null }], Cancellation);
+        }
+
+        failing = false;
+        world.Clock.Shift(TimeSpan.FromMinutes(2));
+        foreach (var run in runs)
+        {
+            await world.UntilSettledAsync(run, Cancellation);
+        }
+
+        Assert.Equal(16, hook.Tries.Count);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_run_that_a_command_without_configuration_cancels_is_owed_to_the_publishers_of_its_worker()
+    {
+        var hook = new Receiver();
+        await using var world = new World();
+        world.StartHost(world.NewProcess(hook), world.NewMachine(), slots: 1);
+        var plain = world.NewProcess().Core;
+        var busy = (await plain.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(busy, run => run.State == RunState.InProgress, Cancellation);
+        var waiting = (await plain.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+
+        Assert.Equal(CancelResult.Cancelled, (await plain.Cancels.CancelAsync(waiting, "ann", null, Cancellation)).Result);
+        Assert.Equal([new OutboxEntry("hook", 0)], (await world.FindAsync(waiting))!.Outbox!);
+        Assert.Equal([$"{waiting}:0:completed"], world.CompletionIds(waiting));
+        world.Clock.Shift(TimeSpan.FromMinutes(2));
+        await world.UntilSettledAsync(waiting, Cancellation);
+
+        Assert.Equal([$"{waiting}:0:completed"], hook.Taken);
+        await plain.Cancels.CancelAsync(busy, "ann", null, Cancellation);
+        await world.UntilSettledAsync(busy, Cancellation);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_publisher_that_nobody_has_any_more_keeps_the_marker_for_a_day_and_the_log_says_why()
+    {
+        var hook = new Receiver { Answer = () => Task.FromException(new EventDeliveryException("Answered 500.")) };
+        await using var world = new World();
+        var host = world.StartHost(world.NewProcess(hook), world.NewMachine());
+        var run = await EndedAsync(world);
+        await world.UntilAsync(run, ended => ended.Outbox is [{ Tries: 1 }], Cancellation);
+        host.Drain();
+        await world.RunningOf(host);
+        var without = world.NewProcess();
+        world.StartHost(without, world.NewMachine());
+
+        world.Clock.Shift(TimeSpan.FromHours(20));
+        await without.Core.Tick.TickAsync(Cancellation);
+        Assert.Single(await world.NamesAsync("active/"));
+        world.Clock.Shift(TimeSpan.FromHours(5));
+        await world.UntilSettledAsync(run, Cancellation);
+
+        var delivery = Assert.Single((await without.Core.Deliveries.FindAsync(run, $"{run}:1:completed", Cancellation))!.Publishers);
+        Assert.Equal(EventDeliveryState.Failed, delivery.State);
+        Assert.Contains("no host", delivery.Message, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_failed_delivery_that_is_owed_again_is_sent_by_a_host()
+    {
+        var hook = new Receiver { Answer = () => Task.FromException(new EventDeliveryException("Answered 410.") { IsFinal = true }) };
+        await using var world = new World { Publishers = [hook] };
+        var process = world.NewProcess();
+        world.StartHost(process, world.NewMachine());
+        var run = await EndedAsync(world);
+        await world.UntilSettledAsync(run, Cancellation);
+        hook.Answer = null;
+
+        Assert.NotNull(await world.NewProcess().Core.Outbox.OweAgainAsync(run, ["hook"], Cancellation));
+        world.Clock.Shift(TimeSpan.FromSeconds(61));
+        await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal([$"{run}:1:completed"], hook.Taken);
+        Assert.Equal(EventDeliveryState.Delivered, (await process.Core.Deliveries.FindAsync(run, $"{run}:1:completed", Cancellation))!.Publishers[0].State);
+        Assert.Single(world.CompletionIds(run));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Each_publisher_gets_the_kinds_it_asked_for()
+    {
+        var all = new Receiver(name: "all") { Kinds = RunEventKinds.All };
+        var starts = new Receiver(name: "starts") { Kinds = [RunEventKind.Started] };
+        await using var world = new World { Publishers = [all, starts] };
+        world.StartHost(world.NewProcess(), world.NewMachine());
+        var run = await EndedAsync(world);
+        await all.TriedAsync(3, Cancellation);
+        await starts.TriedAsync(1, Cancellation);
+        await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal([$"{run}:0:queued", $"{run}:1:completed", $"{run}:1:started"], all.Taken.Order());
+        Assert.Equal([$"{run}:1:started"], starts.Taken);
+        Assert.DoesNotContain((await world.FindAsync(run))!.Outbox!, entry => entry.Publisher == "starts");
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task An_old_entry_of_the_delivery_log_goes_after_a_month()
+    {
+        var hook = new Receiver();
+        await using var world = new World { Publishers = [hook] };
+        var process = world.NewProcess();
+        world.StartHost(process, world.NewMachine());
+        await world.UntilSettledAsync(await EndedAsync(world), Cancellation);
+        Assert.Equal(0, await process.Core.Deliveries.SweepAsync(Cancellation));
+
+        world.Clock.Shift(TimeSpan.FromDays(31));
+
+        await world.UntilAsync(async () => (await world.NamesAsync("deliveries/")).Count == 0, Cancellation);
+    }
+
+    private static async Task<RunId> EndedAsync(World world)
+    {
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await world.UntilAsync(run, record => record.State.IsTerminal(), Cancellation);
+        return run;
+    }
+}

@@ -1,0 +1,195 @@
+using OzFunctions.Runs;
+using OzFunctions.Schedules;
+
+namespace OzFunctions.Core.Tests.Schedules;
+
+/// <summary>Who may change which schedule, and what that does to its times.</summary>
+public sealed class ScheduleStoreTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_schedule_is_this_json()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("0 6 * * 1-5") with { TimeZone = "Europe/Berlin" });
+
+        var blob = await scene.Store.FindAsync("schedules/s.json", Cancellation);
+
+        Assert.Equal(
+            """{"schema":1,"name":"s","source":"api","definition":{"cron":"0 6 * * 1-5","time_zone":"Europe/Berlin","enabled":true,"overlap":"skip","missed":"one","missed_window":"1d","request":{"prompt":"p"}},"paused":false,"created_at":"2026-11-25T12:00:30.000Z","created_by":"ann","updated_at":"2026-11-25T12:00:30.000Z","since":"2026-11-25T12:00:30.000Z","pending":[]}""",
+            System.Text.Encoding.UTF8.GetString(blob!.Content.Span));
+    }
+
+    [Fact]
+    public async Task Every_fault_of_a_definition_is_told_at_once()
+    {
+        var scene = new ScheduleScene();
+        var bad = new ScheduleDefinition
+        {
+            Cron = "61 * * * *",
+            TimeZone = "Mars/Olympus",
+            MissedWindow = TimeSpan.FromDays(90),
+            Request = new() { IdempotencyKey = "k", NotBefore = ScheduleScene.Start, ExpiresAt = ScheduleScene.Start },
+        };
+
+        var refused = await Assert.ThrowsAsync<ScheduleException>(() => scene.Process.Schedules.CreateAsync("Bad Name", bad, false, null, Cancellation));
+
+        Assert.Equal(ScheduleRefusal.Invalid, refused.Refusal);
+        Assert.Equal(
+            ["cron", "missed_window", "name", "request.expires_at", "request.idempotency_key", "request.not_before", "request.prompt", "time_zone"],
+            refused.Faults.Select(fault => fault.Path).Distinct().Order(StringComparer.Ordinal));
+        Assert.Empty(scene.Store.Names);
+    }
+
+    [Fact]
+    public async Task Making_the_same_again_answers_the_first_and_another_is_refused()
+    {
+        var scene = new ScheduleScene();
+        var first = await scene.CreateAsync(ScheduleScene.Every("@daily"));
+        scene.Clock.Advance(TimeSpan.FromMinutes(1));
+
+        Assert.Equal(first.CreatedAt, (await scene.CreateAsync(ScheduleScene.Every("@daily"))).CreatedAt);
+        Assert.Equal(ScheduleRefusal.Conflict, (await Assert.ThrowsAsync<ScheduleException>(() => scene.CreateAsync(ScheduleScene.Every("@weekly")))).Refusal);
+    }
+
+    [Fact]
+    public async Task New_times_count_from_their_change_and_a_new_request_from_the_next_run()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("0 6 * * *") with { Missed = MissedRuns.All });
+        scene.Clock.Advance(TimeSpan.FromMinutes(30));
+
+        await scene.Process.Schedules.UpdateAsync("s", ScheduleScene.Every("*/10 * * * *") with { Request = new() { Prompt = "new" }, Missed = MissedRuns.All }, null, "bob", Cancellation);
+        await scene.TickAtAsync("12:31:00");
+        Assert.Empty(await scene.RunsAsync());
+        await scene.TickAtAsync("12:40:00");
+
+        Assert.Equal("new", Assert.Single(await scene.RunsAsync()).Request.Prompt);
+        Assert.Equal("bob", (await scene.GetAsync()).UpdatedBy);
+    }
+
+    [Fact]
+    public async Task Run_now_starts_at_once_also_when_paused_and_a_repeat_answers_the_first()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("@daily"));
+        await scene.Process.Schedules.PauseAsync("s", null, Cancellation);
+
+        var first = await scene.Process.Schedules.RunNowAsync("s", "k", "ann", Cancellation);
+        var again = await scene.Process.Schedules.RunNowAsync("s", "k", "ann", Cancellation);
+        var other = await scene.Process.Schedules.RunNowAsync("s", null, "ann", Cancellation);
+
+        Assert.Equal((first.Run.RunId, false), (again.Run.RunId, again.Created));
+        Assert.Equal((TriggerKind.Schedule, "s", null), (first.Run.Trigger.Kind, first.Run.Trigger.Name, first.Run.Trigger.DeliveryId));
+        Assert.Equal(other.Run.RunId, (await scene.GetAsync()).LastRun!.RunId);
+        Assert.True((await scene.GetAsync()).Paused);
+    }
+
+    [Fact]
+    public async Task A_deleted_schedule_starts_nothing_and_its_runs_stay()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("*/5 * * * *"));
+        await scene.TickAtAsync("12:05:00");
+
+        await scene.Process.Schedules.DeleteAsync("s", Cancellation);
+        await scene.TickAtAsync("12:10:00");
+
+        Assert.Equal(["12:05"], await scene.StartedAsync());
+        Assert.Equal(ScheduleRefusal.NotFound, (await Assert.ThrowsAsync<ScheduleException>(() => scene.Process.Schedules.DeleteAsync("s", Cancellation))).Refusal);
+        Assert.Equal(ScheduleRefusal.NotFound, (await Assert.ThrowsAsync<ScheduleException>(scene.GetAsync)).Refusal);
+    }
+
+    [Fact]
+    public async Task A_configured_schedule_is_started_can_be_paused_and_not_be_changed()
+    {
+        var scene = new ScheduleScene();
+        var host = scene.NewProcess(new ConfiguredSchedule("s", ScheduleScene.Every("*/5 * * * *")));
+        await host.Tick.TickAsync(Cancellation);
+
+        Task[] changes =
+        [
+            Assert.ThrowsAsync<ScheduleException>(() => host.Schedules.UpdateAsync("s", ScheduleScene.Every("@daily"), null, null, Cancellation)),
+            Assert.ThrowsAsync<ScheduleException>(() => host.Schedules.DeleteAsync("s", Cancellation)),
+            Assert.ThrowsAsync<ScheduleException>(() => scene.CreateAsync(ScheduleScene.Every("@daily"))),
+            Assert.ThrowsAsync<ScheduleException>(() => scene.Process.Schedules.UpdateAsync("s", ScheduleScene.Every("@daily"), null, null, Cancellation)),
+        ];
+        await Task.WhenAll(changes);
+        await scene.TickAtAsync("12:05:00", host);
+        await host.Schedules.PauseAsync("s", null, Cancellation);
+        await scene.TickAtAsync("12:10:00", host);
+
+        Assert.Equal(["12:05"], await scene.StartedAsync());
+    }
+
+    [Fact]
+    public async Task A_host_without_the_configuration_leaves_its_schedules_alone_and_may_forget_them()
+    {
+        var scene = new ScheduleScene();
+        await scene.NewProcess(new ConfiguredSchedule("s", ScheduleScene.Every("*/5 * * * *"))).Tick.TickAsync(Cancellation);
+
+        await scene.TickAtAsync("12:05:00");
+
+        Assert.Empty(await scene.RunsAsync());
+        await scene.Process.Schedules.DeleteAsync("s", Cancellation);
+        Assert.DoesNotContain("schedules/s.json", scene.Store.Names);
+    }
+
+    [Fact]
+    public async Task Changed_times_of_the_configuration_count_from_when_a_host_first_has_them()
+    {
+        var scene = new ScheduleScene();
+        await scene.NewProcess(new ConfiguredSchedule("s", ScheduleScene.Every("0 6 * * *"))).Tick.TickAsync(Cancellation);
+        scene.Clock.Advance(TimeSpan.FromMinutes(30));
+        var restarted = scene.NewProcess(new ConfiguredSchedule("s", ScheduleScene.Every("*/10 * * * *") with { Missed = MissedRuns.All }));
+
+        await restarted.Tick.TickAsync(Cancellation);
+        Assert.Empty(await scene.RunsAsync());
+        await scene.TickAtAsync("12:40:00", restarted);
+
+        Assert.Equal(["12:40"], await scene.StartedAsync());
+    }
+
+    [Fact]
+    public async Task A_restart_with_the_same_configuration_makes_up_for_what_was_missed()
+    {
+        var scene = new ScheduleScene();
+        var schedule = new ConfiguredSchedule("s", ScheduleScene.Every("*/10 * * * *"));
+        await scene.NewProcess(schedule).Tick.TickAsync(Cancellation);
+
+        await scene.TickAtAsync("12:28:00", scene.NewProcess(schedule));
+
+        Assert.Equal(["12:20"], await scene.StartedAsync());
+    }
+
+    [Fact]
+    public async Task Hosts_with_different_configurations_each_keep_their_own_times_and_none_is_lost()
+    {
+        var scene = new ScheduleScene();
+        var old = scene.NewProcess(new ConfiguredSchedule("s", ScheduleScene.Every("10,30 * * * *") with { Overlap = ScheduleOverlap.Allow }));
+        var next = scene.NewProcess(new ConfiguredSchedule("s", ScheduleScene.Every("20 * * * *") with { Overlap = ScheduleOverlap.Allow }));
+        for (var minute = 1; minute <= 35; minute++)
+        {
+            scene.Clock.Advance(TimeSpan.FromSeconds(30));
+            await old.Tick.TickAsync(Cancellation);
+            scene.Clock.Advance(TimeSpan.FromSeconds(30));
+            await next.Tick.TickAsync(Cancellation);
+        }
+
+        Assert.Equal(["12:10", "12:20", "12:30"], await scene.StartedAsync());
+    }
+
+    [Fact]
+    public async Task A_name_that_the_api_took_first_is_not_started_from_the_configuration()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("0 6 * * *"));
+        var host = scene.NewProcess(new ConfiguredSchedule("s", ScheduleScene.Every("*/5 * * * *")));
+
+        await scene.TickAtAsync("12:05:00", host);
+
+        Assert.Empty(await scene.RunsAsync());
+        Assert.Equal("0 6 * * *", (await host.Schedules.GetAsync("s", Cancellation)).Definition.Cron);
+    }
+}

@@ -1,0 +1,77 @@
+using System.Net.Sockets;
+
+namespace OzFunctions.Testing.Azurite;
+
+/// <summary>
+/// Azurite from <c>tests/npm</c>, in memory, on free ports of 127.0.0.1; it ends with the object. Without Node.js the test is skipped by name.
+/// </summary>
+public sealed class AzuriteProcess : IAsyncDisposable
+{
+    public const string Account = "devstoreaccount1";
+
+    /// <summary>The emulator's own key, printed in its documentation: it guards nothing.</summary>
+    public const string Key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+    private const string Listening = "is successfully listening at ";
+
+    private readonly TestProcess _process;
+
+    private AzuriteProcess(TestProcess process, Uri blobs, Uri queues) => (_process, Blobs, Queues) = (process, blobs, queues);
+
+    /// <summary>Endpoint of blobs, with the account, without a slash at its end.</summary>
+    public Uri Blobs { get; }
+
+    /// <summary>Endpoint of queues, with the account, without a slash at its end.</summary>
+    public Uri Queues { get; }
+
+    public string ConnectionString => ConnectionStringOf(Blobs, Queues);
+
+    public int ProcessId => _process.Id;
+
+    public static string ConnectionStringOf(Uri blobs, Uri queues) =>
+        $"DefaultEndpointsProtocol=http;AccountName={Account};AccountKey={Key};BlobEndpoint={blobs};QueueEndpoint={queues};";
+
+    public static async Task<AzuriteProcess> StartAsync(CancellationToken cancellationToken, params string[] arguments)
+    {
+        await TestPackages.RequireAsync(cancellationToken);
+        var process = TestProcess.Start(
+            "node",
+            [
+                Path.Join(TestPackages.Directory, "node_modules/azurite/dist/src/azurite.js"),
+                "--blobPort", "0", "--queuePort", "0", "--tablePort", "0", "--inMemoryPersistence", "--silent", "--disableTelemetry", .. arguments,
+            ]);
+        try
+        {
+            var blobs = await EndpointAsync(process, "Azurite Blob service", cancellationToken);
+            var queues = await EndpointAsync(process, "Azurite Queue service", cancellationToken);
+            return new(process, blobs, queues);
+        }
+        catch
+        {
+            await process.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Stops answering without closing anything, as a store does that hangs (SIGSTOP).</summary>
+    public void Freeze() => _process.Signal(19);
+
+    /// <summary>Goes on after <see cref="Freeze"/> (SIGCONT).</summary>
+    public void Thaw() => _process.Signal(18);
+
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
+
+    /// <summary>A port that nobody listens at, for an endpoint that cannot be reached.</summary>
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static async Task<Uri> EndpointAsync(TestProcess process, string service, CancellationToken cancellationToken)
+    {
+        var line = await process.WaitForLineAsync(text => text.StartsWith(service, StringComparison.Ordinal) && text.Contains(Listening, StringComparison.Ordinal), cancellationToken);
+        return new($"{line[(line.IndexOf(Listening, StringComparison.Ordinal) + Listening.Length)..].TrimEnd('/')}/{Account}");
+    }
+}
