@@ -43,7 +43,6 @@ internal static class LocalHost
         }
 
         CheckWorkspaces(direct);
-        CheckLimits(direct.Limits);
     }
 
     /// <summary>Refuses what the kernel would refuse each command.</summary>
@@ -80,6 +79,7 @@ internal static class LocalHost
         }
     }
 
+    /// <summary>The same without the agent: workspaces, the account that runs belong to, their limits.</summary>
     public static void CheckWorkspaces(DirectOptions direct)
     {
         if (direct.TargetDir is { } target && !Directory.Exists(target))
@@ -106,5 +106,6 @@ internal static class LocalHost
         }
 
         CheckAccount(direct);
+        CheckLimits(direct.Limits);
     }
 }

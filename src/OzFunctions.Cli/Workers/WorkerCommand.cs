@@ -96,7 +96,7 @@ internal static partial class WorkerCommand
             NotYet(logger, missing);
         }
 
-        if (direct.User is { } account)
+        if (setup.Direct.User is { } account)
         {
             OtherUser(logger, account.Name);
         }
