@@ -114,7 +114,7 @@ public sealed class LimitTests
     {
         await using var plain = new ShimRig();
         await using var limited = new ShimRig();
-        const string Show = "env | grep -v ^PWD=; ulimit -n; ulimit -Hn; ulimit -c; nice; cat /proc/self/oom_score_adj; grep -E '^(SigIgn|SigBlk|SigCgt)' /proc/self/status; ls /proc/self/fd; ps -o sid= -p $$ | grep -q \"^ *$$\\$\" && echo leads";
+        const string Show = "env | grep -v ^PWD=; ulimit -n; ulimit -Hn; ulimit -c; nice; cat /proc/self/oom_score_adj; grep -E '^(SigIgn|SigBlk|SigCgt)' /proc/self/status | sed 's/\\t.*\\(........\\)$/ \\1/'; ls /proc/self/fd; ps -o sid= -p $$ | grep -q \"^ *$$\\$\" && echo leads";
         await plain.RunAsync(await plain.LaunchAsync(), plain.Sh(Show));
         var session = await limited.LaunchAsync(limits: new() { OpenFiles = 300, Nice = 7, OomScoreAdj = 700, Core = 0 });
 
