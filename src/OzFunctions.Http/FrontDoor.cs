@@ -3,11 +3,16 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
+using OzFunctions.Http.Artifacts;
+using OzFunctions.Http.DeadLetters;
 using OzFunctions.Http.Guards;
 using OzFunctions.Http.Health;
 using OzFunctions.Http.Keys;
+using OzFunctions.Http.Logs;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
+using OzFunctions.Http.Runs;
+using OzFunctions.Http.Workers;
 using OzFunctions.Intake;
 using OzFunctions.Runs;
 
@@ -38,6 +43,11 @@ public sealed partial class FrontDoor
         IEndpoints[] own =
         [
             new HealthEndpoints(),
+            new RunEndpoints(core, options),
+            new LogEndpoints(core),
+            new ArtifactEndpoints(core, options),
+            new DeadLetterEndpoints(core, options.Requests),
+            new WorkerEndpoints(core),
         ];
         _table = new(own.Concat(more).SelectMany(endpoints => endpoints.Routes));
     }

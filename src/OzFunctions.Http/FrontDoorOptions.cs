@@ -1,4 +1,5 @@
 using OzFunctions.Http.Keys;
+using OzFunctions.Queues;
 
 namespace OzFunctions.Http;
 
@@ -16,4 +17,7 @@ public sealed record FrontDoorOptions
 
     /// <summary>Where it is reached from outside; null: by the address it listens on.</summary>
     public Uri? PublicUrl { get; init; }
+
+    /// <summary><c>oz-requests</c>, for dead letters that are put back; null: there is none.</summary>
+    public IRequestQueue? Requests { get; init; }
 }

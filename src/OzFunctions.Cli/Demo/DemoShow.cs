@@ -116,7 +116,7 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
 
     private async Task ShowArtifactsAsync(OpenStore store, RunRecord run, CancellationToken cancellationToken)
     {
-        var manifest = await RunsArtifactsCommand.FindManifestAsync(store.Core.Ports.Blobs, run.RunId, run.Attempt, cancellationToken);
+        var manifest = await ArtifactManifests.ReadAsync(store.Core.Ports.Blobs, run.RunId, run.Attempt, cancellationToken);
         if (manifest.Artifacts.Count == 0)
         {
             return;

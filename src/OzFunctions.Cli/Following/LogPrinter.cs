@@ -1,5 +1,4 @@
 using System.Text;
-using OzFunctions.Blobs;
 using OzFunctions.Logs;
 using OzFunctions.Runs;
 
@@ -37,29 +36,7 @@ internal sealed class LogPrinter(OzCore core, TextWriter output)
         }
     }
 
-    public RunLogQuery QueryOf(RunId runId, int? attempt, bool follow)
-    {
-        RunProgress? known = null;
-        return new()
-        {
-            RunId = runId,
-            Attempt = attempt,
-            Follow = follow,
-            Progress = async token =>
-            {
-                try
-                {
-                    var run = await core.Records.FindAsync(runId, token);
-                    return (known = run is null ? new(known?.Attempt ?? 0, GoesOn: false) : RunProgress.Of(run.Record)).Value;
-                }
-                catch (BlobStoreException ex) when (ex.IsTransient && follow && known is not null)
-                {
-                    // Who follows waits until the store is back.
-                    return known.Value;
-                }
-            },
-        };
-    }
+    public RunLogQuery QueryOf(RunId runId, int? attempt, bool follow) => RunLogQuery.Of(core.Records, runId, follow) with { Attempt = attempt };
 
     private async Task WriteAsync(string? text)
     {

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
 using OzFunctions.Artifacts;
-using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Runs;
@@ -26,7 +25,7 @@ internal static class RunsArtifactsCommand
                 throw CommandException.Usage($"--attempt: '{number}': run {run.RunId} has had {PlainText.Count(run.Attempt, "attempt")}.");
             }
 
-            var manifest = await FindManifestAsync(store.Core.Ports.Blobs, run.RunId, number, cancellationToken);
+            var manifest = await ArtifactManifests.ReadAsync(store.Core.Ports.Blobs, run.RunId, number, cancellationToken);
             if (context.Get(download) is { } directory)
             {
                 var target = Path.GetFullPath(Path.Combine(context.Surroundings.Directory, directory));
@@ -37,11 +36,6 @@ internal static class RunsArtifactsCommand
             return ExitCodes.Success;
         });
     }
-
-    public static async Task<ArtifactManifest> FindManifestAsync(IBlobStore blobs, RunId runId, int attempt, CancellationToken cancellationToken) =>
-        attempt > 0 && await blobs.FindAsync(RunBlobs.Manifest(runId, attempt), cancellationToken) is { } blob
-            ? JsonSerializer.Deserialize(blob.Content.Span, RunJson.Wire.ArtifactManifest)!
-            : new() { Artifacts = [] };
 
     private static void Show(CommandContext context, RunRecord run, ArtifactManifest manifest)
     {

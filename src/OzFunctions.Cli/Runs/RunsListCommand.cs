@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Json;
@@ -10,8 +9,6 @@ namespace OzFunctions.Cli.Runs;
 /// <summary><c>ozf runs list</c>: newest first, a page at a time.</summary>
 internal static class RunsListCommand
 {
-    private const int PageSize = 200;
-
     public static Command Create(Surroundings surroundings)
     {
         var states = new Option<string[]>("--state") { HelpName = "STATE", Description = "Only runs in this state (repeat)" };
@@ -30,54 +27,26 @@ internal static class RunsListCommand
         {
             var wanted = (context.Get(states) ?? []).Select(state => state.ToUpperInvariant()).ToHashSet();
             var name = context.Get(worker);
-            var from = context.Get(cursor) is { } text ? ListCursor.Parse(text) : default;
+            ListCursor from = default;
+            if (context.Get(cursor) is { } text && !ListCursor.TryParse(text, out from))
+            {
+                throw CommandException.Usage($"--cursor: '{text}': the next_cursor of an earlier list is expected.");
+            }
+
             await using var store = context.OpenStore();
-            var page = await ListAsync(
-                context,
-                store.Core.Records,
+            var page = await new RunListing(store.Core.Records).ListAsync(
                 from,
                 context.Get(limit),
-                run => (wanted.Count == 0 || wanted.Contains(run.State.Text())) && (name is null || run.WorkerId == name),
+                int.MaxValue,
+                (runs, _) => Task.FromResult<IReadOnlyList<RunSummary>>([.. runs.Where(run => (wanted.Count == 0 || wanted.Contains(run.State.Text())) && (name is null || run.WorkerId == name))]),
+                unreadable => context.Screen.Warn(unreadable.Message),
                 cancellationToken);
             Show(context, page);
             return ExitCodes.Success;
         });
     }
 
-    /// <summary>Reads pages of the store until enough runs fit; one more than asked tells whether there is a next page.</summary>
-    private static async Task<(IReadOnlyList<RunSummary> Runs, ListCursor? Next)> ListAsync(
-        CommandContext context, RunRecords records, ListCursor from, int most, Func<RunSummary, bool> fits, CancellationToken cancellationToken)
-    {
-        var runs = new List<RunSummary>();
-        var (continuation, last) = (from.Continuation, from.Last);
-        while (true)
-        {
-            var page = await records.ListAsync(continuation, PageSize, unreadable => context.Screen.Warn(unreadable.Message), cancellationToken);
-            foreach (var run in page.Runs)
-            {
-                if (last is { } seen && string.CompareOrdinal(RunBlobs.Record(run.RunId), RunBlobs.Record(seen)) <= 0 || !fits(run))
-                {
-                    continue;
-                }
-
-                if (runs.Count == most)
-                {
-                    return (runs, new(continuation, runs[^1].RunId));
-                }
-
-                runs.Add(run);
-            }
-
-            if (page.Continuation is null)
-            {
-                return (runs, null);
-            }
-
-            continuation = page.Continuation;
-        }
-    }
-
-    private static void Show(CommandContext context, (IReadOnlyList<RunSummary> Runs, ListCursor? Next) page)
+    private static void Show(CommandContext context, RunListPage page)
     {
         if (context.Screen.Json)
         {
@@ -143,28 +112,4 @@ internal static class RunsListCommand
 
         json.WriteEndObject();
     }
-}
-
-/// <summary>Where a list ended: the store's page, and the last run of it that was shown. New runs come before it and do not shift it.</summary>
-internal readonly record struct ListCursor(string? Continuation, RunId? Last)
-{
-    public static ListCursor Parse(string text)
-    {
-        try
-        {
-            var parts = Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(text)).Split('\n', 2);
-            if (parts.Length == 2 && RunId.TryParse(parts[0], out var last))
-            {
-                return new(parts[1].Length == 0 ? null : parts[1], last);
-            }
-        }
-        catch (FormatException)
-        {
-            // Said below.
-        }
-
-        throw CommandException.Usage($"--cursor: '{text}': the next_cursor of an earlier list is expected.");
-    }
-
-    public override string ToString() => System.Buffers.Text.Base64Url.EncodeToString(Encoding.UTF8.GetBytes($"{Last}\n{Continuation}"));
 }

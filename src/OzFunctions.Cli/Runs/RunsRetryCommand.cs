@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Runs;
@@ -19,18 +20,10 @@ internal static class RunsRetryCommand
                 throw CommandException.Usage($"run {first.RunId} is {first.State.Text()}; only a finished run can be repeated (ozf runs cancel ends it).");
             }
 
-            var now = context.Now;
             var answer = await store.Core.Intake.SubmitAsync(
                 new()
                 {
-                    // Its key names the first run for ever, and times that have passed would end the repeat at once.
-                    Request = first.Request with
-                    {
-                        IdempotencyKey = null,
-                        NotBefore = first.Request.NotBefore > now ? first.Request.NotBefore : null,
-                        ExpiresAt = first.Request.ExpiresAt > now ? first.Request.ExpiresAt : null,
-                        WorkerId = first.WorkerId,
-                    },
+                    Request = first.Request.ToRepeat(first.WorkerId, context.Now),
                     Trigger = new() { Kind = TriggerKind.Cli },
                     AskedBy = context.Surroundings.Variable("USER"),
                     RetryOf = first.RunId,

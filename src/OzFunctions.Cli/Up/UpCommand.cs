@@ -49,7 +49,7 @@ internal static class UpCommand
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
-        var door = new FrontDoor(store.Core, DoorOptions(settings, endPoint, key), loggers);
+        var door = new FrontDoor(store.Core, DoorOptions(settings, store, endPoint, key), loggers);
         await using var server = new FrontDoorServer(door, endPoint, loggers);
         await ListenAsync(server, endPoint, cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
@@ -82,12 +82,13 @@ internal static class UpCommand
         }
     }
 
-    private static FrontDoorOptions DoorOptions(Settings settings, IPEndPoint endPoint, string key) => new()
+    private static FrontDoorOptions DoorOptions(Settings settings, OpenStore store, IPEndPoint endPoint, string key) => new()
     {
         Keys = [new ApiKey(KeyText.LocalName, KeyText.Hash(key), KeyScopes.All)],
         Hosts = IPAddress.IsLoopback(endPoint.Address) ? [endPoint.Address.ToString()] : [endPoint.Address.ToString(), Environment.MachineName],
         AnyAddressHost = ListenAddress.IsAny(endPoint),
         PublicUrl = settings.Configuration.PublicUrl is { } url ? new(url) : null,
+        Requests = store.Requests,
     };
 
     private static async Task ListenAsync(FrontDoorServer server, IPEndPoint endPoint, CancellationToken cancellationToken)

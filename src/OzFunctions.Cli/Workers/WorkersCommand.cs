@@ -2,7 +2,6 @@ using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Hosts;
-using OzFunctions.Json;
 
 namespace OzFunctions.Cli.Workers;
 
@@ -16,15 +15,14 @@ internal static class WorkersCommand
         new Command("list", "List workers and their hosts").Does(surroundings, async (context, cancellationToken) =>
         {
             await using var store = context.OpenStore();
-            var hosts = await store.Core.Hosts.ListAsync(cancellationToken);
-            var paused = await store.Core.Workers.GetPausedAsync(cancellationToken);
+            var list = await WorkerList.ReadAsync(store.Core, cancellationToken);
             if (context.Screen.Json)
             {
-                WriteJson(context.Screen, hosts, paused);
+                context.Screen.WriteJson(list.Write);
             }
             else
             {
-                Write(context, hosts, paused);
+                Write(context, list.Hosts, list.Paused);
             }
 
             return ExitCodes.Success;
@@ -88,55 +86,5 @@ internal static class WorkersCommand
         }
 
         table.Write(context.Screen);
-    }
-
-    private static void WriteJson(Screen screen, IReadOnlyList<KnownHost> hosts, IReadOnlyList<string> paused) => screen.WriteJson(json =>
-    {
-        json.WriteStartObject();
-        json.WriteStartArray("workers");
-        foreach (var worker in hosts.Select(host => host.Heartbeat.WorkerId).Concat(paused).Distinct().Order(StringComparer.Ordinal))
-        {
-            json.WriteStartObject();
-            json.WriteString("worker_id", worker);
-            json.WriteBoolean("paused", paused.Contains(worker));
-            json.WriteStartArray("hosts");
-            foreach (var host in hosts.Where(host => host.Heartbeat.WorkerId == worker))
-            {
-                Write(json, host);
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteEndObject();
-    });
-
-    private static void Write(System.Text.Json.Utf8JsonWriter json, KnownHost host)
-    {
-        var beat = host.Heartbeat;
-        json.WriteStartObject();
-        json.WriteString("host_id", beat.HostId);
-        json.WriteString("machine", beat.Machine);
-        json.WriteString("version", beat.Version);
-        json.WriteBoolean("alive", host.Alive);
-        json.WriteNumber("slots", beat.Slots);
-        json.WriteStartArray("running");
-        foreach (var run in beat.Running)
-        {
-            json.WriteStringValue(run.Value);
-        }
-
-        json.WriteEndArray();
-        json.WriteString("started_at", TimeText.Format(beat.StartedAt));
-        json.WriteNumber("heartbeat_age", Math.Round(host.Age.TotalSeconds, 3));
-        json.WriteNumber("lease", beat.Lease.TotalSeconds);
-        if (beat.NotReady is { } notReady)
-        {
-            json.WriteString("not_ready", notReady);
-        }
-
-        json.WriteEndObject();
     }
 }

@@ -1,3 +1,4 @@
+using OzFunctions.Blobs;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Logs;
@@ -13,6 +14,9 @@ public sealed record RunLogQuery
     /// <summary>Only this attempt; null: all, in order.</summary>
     public int? Attempt { get; init; }
 
+    /// <summary>Where to begin when all attempts are read. Default: 1.</summary>
+    public int FirstAttempt { get; init; } = 1;
+
     /// <summary>The first line wanted, of the first attempt read. Default: 1.</summary>
     public long From { get; init; } = 1;
 
@@ -24,6 +28,30 @@ public sealed record RunLogQuery
 
     /// <summary><see cref="Progress"/> is asked at most this often. Default: 1 s.</summary>
     public TimeSpan AskEvery { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The log of a run whose record says how far it is.</summary>
+    public static RunLogQuery Of(RunRecords records, RunId runId, bool follow)
+    {
+        RunProgress? known = null;
+        return new()
+        {
+            RunId = runId,
+            Follow = follow,
+            Progress = async cancellationToken =>
+            {
+                try
+                {
+                    var run = await records.FindAsync(runId, cancellationToken);
+                    return (known = run is null ? new(known?.Attempt ?? 0, GoesOn: false) : RunProgress.Of(run.Record)).Value;
+                }
+                catch (BlobStoreException ex) when (ex.IsTransient && follow && known is not null)
+                {
+                    // Who follows waits until the store is back.
+                    return known.Value;
+                }
+            },
+        };
+    }
 }
 
 /// <summary>How far a run is.</summary>

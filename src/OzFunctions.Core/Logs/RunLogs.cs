@@ -34,7 +34,7 @@ public sealed class RunLogs(IBlobStore blobs, TimeProvider time)
         var progress = await query.Progress(cancellationToken);
         var asked = time.GetTimestamp();
         var from = query.From;
-        for (var attempt = query.Attempt ?? 1; ; attempt++)
+        for (var attempt = query.Attempt ?? query.FirstAttempt; ; attempt++)
         {
             var lines = new LogLines();
             for (var offset = 0L; ;)

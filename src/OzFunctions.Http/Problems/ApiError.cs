@@ -13,6 +13,7 @@ public sealed record ApiError
     public static readonly ApiError Conflict = new("conflict", 409, "In conflict with what is there", retryable: true);
     public static readonly ApiError TooLarge = new("invalid_request", 413, "The request is too large");
     public static readonly ApiError WrongContentType = new("invalid_request", 415, "The content type is not supported");
+    public static readonly ApiError RangeNotSatisfiable = new("invalid_request", 416, "The range is not in the content");
     public static readonly ApiError OperationNotSupported = new("operation_not_supported", 422, "This is not supported");
     public static readonly ApiError TooMany = new("resource_unavailable", 429, "Too much at once", retryable: true);
     public static readonly ApiError InternalError = new("internal_error", 500, "Something went wrong inside", retryable: true);

@@ -98,6 +98,11 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
             return JsonElement.Parse("{}");
         }
 
+        if (!System.Text.Unicode.Utf8.IsValid(bytes.Span))
+        {
+            throw ApiException.Invalid("", null, "the body is not UTF-8");
+        }
+
         try
         {
             using var document = JsonDocument.Parse(bytes, new() { MaxDepth = Deepest });

@@ -1,0 +1,92 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using OzFunctions.DeadLetters;
+using OzFunctions.Http.Keys;
+using OzFunctions.Http.Problems;
+using OzFunctions.Http.Routing;
+using OzFunctions.Queues;
+using OzFunctions.Requests;
+
+namespace OzFunctions.Http.DeadLetters;
+
+/// <summary>Messages no run could be made of. <paramref name="requests"/> null: there is no queue here to put them back on.</summary>
+internal sealed class DeadLetterEndpoints(OzCore core, IRequestQueue? requests) : IEndpoints
+{
+    private const string Path = "/api/v1/dead-letters";
+    private const int MostLetters = 1_000;
+
+    public IEnumerable<Route> Routes =>
+    [
+        new("GET", Path, Access.Key(KeyScopes.Read), ListAsync),
+        new("GET", Path + "/{id}", Access.Key(KeyScopes.Read), GetAsync),
+        new("POST", Path + "/{id}/requeue", Access.Key(KeyScopes.Admin), RequeueAsync),
+        new("DELETE", Path + "/{id}", Access.Key(KeyScopes.Admin), DeleteAsync),
+    ];
+
+    private async Task ListAsync(ApiCall call)
+    {
+        var most = call.Query("limit") is not { } text ? MostLetters
+            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is >= 1 and <= MostLetters ? number
+            : throw ApiException.Invalid("limit", text, $"must be a whole number from 1 to {MostLetters}");
+        var letters = new List<DeadLetter>();
+        await foreach (var letter in core.DeadLetters.ListAsync(call.Cancellation))
+        {
+            letters.Add(letter);
+            if (letters.Count == most)
+            {
+                break;
+            }
+        }
+
+        await call.WriteJsonAsync(200, json =>
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("dead_letters");
+            foreach (var letter in letters)
+            {
+                JsonSerializer.Serialize(json, letter, DeadLetterJson.Wire.DeadLetter);
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task GetAsync(ApiCall call)
+    {
+        var letter = await FindAsync(call);
+        await call.WriteJsonAsync(200, json => JsonSerializer.Serialize(json, letter, DeadLetterJson.Wire.DeadLetter));
+    }
+
+    private async Task RequeueAsync(ApiCall call)
+    {
+        var letter = await FindAsync(call);
+        var body = await call.ReadObjectAsync(mayBeAbsent: true);
+        var queue = requests ?? throw new ApiException(ApiError.OperationNotSupported, "There is no request queue here; send the request to /api/v1/agent/runs.");
+        var message = body.TryGetProperty("body", out var other)
+            ? other.ValueKind == JsonValueKind.String ? other.GetString()! : throw ApiException.Invalid("body", null, "must be a text, the message to send in its place")
+            : letter.Body;
+
+        // Sent first: a crash in between leaves the letter, never neither.
+        var messageId = await queue.SendAsync(Encoding.UTF8.GetBytes(message), CancellationToken.None);
+        await core.DeadLetters.TryRemoveAsync(letter.Id, CancellationToken.None);
+        await call.WriteJsonAsync(200, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("id", letter.Id);
+            json.WriteString("message_id", messageId);
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task DeleteAsync(ApiCall call)
+    {
+        var letter = await FindAsync(call);
+        await core.DeadLetters.TryRemoveAsync(letter.Id, call.Cancellation);
+        call.Response.StatusCode = 204;
+    }
+
+    private async Task<DeadLetter> FindAsync(ApiCall call) => await core.DeadLetters.FindAsync(call.Value("id"), call.Cancellation)
+        ?? throw ApiException.NotFound($"There is no dead letter '{FaultValue.Shorten(call.Value("id"))}'.");
+}

@@ -1,0 +1,239 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using OzFunctions.Artifacts;
+using OzFunctions.Blobs;
+using OzFunctions.Cancelling;
+using OzFunctions.Http.Keys;
+using OzFunctions.Http.Problems;
+using OzFunctions.Http.Routing;
+using OzFunctions.Intake;
+using OzFunctions.Json;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Http.Runs;
+
+/// <summary>Runs over the vendor's API (facts D3, D4): create, list, get, cancel; retry and cancel-all are ours.</summary>
+internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options) : IEndpoints
+{
+    public const string Path = "/api/v1/agent/runs";
+
+    private const int LongestKey = 256;
+    private const int LongestReason = 500;
+
+    private readonly RunList _list = new(core);
+    private readonly WorkerRoom _room = new(core);
+
+    public IEnumerable<Route> Routes =>
+    [
+        new("POST", Path, Access.Key(KeyScopes.Submit), CreateAsync),
+        new("POST", "/api/v1/agent/run", Access.Key(KeyScopes.Submit), CreateAsync),
+        new("GET", Path, Access.Key(KeyScopes.Read), ListAsync),
+        new("POST", Path + "/cancel", Access.Key(KeyScopes.Admin), CancelAllAsync),
+        new("GET", Path + "/{run_id}", Access.Key(KeyScopes.Read), GetAsync),
+        new("POST", Path + "/{run_id}/cancel", Access.Key(KeyScopes.Cancel), CancelAsync),
+        new("POST", Path + "/{run_id}/retry", Access.Key(KeyScopes.Submit), RetryAsync),
+    ];
+
+    private async Task CreateAsync(ApiCall call)
+    {
+        var request = CreateBody.Read(await call.ReadObjectAsync());
+        var key = call.Header("Idempotency-Key");
+        if (key is not null && (key.Length > LongestKey || key.Any(char.IsControl)))
+        {
+            throw ApiException.Invalid("Idempotency-Key", key, $"must have at most {LongestKey} characters and no control characters");
+        }
+
+        if (key is not null && request.IdempotencyKey is { } other && other != key)
+        {
+            throw ApiException.Invalid("idempotency_key", other, "differs from the header Idempotency-Key; give one of them");
+        }
+
+        request = request with { IdempotencyKey = request.IdempotencyKey ?? key };
+        await SubmitAsync(call, new()
+        {
+            Request = request,
+            Trigger = TriggerOf(call),
+            Key = request.IdempotencyKey is { } given ? IntakeKeys.Api(call.Key!.Name, given) : null,
+            AskedBy = call.Key!.Name,
+            Traceparent = call.Header("traceparent") is { } parent && Traceparent().IsMatch(parent) ? parent : null,
+        });
+    }
+
+    private async Task RetryAsync(ApiCall call)
+    {
+        var first = await GetRunAsync(core, call);
+        if (!first.State.IsTerminal())
+        {
+            throw new ApiException(ApiError.Conflict, $"Run {first.RunId} is {first.State.Text()}; only a finished run can be repeated.");
+        }
+
+        await SubmitAsync(call, new()
+        {
+            Request = first.Request.ToRepeat(first.WorkerId, core.Ports.Time.GetUtcNow()),
+            Trigger = TriggerOf(call),
+            AskedBy = call.Key!.Name,
+            RetryOf = first.RunId,
+        });
+    }
+
+    private static RunTrigger TriggerOf(ApiCall call) => new() { Kind = TriggerKind.Api, Name = call.Key!.Name };
+
+    private async Task SubmitAsync(ApiCall call, RunSubmission submission)
+    {
+        // Accepted is accepted: who hangs up now has its run, and finds it by its key.
+        var answer = await core.Intake.SubmitAsync(submission, CancellationToken.None);
+        var (atCapacity, warning) = await LookSafelyAsync(answer.Run.WorkerId, call.Cancellation);
+        var url = $"{BaseUrl(call)}{Path}/{answer.Run.RunId}";
+        call.Response.Headers.Location = $"{Path}/{answer.Run.RunId}";
+        await call.WriteJsonAsync(202, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("run_id", answer.Run.RunId.Value);
+            json.WriteString("task_id", answer.Run.RunId.Value);
+            json.WriteString("state", answer.Run.State.Text());
+            json.WriteBoolean("at_capacity", atCapacity);
+            json.WriteBoolean("created", answer.Created);
+            if (answer.RequestDiffers)
+            {
+                json.WriteBoolean("request_differs", true);
+            }
+
+            if (submission.RetryOf is { } first)
+            {
+                json.WriteString("retry_of", first.Value);
+            }
+
+            json.WriteString("status_url", url);
+            if (warning is not null && !answer.Run.State.IsTerminal())
+            {
+                json.WriteStartArray("warnings");
+                json.WriteStringValue(warning);
+                json.WriteEndArray();
+            }
+
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task<(bool AtCapacity, string? Warning)> LookSafelyAsync(string workerId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _room.LookAsync(workerId, cancellationToken);
+        }
+        catch (BlobStoreException)
+        {
+            // The run is accepted: a store that fails now must not make the call look refused.
+            return (false, null);
+        }
+    }
+
+    private async Task ListAsync(ApiCall call)
+    {
+        var (runs, next) = await _list.FindAsync(RunFilter.Read(call), call.Cancellation);
+        await call.WriteJsonAsync(200, json =>
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("runs");
+            foreach (var run in runs)
+            {
+                RunItemJson.Write(json, run, artifacts: null, whole: false);
+            }
+
+            json.WriteEndArray();
+            json.WriteStartObject("page_info");
+            json.WriteBoolean("has_next_page", next is not null);
+            if (next is not null)
+            {
+                json.WriteString("next_cursor", next);
+            }
+
+            json.WriteEndObject();
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task GetAsync(ApiCall call)
+    {
+        var run = await GetRunAsync(core, call);
+        var manifest = await ArtifactManifests.ReadAsync(core.Ports.Blobs, run.RunId, run.Attempt, call.Cancellation);
+        await call.WriteJsonAsync(200, json => RunItemJson.Write(json, run, manifest.Artifacts, whole: true));
+    }
+
+    private async Task CancelAsync(ApiCall call)
+    {
+        var runId = ParseId(call);
+        var answer = await core.Cancels.CancelAsync(runId, call.Key!.Name, await ReadReasonAsync(call), CancellationToken.None);
+        switch (answer.Result)
+        {
+            case CancelResult.NotFound:
+                throw NoRun(runId);
+            case CancelResult.AlreadyFinished:
+                throw new ApiException(ApiError.InvalidRequest, $"Run {runId} has already finished: {answer.Run!.State.Text()}.");
+            default:
+                // The vendor's clients get the id, as a JSON text (facts D4.4).
+                call.Response.Headers["Ozf-Result"] = ResultText(answer.Result);
+                await call.WriteJsonAsync(200, json => json.WriteStringValue(runId.Value));
+                break;
+        }
+    }
+
+    private async Task CancelAllAsync(ApiCall call)
+    {
+        var worker = call.Query("worker_id");
+        var answers = await core.Cancels.CancelAllAsync(worker, call.Key!.Name, await ReadReasonAsync(call), unreadable: null, CancellationToken.None);
+        await call.WriteJsonAsync(200, json =>
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("runs");
+            foreach (var answer in answers)
+            {
+                json.WriteStartObject();
+                json.WriteString("run_id", answer.Run!.RunId.Value);
+                json.WriteString("result", ResultText(answer.Result));
+                json.WriteString("state", answer.Run.State.Text());
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        });
+    }
+
+    private static async Task<string?> ReadReasonAsync(ApiCall call)
+    {
+        var body = await call.ReadObjectAsync(mayBeAbsent: true);
+        if (!body.TryGetProperty("reason", out var reason) || reason.ValueKind == JsonValueKind.Null)
+        {
+            return null;
+        }
+
+        return reason.ValueKind == JsonValueKind.String && reason.GetString() is { Length: <= LongestReason } text && !text.Any(char.IsControl)
+            ? text
+            : throw ApiException.Invalid("reason", null, $"must be a text of at most {LongestReason} characters on one line");
+    }
+
+    private static string ResultText(CancelResult result) => JsonNamingPolicy.SnakeCaseLower.ConvertName(result.ToString());
+
+    private string BaseUrl(ApiCall call) => BaseUrl(call, options);
+
+    /// <summary>Where this front door is for the caller.</summary>
+    public static string BaseUrl(ApiCall call, FrontDoorOptions options) => options.PublicUrl is { } url ? url.ToString().TrimEnd('/') : $"{call.Request.Scheme}://{call.Request.Host.Value}";
+
+    /// <summary>The run of the path's id; throws a 404.</summary>
+    public static async Task<RunRecord> GetRunAsync(OzCore core, ApiCall call)
+    {
+        var runId = ParseId(call);
+        return (await core.Records.FindAsync(runId, call.Cancellation))?.Record ?? throw NoRun(runId);
+    }
+
+    private static RunId ParseId(ApiCall call) => RunId.TryParse(call.Value("run_id").ToLowerInvariant(), out var runId)
+        ? runId
+        : throw ApiException.NotFound($"There is no run '{FaultValue.Shorten(call.Value("run_id"))}'.");
+
+    private static ApiException NoRun(RunId runId) => ApiException.NotFound($"There is no run {runId}.");
+
+    [GeneratedRegex(@"\A[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z")]
+    private static partial Regex Traceparent();
+}

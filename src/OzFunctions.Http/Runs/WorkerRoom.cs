@@ -1,0 +1,27 @@
+using OzFunctions.Hosts;
+
+namespace OzFunctions.Http.Runs;
+
+/// <summary>Whether a worker has room now, looked up at most every few seconds: it is said with each answer to a create.</summary>
+internal sealed class WorkerRoom(OzCore core)
+{
+    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2);
+
+    private (long At, WorkerList List)? _last;
+
+    public async Task<(bool AtCapacity, string? Warning)> LookAsync(string workerId, CancellationToken cancellationToken)
+    {
+        var last = _last;
+        if (last is not { } known || core.Ports.Time.GetElapsedTime(known.At) > Fresh)
+        {
+            // Two callers may look at once; either answer will do.
+            _last = last = (core.Ports.Time.GetTimestamp(), await WorkerList.ReadAsync(core, cancellationToken));
+        }
+
+        var (hosts, paused) = last.Value.List;
+        var alive = hosts.Where(host => host.Alive && host.Heartbeat.WorkerId == workerId).ToList();
+        return alive.Count == 0 ? (true, $"no live host serves worker '{workerId}'; the run waits for one")
+            : paused.Contains(workerId) ? (true, $"worker '{workerId}' is paused; the run waits")
+            : (alive.TrueForAll(host => host.Heartbeat.NotReady is not null || (host.Heartbeat.Slots > 0 && host.Heartbeat.Running.Count >= host.Heartbeat.Slots)), null);
+    }
+}

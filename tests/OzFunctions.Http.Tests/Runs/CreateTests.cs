@@ -1,0 +1,134 @@
+using System.Text.Json;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Http.Tests.Runs;
+
+public sealed class CreateTests
+{
+    private readonly DoorRig _rig = new();
+
+    [Theory]
+    [InlineData("/api/v1/agent/run")]
+    [InlineData("/api/v1/agent/runs")]
+    public async Task A_create_is_accepted_with_the_run_that_it_became(string path)
+    {
+        var answer = (await _rig.PostAsync(path, """{"prompt":"Say hello","title":"Hello"}""")).Is(202);
+
+        var id = answer.Json.GetProperty("run_id").GetString()!;
+        Assert.Equal(id, answer.Json.GetProperty("task_id").GetString());
+        Assert.Equal("QUEUED", answer.Json.GetProperty("state").GetString());
+        Assert.True(answer.Json.GetProperty("created").GetBoolean());
+        Assert.Equal($"http://127.0.0.1:7007/api/v1/agent/runs/{id}", answer.Json.GetProperty("status_url").GetString());
+        var run = (await _rig.Core.Records.FindAsync(RunId.Parse(id), TestContext.Current.CancellationToken))!.Record;
+        Assert.Equal(TriggerKind.Api, run.Trigger.Kind);
+        Assert.Equal("all", run.AskedBy);
+        Assert.Equal("Say hello", run.Request.Prompt);
+    }
+
+    [Fact]
+    public async Task The_vendors_fields_become_those_of_a_request()
+    {
+        var id = await _rig.SubmitAsync("""
+            {"prompt":"p","title":"t","skill":"org/repo:name","team":true,"interactive":false,"conversation_id":"c1","attachments":[],
+             "priority":2,"timeout":"45m","max_attempts":2,"concurrency_key":"k","metadata":{"a":"b"},
+             "config":{"name":"n","model_id":"m","base_prompt":"bp","environment_id":"e","skill_spec":"ignored:one","computer_use_enabled":true,"idle_timeout_minutes":7,
+               "worker_host":"build","profile_id":"pr","harness":{"type":"claude"},"session_sharing":{"public_access":"view"},
+               "mcp_servers":{"a":{"warp_id":"w1"},"b":{"command":"run","args":["x"],"env":{"TOKEN":"${secret:t}"}},"c":{"url":"https://example.com/mcp"}}}}
+            """);
+
+        var request = (await _rig.Core.Records.FindAsync(RunId.Parse(id), TestContext.Current.CancellationToken))!.Record.Request;
+        Assert.Equal(
+            ("t", "org/repo:name", "c1", "n", "m", "bp", "e", true, TimeSpan.FromMinutes(7), "build", "pr", "claude"),
+            (request.Title, request.Skill, request.Conversation, request.Name, request.Model, request.BasePrompt, request.Environment, request.ComputerUse, request.IdleOnComplete, request.WorkerId, request.Profile, request.Harness));
+        Assert.Equal((2, TimeSpan.FromMinutes(45), 2, "k"), (request.Priority, request.Timeout, request.MaxAttempts, request.ConcurrencyKey));
+        Assert.Equal(["public:view"], request.Share);
+        Assert.Equal(["w1", """{"b":{"command":"run","args":["x"],"env":{"TOKEN":"${secret:t}"}}}""", """{"c":{"url":"https://example.com/mcp"}}"""], request.Mcp);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("warp")]
+    public async Task The_vendors_own_host_means_the_default_worker(string host)
+    {
+        var id = await _rig.SubmitAsync($$$"""{"prompt":"p","config":{"worker_host":"{{{host}}}"}}""");
+
+        Assert.Equal("local", (await _rig.GetAsync("/api/v1/agent/runs/" + id)).Json.GetProperty("worker_id").GetString());
+    }
+
+    [Theory]
+    [InlineData("attachments", """{"prompt":"p","attachments":[{"file_name":"a.png","mime_type":"image/png","data":"AA=="}]}""")]
+    [InlineData("images", """{"prompt":"p","images":[{"mime_type":"image/png","data":"AA=="}]}""")]
+    [InlineData("parent_run_id", """{"prompt":"p","parent_run_id":"x"}""")]
+    [InlineData("agent_identity_uid", """{"prompt":"p","agent_identity_uid":"x"}""")]
+    [InlineData("interactive", """{"prompt":"p","interactive":true}""")]
+    [InlineData("config.harness_auth_secrets", """{"prompt":"p","config":{"harness_auth_secrets":{"claude_auth_secret_name":"x"}}}""")]
+    public async Task What_is_not_done_here_is_422_and_names_the_field(string field, string json)
+    {
+        var answer = (await _rig.PostAsync("/api/v1/agent/runs", json)).Is(422);
+
+        Assert.Equal("operation_not_supported", answer.Code);
+        Assert.Equal(field, answer.Json.GetProperty("faults")[0].GetProperty("path").GetString());
+        Assert.Empty((await _rig.GetAsync("/api/v1/agent/runs")).Json.GetProperty("runs").EnumerateArray());
+    }
+
+    [Fact]
+    public async Task Bad_input_is_400_with_every_fault_where_the_caller_wrote_it()
+    {
+        var answer = (await _rig.PostAsync("/api/v1/agent/runs", """
+            {"prompt":7,"timout":"1h","env":{"PATH":"x"},"config":{"model":"m","worker_host":"warp-7","idle_timeout_minutes":99,"mcp_servers":{"a":{"command":"x","env":{"API_TOKEN":"literal"}},"b":{}}}}
+            """)).Is(400);
+
+        Assert.Equal("invalid_request", answer.Code);
+        var faults = answer.Json.GetProperty("faults").EnumerateArray().Select(fault => fault.GetProperty("path").GetString()).ToList();
+        foreach (var path in new[] { "prompt", "timout", "env.PATH", "config.model", "config.worker_host", "config.idle_timeout_minutes", "config.mcp_servers.a.env.API_TOKEN", "config.mcp_servers.b" })
+        {
+            Assert.Contains(path, faults);
+        }
+
+        Assert.All(answer.Json.GetProperty("faults").EnumerateArray(), fault => Assert.NotEmpty(fault.GetProperty("rule").GetString()!));
+        Assert.DoesNotContain("literal", answer.Json.GetProperty("faults").GetRawText().Replace("a literal is refused", "", StringComparison.Ordinal), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_repeat_with_the_same_idempotency_key_answers_the_first_run()
+    {
+        async Task<JsonElement> SendAsync(string json, string key) =>
+            (await _rig.SendAsync("POST", "/api/v1/agent/runs", json, change: request => request.Headers["Idempotency-Key"] = key)).Is(202).Json;
+
+        var first = await SendAsync("""{"prompt":"p"}""", "k1");
+        var again = await SendAsync("""{"prompt":"p"}""", "k1");
+        var other = await SendAsync("""{"prompt":"q"}""", "k1");
+        var inBody = (await _rig.PostAsync("/api/v1/agent/runs", """{"prompt":"p","idempotency_key":"k1"}""")).Is(202).Json;
+        var second = await SendAsync("""{"prompt":"p"}""", "k2");
+
+        var id = first.GetProperty("run_id").GetString();
+        Assert.Equal((id, false), (again.GetProperty("run_id").GetString(), again.GetProperty("created").GetBoolean()));
+        Assert.Equal((id, true), (other.GetProperty("run_id").GetString(), other.GetProperty("request_differs").GetBoolean()));
+        Assert.Equal(id, inBody.GetProperty("run_id").GetString());
+        Assert.NotEqual(id, second.GetProperty("run_id").GetString());
+    }
+
+    [Fact]
+    public async Task Keys_of_different_callers_never_meet()
+    {
+        async Task<string> SendAsync(string key) =>
+            (await _rig.SendAsync("POST", "/api/v1/agent/runs", """{"prompt":"p"}""", key, request => request.Headers["Idempotency-Key"] = "k")).Is(202).Json.GetProperty("run_id").GetString()!;
+
+        Assert.NotEqual(await SendAsync(DoorRig.Key), await SendAsync(DoorRig.SubmitKey));
+    }
+
+    [Fact]
+    public async Task A_finished_run_can_be_asked_for_again()
+    {
+        var id = await _rig.SubmitAsync("""{"prompt":"p","idempotency_key":"k","title":"t"}""");
+        (await _rig.PostAsync($"/api/v1/agent/runs/{id}/retry", "{}")).Is(409);
+        await _rig.FinishAsync(id);
+
+        var answer = (await _rig.SendAsync("POST", $"/api/v1/agent/runs/{id}/retry")).Is(202).Json;
+
+        Assert.Equal(id, answer.GetProperty("retry_of").GetString());
+        var repeat = (await _rig.GetAsync("/api/v1/agent/runs/" + answer.GetProperty("run_id").GetString())).Is(200).Json;
+        Assert.Equal("t", repeat.GetProperty("title").GetString());
+        Assert.Equal(id, repeat.GetProperty("retry_of").GetString());
+    }
+}
