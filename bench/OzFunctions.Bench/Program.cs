@@ -53,6 +53,11 @@ if (Wants("schedules"))
     await ScheduleLook.MeasureAsync(place, report, 1000);
 }
 
+if (Wants("shim"))
+{
+    await ShimCosts.MeasureAsync(place, report, floors, quick ? 40 : 200);
+}
+
 if (Wants("writes"))
 {
     await DurableWrites.MeasureAsync(place, report, floors);

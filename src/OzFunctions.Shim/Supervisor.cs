@@ -296,14 +296,17 @@ internal sealed unsafe class Supervisor(
             return refused;
         }
 
+        // What the kernel did about its limits is told from what it did before: asked before there is anything to tell.
+        var limits = resources.Watch(command.Phase);
         var result = spawner.Spawn(command, pipes!.OutputEnd, pipes.ErrorEnd);
         pipes.CloseChildEnds();
         if (result.Error == 0)
         {
-            _running = new RunningCommand(command, descendants, pipes.Read, resources.Watch(command.Phase), Say);
+            _running = new RunningCommand(command, descendants, pipes.Read, limits, Say);
         }
         else
         {
+            limits.End();
             Array.ForEach(pipes.Read, pipe => pipe.Close());
         }
 

@@ -139,7 +139,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         var left = await shims.SweepAsync(scope.Places.Directory, cancellationToken);
         if (left > 0)
         {
-            scope.Warn($"{left} processes of this attempt had outlived their supervisor and were ended.");
+            scope.Warn($"{left} process(es) of this attempt had outlived their supervisor and were ended.");
         }
     }
 

@@ -73,13 +73,10 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
             {
                 if (ShimSocket.TryConnect(privateDirectory) is { } socket)
                 {
-                    var connection = new ShimConnection(socket);
-                    if (await TryGreetAsync(connection, either.Token) is { } status)
+                    if (await TryGreetAsync(new ShimConnection(socket), either.Token) is ({ } connection, { } status))
                     {
                         return new ShimSession(connection, status, privateDirectory, time, () => ReapAsync(status.Pid));
                     }
-
-                    connection.Dispose();
                 }
 
                 await Task.Delay(Pause, time, either.Token);
@@ -133,19 +130,28 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
             : throw new ShimException($"The shim speaks version {status.Version}, this host {ShimProtocol.OldestVersion} to {ShimProtocol.Version}.");
     }
 
-    /// <summary>Null when it went away meanwhile.</summary>
-    private static async Task<ShimStatus?> TryGreetAsync(ShimConnection connection, CancellationToken cancellationToken)
+    /// <summary>Null when it went away meanwhile; the connection is closed then, as it is when the shim is not understood.</summary>
+    private static async Task<(ShimConnection Connection, ShimStatus Status)?> TryGreetAsync(ShimConnection connection, CancellationToken cancellationToken)
     {
+        var understood = false;
         try
         {
             // It is greeted in its own version: what is asked of a running shim is the same in both.
             var status = await ReceiveStatusAsync(connection, cancellationToken);
             await connection.SendAsync(new MessageWriter(ShimMessage.Hello, 0).Int32(status.Version), cancellationToken);
-            return status;
+            understood = true;
+            return (connection, status);
         }
         catch (Exception ex) when (ex is SocketException or ShimException { Message: "it ended at once" })
         {
             return null;
+        }
+        finally
+        {
+            if (!understood)
+            {
+                connection.Dispose();
+            }
         }
     }
 

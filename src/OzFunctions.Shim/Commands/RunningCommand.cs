@@ -120,7 +120,7 @@ internal sealed class RunningCommand
         var signal = word & 0x7f;
 
         // The kernel ends a group that has no memory left before anybody looks.
-        if (_ladder.Cause is null && signal is > 0 && _limits.LookAtKernel() is { } breach)
+        if (_ladder.Cause is null && word is not 0 && _limits.LookAtKernel() is { } breach)
         {
             _breach = breach;
         }

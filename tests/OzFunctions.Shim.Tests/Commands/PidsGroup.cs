@@ -72,9 +72,17 @@ internal sealed class PidsGroup : IDisposable
 
     public void Dispose()
     {
-        if (_made)
+        // A zombie that init has not yet waited for holds the group.
+        for (var tries = 0; _made && Directory.Exists(_path); tries++)
         {
-            Directory.Delete(_path);
+            try
+            {
+                Directory.Delete(_path);
+            }
+            catch (IOException) when (tries < 1_000)
+            {
+                SpinWait.SpinUntil(() => false, TimeSpan.FromMilliseconds(10));
+            }
         }
     }
 
