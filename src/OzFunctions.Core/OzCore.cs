@@ -51,7 +51,7 @@ public sealed class OzCore
         Repair = new(ports, Records);
         Schedules = new(ports, Intake, options.Schedules);
         var schedules = new ScheduleTick(ports, Schedules, Records, Intake, loggers.CreateLogger<ScheduleTick>());
-        Tick = new(ports, Records, _index, _unowned, _ending, Outbox, Deliveries, Hosts, schedules, options.Tick, loggers.CreateLogger<RunTick>());
+        Tick = new(ports, Records, _index, _unowned, _ending, _locks, Outbox, Deliveries, Hosts, schedules, options.Tick, loggers.CreateLogger<RunTick>());
     }
 
     public OzPorts Ports { get; }

@@ -83,12 +83,20 @@ internal sealed partial class AttemptAdoption(
 
         ports.Probe.Passed(ProtocolStep.A1, intent.RunId);
         var terminal = false;
+        var outdated = false;
         var update = await records.UpdateAsync(
             intent.RunId,
             null,
             record =>
             {
-                terminal = false;
+                (terminal, outdated) = (false, false);
+                if (record.State == RunState.Queued && record.Attempt == intent.Attempt - 1)
+                {
+                    // The dead host's C5 may still be on its way; it finds another version now, and the directory may go.
+                    outdated = true;
+                    return RecordDecision.Write(record);
+                }
+
                 if (record.Attempt != intent.Attempt || record.Owner?.Dir != directory.Name)
                 {
                     return RecordDecision.Refuse;
@@ -115,7 +123,7 @@ internal sealed partial class AttemptAdoption(
             return new(new(ports, records, notices, presence, update.Run!, directory, adopted: true), Settled: update.Run!);
         }
 
-        if (!update.IsDone)
+        if (outdated || !update.IsDone)
         {
             // C4 before C5, fenced, or requeued: nobody's attempt any more.
             Discarded(intent.RunId, intent.Attempt, directory.Name);

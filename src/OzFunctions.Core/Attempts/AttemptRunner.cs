@@ -12,6 +12,7 @@ namespace OzFunctions.Attempts;
 internal sealed partial class AttemptRunner(
     OzPorts ports, DispatchIndex index, ConcurrencyLocks locks, RunEnding ending, UnownedRuns unowned, EventOutbox outbox, IRunBackend backend, ILogger<AttemptRunner> logger)
 {
+    private const int MostReleases = 3;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
@@ -63,16 +64,7 @@ internal sealed partial class AttemptRunner(
     /// <summary>S8 to S11 of a record that is settled.</summary>
     private async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, bool removed, CancellationToken cancellationToken)
     {
-        try
-        {
-            await locks.ReleaseAsync(settled.Record, attempt.Attempt, cancellationToken);
-            ports.Probe.Passed(ProtocolStep.S8, attempt.RunId);
-        }
-        catch (BlobStoreException ex)
-        {
-            // A holder that is not live is dropped by the next taker.
-            NotFinished(attempt.RunId, ex);
-        }
+        await ReleaseAsync(attempt, settled, cancellationToken);
 
         if (!removed)
         {
@@ -100,6 +92,31 @@ internal sealed partial class AttemptRunner(
         {
             // The record carries all that is owed; the tick sends it (T3).
             NotFinished(attempt.RunId, ex);
+        }
+    }
+
+    /// <summary>S8. A few tries: a holder that is not live is dropped by the next taker, but a key that nobody takes again would keep its lock's blob.</summary>
+    private async Task ReleaseAsync(OwnedAttempt attempt, StoredRun settled, CancellationToken cancellationToken)
+    {
+        var pause = FirstPause;
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                await locks.ReleaseAsync(settled.Record, attempt.Attempt, cancellationToken);
+                ports.Probe.Passed(ProtocolStep.S8, attempt.RunId);
+                return;
+            }
+            catch (BlobStoreException ex) when (tries == MostReleases)
+            {
+                NotFinished(attempt.RunId, ex);
+                return;
+            }
+            catch (BlobStoreException)
+            {
+                await Task.Delay(pause, ports.Time, cancellationToken);
+                pause *= 2;
+            }
         }
     }
 

@@ -98,9 +98,12 @@ internal sealed partial class RunClaims(
         ports.Probe.Passed(ProtocolStep.C4, entry.RunId);
         presence.Add(entry.RunId);
         OwnedAttempt? attempt = null;
+        var answered = false;
         try
         {
-            if (await TryOwnAsync(run, presence.HostId, directory.Name, claiming) is not { } owned)
+            var owned = await TryOwnAsync(run, presence.HostId, directory.Name, claiming);
+            answered = true;
+            if (owned is null)
             {
                 return null;
             }
@@ -125,7 +128,7 @@ internal sealed partial class RunClaims(
             {
                 // Not claimed, given back, or the store failed in between: a claim that stands after all is found by its directory's free lock (A1).
                 presence.Remove(entry.RunId);
-                await DropAsync(directory, entry.RunId, claiming);
+                await DropAsync(directory, entry.RunId, answered, claiming);
             }
         }
     }
@@ -261,12 +264,14 @@ internal sealed partial class RunClaims(
         }
     }
 
-    private async Task DropAsync(IAttemptDirectory directory, RunId runId, CancellationToken cancellationToken)
+    /// <param name="answered">C5 was answered. If not, it may still be on its way, and would make this host the owner by a directory that is gone.</param>
+    private async Task DropAsync(IAttemptDirectory directory, RunId runId, bool answered, CancellationToken cancellationToken)
     {
         // Whether the claim stands decides what the directory is: A1 looks at it like at any other.
         try
         {
-            if (await records.FindAsync(runId, cancellationToken) is { Record: var record } && record.State.IsOwned() && record.Owner!.Dir == directory.Name)
+            var run = answered ? await records.FindAsync(runId, cancellationToken) : await records.OutdateAsync(runId, cancellationToken);
+            if (run is { Record: var record } && record.State.IsOwned() && record.Owner!.Dir == directory.Name)
             {
                 directory.Dispose();
                 return;

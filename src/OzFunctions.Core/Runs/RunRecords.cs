@@ -83,6 +83,13 @@ public sealed class RunRecords(IBlobStore blobs, TimeProvider time)
         return there is not null && there.Content.Span.SequenceEqual(content) ? new(next, there.ETag) : null;
     }
 
+    /// <summary>
+    /// After this answers, no write of an older version can land any more: one whose answer never came may still be on its way, and would find the version that it
+    /// expects. A run that waits is written anew, as it is; any other has another version than the one it waited with.
+    /// </summary>
+    public async Task<StoredRun?> OutdateAsync(RunId runId, CancellationToken cancellationToken) =>
+        (await UpdateAsync(runId, null, record => record.State == RunState.Queued ? RecordDecision.Write(record) : RecordDecision.Done, cancellationToken)).Run;
+
     /// <summary>A page of runs, newest first. A record that nobody can read is named to <paramref name="unreadable"/> and left out.</summary>
     public async Task<RunPage> ListAsync(
         string? continuation, int most, Action<UnreadableRecordException>? unreadable, CancellationToken cancellationToken)

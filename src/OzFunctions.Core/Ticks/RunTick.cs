@@ -12,7 +12,7 @@ namespace OzFunctions.Ticks;
 
 /// <summary>The periodic repair and clock step (T1 to T6). Any number of processes may tick at once; a repeated step changes nothing.</summary>
 public sealed partial class RunTick(
-    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, EventOutbox outbox, EventDeliveryLog deliveries, HostRegistry hosts, ScheduleTick schedules, TickOptions options, ILogger<RunTick> logger)
+    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, ConcurrencyLocks locks, EventOutbox outbox, EventDeliveryLog deliveries, HostRegistry hosts, ScheduleTick schedules, TickOptions options, ILogger<RunTick> logger)
 {
     /// <summary>Younger markers belong to an intake or a claim that is under way.</summary>
     private static readonly TimeSpan SettledAfter = TimeSpan.FromMinutes(1);
@@ -125,6 +125,7 @@ public sealed partial class RunTick(
                 break;
             case { Record: var record } when record.State.IsTerminal():
                 await index.RemoveAsync(record, cancellationToken);
+                await locks.ReleaseAsync(record, record.Attempt, cancellationToken);
                 await outbox.PublishAsync(run, cancellationToken);
                 break;
             default:

@@ -17,6 +17,15 @@ internal sealed class SimulatedMachine(string name)
     /// <summary>Executions of the agent by run and attempt. The shim executes at most once per attempt (C10).</summary>
     public ConcurrentDictionary<(RunId, int), int> Executions { get; } = new();
 
+    /// <summary>What the record said when the agent was executed: INPROGRESS, or somebody took over meanwhile.</summary>
+    public ConcurrentQueue<RunState> StatesAtExecution { get; } = new();
+
+    /// <summary>Gone for good, with all that was on it.</summary>
+    public bool Lost { get; set; }
+
+    /// <summary>A fault on purpose: the agent is executed before the record says so (C9 and C10 changed places).</summary>
+    public bool StartsTooEarly { get; init; }
+
     /// <summary>Runs whose directory was discarded: processes ended, workspace removed.</summary>
     public ConcurrentQueue<RunId> Discarded { get; } = new();
 
@@ -109,6 +118,11 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
     {
         if (!directory.AgentExecuted)
         {
+            if (machine.StartsTooEarly)
+            {
+                await ExecuteAsync(attempt, key);
+            }
+
             var permission = await attempt.StartAsync(detach);
             await process.AliveAsync();
             if (permission != StartPermission.Start)
@@ -117,7 +131,11 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
             }
 
             directory.AgentExecuted = true;
-            machine.Executions.AddOrUpdate(key, 1, (_, count) => count + 1);
+            if (!machine.StartsTooEarly)
+            {
+                await ExecuteAsync(attempt, key);
+            }
+
             await StepAsync(attempt, ProtocolStep.C10);
             await attempt.NoteStartedAsync(detach);
         }
@@ -149,6 +167,16 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         return plan == AgentPlan.Fails
             ? new() { Reason = RunReason.AgentInvocation, Message = "exit 3", Attempt = measured with { ExitCode = 3 } }
             : new() { Reason = RunReason.Completed, Attempt = measured with { ExitCode = 0 } };
+    }
+
+    private async Task ExecuteAsync(IOwnedAttempt attempt, (RunId, int) key)
+    {
+        if (await process.World.FindAsync(attempt.Record.RunId) is { } record && record.Owner == attempt.Record.Owner)
+        {
+            machine.StatesAtExecution.Enqueue(record.State);
+        }
+
+        machine.Executions.AddOrUpdate(key, 1, (_, count) => count + 1);
     }
 
     private async Task StepAsync(IOwnedAttempt attempt, ProtocolStep step)

@@ -6,6 +6,7 @@ using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Queues;
 using OzFunctions.Runs;
+using OzFunctions.Testing.Faults;
 
 namespace OzFunctions.Core.Tests.Simulation;
 
@@ -13,7 +14,7 @@ namespace OzFunctions.Core.Tests.Simulation;
 /// One process of a test: its own Core over the shared store. A kill takes effect at once and for good: every port call from then on hangs, its locks
 /// go free, and nothing of it changes anything any more, which is what kill -9 leaves.
 /// </summary>
-internal sealed class SimulatedProcess : IProtocolProbe
+internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
 {
     private readonly World _world;
     private readonly ProtocolStep? _killAfter;
@@ -23,7 +24,7 @@ internal sealed class SimulatedProcess : IProtocolProbe
     private readonly TaskCompletionSource _resumed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="publishers">Beside the queue; null: those of the world.</param>
-    public SimulatedProcess(World world, ProtocolStep? killAfter, ProtocolStep? pauseAfter = null, IReadOnlyList<IEventPublisher>? publishers = null)
+    public SimulatedProcess(World world, ProtocolStep? killAfter, ProtocolStep? pauseAfter = null, IReadOnlyList<IEventPublisher>? publishers = null, TimeProvider? time = null)
     {
         _world = world;
         _killAfter = killAfter;
@@ -31,17 +32,25 @@ internal sealed class SimulatedProcess : IProtocolProbe
         var ports = new OzPorts
         {
             StoreId = "test",
-            Blobs = new KillableBlobStore(this, world),
-            Bell = new KillableBell(this, world),
+            Blobs = new FaultyBlobStore(world.Blobs, this),
+            Bell = new FaultyBell(world.BellDecorator?.Invoke(new BreakableBell(world)) ?? new BreakableBell(world), this),
             HostLock = new KillableHostLock(this, world),
-            Publishers = [new KillablePublisher(this, world), .. (publishers ?? world.Publishers).Select(publisher => new KillableForeign(this, publisher))],
-            Time = world.Clock,
+            Publishers = [.. ((IReadOnlyList<IEventPublisher>)[new WorldPublisher(world), .. publishers ?? world.Publishers]).Select(publisher => new FaultyPublisher(publisher, this))],
+            Time = time ?? world.Clock,
             Probe = this,
         };
         Core = new(ports, new() { Tick = new() { Lease = World.Lease } }, NullLoggerFactory.Instance);
     }
 
     public OzCore Core { get; }
+
+    public World World => _world;
+
+    /// <summary>What becomes of this process' calls; null: they are made.</summary>
+    public IPortFaults? Faults { get; set; }
+
+    /// <summary>Told of the protocol's steps too; null: nobody.</summary>
+    public IProtocolProbe? Probe { get; set; }
 
     public bool IsKilled => _killed.Task.IsCompleted;
 
@@ -51,7 +60,7 @@ internal sealed class SimulatedProcess : IProtocolProbe
     /// <summary>Steps this process passed, in order.</summary>
     public List<ProtocolStep> Steps { get; } = [];
 
-    public WorkerHost CreateHost(SimulatedMachine machine, int slots = 4) => Core.CreateHost(
+    public WorkerHost CreateHost(SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null) => Core.CreateHost(
         new()
         {
             WorkerId = "local",
@@ -65,7 +74,7 @@ internal sealed class SimulatedProcess : IProtocolProbe
             ListEvery = TimeSpan.FromMilliseconds(50),
         },
         new SimulatedBackend(this, machine),
-        requests: null);
+        requests);
 
     public void Kill()
     {
@@ -81,8 +90,31 @@ internal sealed class SimulatedProcess : IProtocolProbe
     /// <summary>Every port call goes through here first.</summary>
     public Task AliveAsync() => IsKilled ? new TaskCompletionSource().Task : _paused.Task.IsCompleted ? _resumed.Task : Task.CompletedTask;
 
+    /// <summary>A killed process makes no calls; a store that is away answers none; an answer may be lost.</summary>
+    public async Task<T> CallAsync<T>(PortCall call, Func<Task<T>> make, Func<T>? refused)
+    {
+        await AliveAsync();
+        _world.Count(call);
+        if (call.Port == "blobs" && (_world.Outage?.Invoke(call) ?? (call.Writes ? _world.TakeOutage() : null)) is { } outage)
+        {
+            throw outage;
+        }
+
+        var answer = Faults is null ? await make() : await Faults.CallAsync(call, make, refused);
+        if (!call.Writes || call.Port != "blobs")
+        {
+            return answer;
+        }
+
+        _world.Pulse();
+
+        // What the Azure SDK makes of a lost answer: it repeats the call and reports our own success as a refusal.
+        return _world.TakeLostAnswer() && refused is not null ? refused() : answer;
+    }
+
     public void Passed(ProtocolStep step, RunId runId)
     {
+        Probe?.Passed(step, runId);
         lock (Steps)
         {
             Steps.Add(step);
@@ -100,76 +132,6 @@ internal sealed class SimulatedProcess : IProtocolProbe
     }
 }
 
-internal sealed class KillableBlobStore(SimulatedProcess process, World world) : IBlobStore
-{
-    private readonly IBlobStore _inner = world.Blobs;
-
-    public Task<Blob?> FindAsync(string name, CancellationToken cancellationToken) => Read(() => _inner.FindAsync(name, cancellationToken));
-
-    public Task<BlobChange> FindChangeAsync(string name, ETag known, CancellationToken cancellationToken) => Read(() => _inner.FindChangeAsync(name, known, cancellationToken));
-
-    public Task<BlobEntry?> FindEntryAsync(string name, CancellationToken cancellationToken) => Read(() => _inner.FindEntryAsync(name, cancellationToken));
-
-    public Task<ETag?> TryCreateAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
-        Write(() => _inner.TryCreateAsync(name, content, metadata, cancellationToken), () => null);
-
-    public Task<ETag?> TryReplaceAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken) =>
-        Write(() => _inner.TryReplaceAsync(name, content, metadata, match, cancellationToken), () => null);
-
-    public Task<ETag> PutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => Write(() => _inner.PutAsync(name, content, cancellationToken));
-
-    public Task<bool> TryAppendAsync(string name, long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
-        Write(() => _inner.TryAppendAsync(name, offset, content, cancellationToken), () => false);
-
-    public Task FlushAsync(string name, CancellationToken cancellationToken) => _inner.FlushAsync(name, cancellationToken);
-
-    public Task<Stream?> OpenReadAsync(string name, long offset, long? count, CancellationToken cancellationToken) => Read(() => _inner.OpenReadAsync(name, offset, count, cancellationToken));
-
-    public Task<BlobEntry> UploadAsync(string name, Stream content, string contentType, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
-        Write(() => _inner.UploadAsync(name, content, contentType, metadata, cancellationToken));
-
-    public Task<BlobPage> ListAsync(string prefix, string? continuation, int most, CancellationToken cancellationToken) =>
-        Read(() => _inner.ListAsync(prefix, continuation, most, cancellationToken));
-
-    public Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken) => Write(() => _inner.TryDeleteAsync(name, match, cancellationToken), match is null ? null : () => false);
-
-    public Uri GetAddress(string name) => _inner.GetAddress(name);
-
-    public Task<Uri?> FindReadLinkAsync(string name, TimeSpan lifetime, CancellationToken cancellationToken) => _inner.FindReadLinkAsync(name, lifetime, cancellationToken);
-
-    private async Task<T> Read<T>(Func<Task<T>> call)
-    {
-        await process.AliveAsync();
-        return await call();
-    }
-
-    private async Task<T> Write<T>(Func<Task<T>> call, Func<T>? refused = null)
-    {
-        await process.AliveAsync();
-        if (world.TakeOutage() is { } outage)
-        {
-            throw outage;
-        }
-
-        var answer = await call();
-        world.Pulse();
-
-        // What the Azure SDK makes of a lost answer: it repeats the call and reports our own success as a refusal.
-        return world.TakeLostAnswer() && refused is not null ? refused() : answer;
-    }
-}
-
-internal sealed class KillableBell(SimulatedProcess process, World world) : IBell
-{
-    public async Task RingAsync(string workerId, RunId runId, CancellationToken cancellationToken)
-    {
-        await process.AliveAsync();
-        await world.Bell.RingAsync(workerId, runId, cancellationToken);
-    }
-
-    public IBellListener Listen(string workerId) => world.BellIsBroken ? throw new IOException("no watches left") : world.Bell.Listen(workerId);
-}
-
 internal sealed class KillableHostLock(SimulatedProcess process, World world) : IHostLock
 {
     public IHeldHostLock Hold(string hostId) => world.HoldLock(process, hostId);
@@ -181,31 +143,21 @@ internal sealed class KillableHostLock(SimulatedProcess process, World world) : 
     }
 }
 
-internal sealed class KillablePublisher(SimulatedProcess process, World world) : IEventPublisher
+/// <summary>The queue of events that every reader of a test sees.</summary>
+internal sealed class WorldPublisher(World world) : IEventPublisher
 {
     public string Name => "oz-events";
 
-    public async Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)
+    public Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)
     {
-        await process.AliveAsync();
         world.Published(runEvent);
+        return Task.CompletedTask;
     }
 }
 
-/// <summary>A publisher on foreign ground, called by a process that may be killed.</summary>
-internal sealed class KillableForeign(SimulatedProcess process, IEventPublisher inner) : IEventPublisher
+internal sealed class BreakableBell(World world) : IBell
 {
-    public string Name => inner.Name;
+    public Task RingAsync(string workerId, RunId runId, CancellationToken cancellationToken) => world.Bell.RingAsync(workerId, runId, cancellationToken);
 
-    public IReadOnlyList<RunEventKind> Kinds => inner.Kinds;
-
-    public bool IsPrompt => inner.IsPrompt;
-
-    public RetryPlan Retries => inner.Retries;
-
-    public async Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)
-    {
-        await process.AliveAsync();
-        await inner.PublishAsync(runEvent, cancellationToken);
-    }
+    public IBellListener Listen(string workerId) => world.BellIsBroken ? throw new IOException("no watches left") : world.Bell.Listen(workerId);
 }

@@ -4,8 +4,10 @@ using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Intake;
 using OzFunctions.Protocol;
+using OzFunctions.Queues;
 using OzFunctions.Runs;
 using OzFunctions.Testing;
+using OzFunctions.Testing.Faults;
 
 namespace OzFunctions.Core.Tests.Simulation;
 
@@ -24,19 +26,33 @@ internal sealed class World : IAsyncDisposable
     private int _outageLast;
     private int _written;
     private int _failedSendings;
+    private int _calls;
+    private readonly InMemoryBlobStore? _memory;
 
-    public World()
+    /// <param name="store">Makes the store on the world's clock, which is the store's own; null: in memory.</param>
+    public World(Func<TimeProvider, IBlobStore>? store = null)
     {
-        Store = new InMemoryBlobStore(Clock);
+        Blobs = new RecordHistory(store is null ? _memory = new InMemoryBlobStore(Clock) : store(Clock), this);
         Bell = new InMemoryBell(Clock);
     }
 
     public ShiftedTimeProvider Clock { get; } = new();
 
-    public IBlobStore Blobs => Store;
+    public IBlobStore Blobs { get; }
 
-    /// <summary>The store with its hooks before and after each call.</summary>
-    public InMemoryBlobStore Store { get; }
+    /// <summary>The store in memory, with its hooks before and after each call.</summary>
+    public InMemoryBlobStore Store => _memory ?? throw new InvalidOperationException("This world's store is another one.");
+
+    /// <summary>Every version of every record, in the order they were written.</summary>
+    public ConcurrentQueue<RunRecord> Versions { get; } = new();
+
+    /// <summary>What the store answers instead of doing what it is asked; null: nothing.</summary>
+    public Func<PortCall, Exception?>? Outage { get; set; }
+
+    /// <summary>Calls of all processes so far.</summary>
+    public int Calls => Volatile.Read(ref _calls);
+
+    public IReadOnlyList<SimulatedMachine> Machines => _machines;
 
     public InMemoryBell Bell { get; }
 
@@ -47,6 +63,9 @@ internal sealed class World : IAsyncDisposable
 
     /// <summary>Publishers that every process has beside the queue.</summary>
     public IReadOnlyList<IEventPublisher> Publishers { get; init; } = [];
+
+    /// <summary>What stands between rings and those who listen; null: nothing.</summary>
+    public Func<IBell, IBell>? BellDecorator { get; init; }
 
     /// <summary>Nobody can listen to the bell.</summary>
     public bool BellIsBroken { get; init; }
@@ -60,10 +79,15 @@ internal sealed class World : IAsyncDisposable
         Key = IntakeKeys.Cli(key),
     };
 
-    public SimulatedMachine NewMachine(string name = "m1")
+    public SimulatedMachine NewMachine(string name = "m1") => Add(new SimulatedMachine(name));
+
+    public SimulatedMachine Add(SimulatedMachine machine)
     {
-        var machine = new SimulatedMachine(name);
-        _machines.Add(machine);
+        lock (_machines)
+        {
+            _machines.Add(machine);
+        }
+
         return machine;
     }
 
@@ -74,6 +98,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>A process with a configuration of its own.</summary>
     public SimulatedProcess NewProcess(params IReadOnlyList<IEventPublisher> publishers) => new(this, killAfter: null, publishers: publishers);
 
+    /// <summary>A process whose clock differs from the store's.</summary>
+    public SimulatedProcess NewProcess(TimeProvider time) => new(this, killAfter: null, time: time);
+
     public SimulatedProcess NewPausedProcess(ProtocolStep pauseAfter)
     {
         var process = new SimulatedProcess(this, killAfter: null, pauseAfter);
@@ -83,9 +110,9 @@ internal sealed class World : IAsyncDisposable
 
     public WorkerHost StartHost(SimulatedMachine machine, ProtocolStep? killAfter = null, int slots = 4) => StartHost(NewProcess(killAfter), machine, slots);
 
-    public WorkerHost StartHost(SimulatedProcess process, SimulatedMachine machine, int slots = 4)
+    public WorkerHost StartHost(SimulatedProcess process, SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null)
     {
-        var host = process.CreateHost(machine, slots);
+        var host = process.CreateHost(machine, slots, requests);
         _hosts.Add((host, process, Task.Run(() => host.RunAsync(CancellationToken.None))));
         return host;
     }
@@ -106,6 +133,14 @@ internal sealed class World : IAsyncDisposable
         Volatile.Write(ref _outageLast, first + writes - 1);
         Volatile.Write(ref _outageFirst, first);
         Volatile.Write(ref _written, 0);
+    }
+
+    public void Count(PortCall call)
+    {
+        if (call.Port == "blobs")
+        {
+            Interlocked.Increment(ref _calls);
+        }
     }
 
     public BlobStoreException? TakeOutage()
@@ -161,7 +196,7 @@ internal sealed class World : IAsyncDisposable
         var record = await UntilAsync(runId, run => run.State.IsTerminal(), cancellationToken);
         await UntilAsync(
             async () => await Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken) is null
-                && !_machines.Any(machine => machine.Directories.Values.Any(directory => directory.Intent?.RunId == runId))
+                && !_machines.Any(machine => !machine.Lost && machine.Directories.Values.Any(directory => directory.Intent?.RunId == runId))
                 && (await NamesAsync("ready/")).All(name => !name.Contains(runId.Value, StringComparison.Ordinal)),
             cancellationToken);
         return record;
@@ -178,6 +213,26 @@ internal sealed class World : IAsyncDisposable
         }
 
         return names;
+    }
+
+    /// <summary>Guarantees 1 to 5 as they stand, a sentence for each breach.</summary>
+    public async Task<IReadOnlyList<string>> FindBreachesAsync(IReadOnlyCollection<RunId> accepted)
+    {
+        var check = new GuaranteeCheck
+        {
+            Store = await StoreSnapshot.OfAsync(Blobs, CancellationToken.None),
+            Accepted = accepted,
+            CompletionIds = [.. Events.Where(sent => sent.Type == RunEvents.CompletedType).Select(sent => sent.Id)],
+            Executions = _machines.SelectMany(machine => machine.Executions).GroupBy(execution => execution.Key)
+                .ToDictionary(group => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{group.Key.Item1}.{group.Key.Item2}"), group => group.Sum(execution => execution.Value)),
+            Directories = [.. _machines.Where(machine => !machine.Lost).SelectMany(machine => machine.Directories.Select(directory => $"{machine.Name}/{directory.Key} of run {directory.Value.Intent?.RunId}"))],
+        };
+        var ends = Versions.Where(version => version.State.IsTerminal()).GroupBy(version => version.RunId)
+            .Where(run => run.Select(version => (version.State, version.Reason, version.Event?.GetRawText())).Distinct().Count() > 1)
+            .Select(run => $"4: run {run.Key} had several ends: {string.Join(", ", run.Select(version => $"{version.State.Text()} at {version.FinishedAt:O}"))}");
+        var early = _machines.SelectMany(machine => machine.StatesAtExecution).Where(state => state != RunState.InProgress)
+            .Select(state => $"3: an agent was executed while the record said {state.Text()}");
+        return [.. check.FindBreaches(), .. ends, .. early];
     }
 
     public IReadOnlyList<string> CompletionIds(RunId runId) =>

@@ -1,0 +1,39 @@
+using System.Globalization;
+using OzFunctions.Core.Tests.Simulation;
+
+namespace OzFunctions.Core.Tests.Protocol;
+
+/// <summary>
+/// Guarantees 1 to 5 under faults by chance. By hand: <c>OZF_FAULT_SECONDS=3600</c> for as long as you like, <c>OZF_FAULT_SEED=n</c> for one round again.
+/// </summary>
+public sealed class RandomFaultTests(ITestOutputHelper output)
+{
+    private const int Standard = 30;
+
+    [Fact(Timeout = 24 * 3_600_000)]
+    public async Task Faults_by_chance_on_two_hosts_break_no_guarantee()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        var given = Number("OZF_FAULT_SEED");
+        var seconds = Number("OZF_FAULT_SECONDS") ?? (given is null ? Standard : 0);
+        var seed = given ?? Random.Shared.Next(1_000_000_000);
+        var began = TimeProvider.System.GetTimestamp();
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"First seed: {seed}"));
+        var (rounds, runs, faults) = (0, 0, 0);
+        do
+        {
+            var round = new RandomRound(seed + rounds, store: null);
+            var breaches = await round.FindBreachesAsync(cancellation);
+            var story = round.Story.ToList();
+            Assert.True(
+                breaches.Count == 0,
+                string.Create(CultureInfo.InvariantCulture, $"OZF_FAULT_SEED={seed + rounds} shows it again:\n{string.Join('\n', breaches)}\n\n{string.Join('\n', story)}"));
+            (rounds, runs, faults) = (rounds + 1, runs + round.Runs, faults + story.Count);
+        }
+        while (TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(seconds));
+
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rounds} rounds, {runs} runs, {faults} faults"));
+    }
+
+    private static int? Number(string variable) => int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : null;
+}

@@ -1,0 +1,140 @@
+using OzFunctions.Blobs;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+using OzFunctions.Testing.Faults;
+
+namespace OzFunctions.Core.Tests.Simulation;
+
+/// <summary>Which process meets the fault.</summary>
+public enum FaultPhase
+{
+    /// <summary>Who submits; somebody repeats the request with the same key.</summary>
+    Submit,
+
+    /// <summary>The host that runs it; another one is started on the machine.</summary>
+    Run,
+
+    /// <summary>The host that adopts it from one that was killed while the agent ran.</summary>
+    Adopt,
+
+    /// <summary>Who cancels it while it waits; somebody repeats the cancel.</summary>
+    CancelWaiting,
+
+    /// <summary>Who cancels it while its agent runs.</summary>
+    CancelRunning,
+}
+
+/// <summary>One whole run, from submission to the last thing owed, with one fault at one step of one process. Answers the guarantees that did not hold.</summary>
+internal sealed class FaultRun(Func<TimeProvider, IBlobStore>? store)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(45);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(150);
+
+    /// <summary>A fault on purpose in what the processes stand on.</summary>
+    public bool StartsTooEarly { get; init; }
+
+    /// <summary>How many steps the process had; known after a run with a fault that never comes.</summary>
+    public int Steps { get; private set; }
+
+    /// <summary>What the fault met; null: the process did not get so far.</summary>
+    public PortCall? Met { get; private set; }
+
+    public async Task<IReadOnlyList<string>> FindBreachesAsync(FaultPhase phase, int step, FaultKind kind, CancellationToken cancellationToken)
+    {
+        await using var world = new World(store);
+        var machine = world.Add(new SimulatedMachine("m1") { StartsTooEarly = StartsTooEarly });
+        var submission = World.Ask(phase == FaultPhase.CancelRunning ? AgentPlan.UntilStopped : AgentPlan.Succeeds, key: "k");
+        submission = submission with { Request = submission.Request with { ConcurrencyKey = "repository", IdempotencyKey = "k" } };
+        var faulty = world.NewProcess();
+        var fault = new StepFault(step, kind, IsStep, faulty.Kill);
+        (faulty.Faults, faulty.Probe) = (fault, fault);
+
+        if (phase == FaultPhase.Submit)
+        {
+            await EndAsync(faulty.Core.Intake.SubmitAsync(submission, cancellationToken), faulty, cancellationToken);
+        }
+
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(submission, cancellationToken)).Run.RunId;
+        switch (phase)
+        {
+            case FaultPhase.Run:
+                world.StartHost(faulty, machine);
+                break;
+            case FaultPhase.Adopt:
+                var dying = world.NewProcess(ProtocolStep.C10);
+                world.StartHost(dying, machine);
+                await dying.Killed.WaitAsync(cancellationToken);
+                world.StartHost(faulty, machine);
+                break;
+            case FaultPhase.CancelWaiting or FaultPhase.CancelRunning:
+                if (phase == FaultPhase.CancelRunning)
+                {
+                    world.StartHost(machine);
+                    await world.UntilAsync(run, record => record.State == RunState.InProgress, cancellationToken);
+                }
+
+                await EndAsync(faulty.Core.Cancels.CancelAsync(run, "ann", null, cancellationToken), faulty, cancellationToken);
+                await world.NewProcess().Core.Cancels.CancelAsync(run, "ann", null, cancellationToken);
+                break;
+        }
+
+        if (phase is not (FaultPhase.CancelRunning or FaultPhase.Run or FaultPhase.Adopt))
+        {
+            world.StartHost(machine);
+        }
+
+        var settled = await SettleAsync(world, machine, faulty, run, restart: phase is FaultPhase.Run or FaultPhase.Adopt, cancellationToken);
+        (Steps, Met) = (fault.Steps, fault.Met);
+        var breaches = await world.FindBreachesAsync([run]);
+        return settled ? breaches : [$"4: run {run} was not settled in {Patience.TotalSeconds} s", .. breaches];
+    }
+
+    /// <summary>What belongs to the run; timers that list, beat and tick would shift the numbers.</summary>
+    private static bool IsStep(PortCall call) => call.Port != "blobs"
+        || (call.Method != "ListAsync" && (call.Name.StartsWith("runs/", StringComparison.Ordinal) || call.Name.StartsWith("active/", StringComparison.Ordinal)
+            || call.Name.StartsWith("ready/", StringComparison.Ordinal) || call.Name.StartsWith("later/", StringComparison.Ordinal)
+            || call.Name.StartsWith("keys/", StringComparison.Ordinal) || call.Name.StartsWith("locks/", StringComparison.Ordinal)));
+
+    /// <summary>To its end, to its failure, or until it is killed.</summary>
+    private static async Task EndAsync(Task work, SimulatedProcess process, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await (await Task.WhenAny(work, process.Killed)).WaitAsync(cancellationToken);
+        }
+        catch (BlobStoreException)
+        {
+            // Its caller is told, and tries again.
+        }
+    }
+
+    /// <summary>Time goes by, a killed host is started anew, until nothing is owed any more.</summary>
+    private static async Task<bool> SettleAsync(World world, SimulatedMachine machine, SimulatedProcess faulty, RunId run, bool restart, CancellationToken cancellationToken)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (TimeProvider.System.GetElapsedTime(began) < Patience)
+        {
+            if (restart && faulty.IsKilled)
+            {
+                world.StartHost(machine);
+                restart = false;
+            }
+
+            using var look = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var settled = world.UntilSettledAsync(run, look.Token);
+            if (await Task.WhenAny(settled, Task.Delay(Look, TimeProvider.System, cancellationToken)) == settled)
+            {
+                await settled;
+                return true;
+            }
+
+            await look.CancelAsync();
+            await settled.ContinueWith(_ => { }, TaskScheduler.Default);
+
+            // What is left to the tick is a minute old before it looks.
+            world.Clock.Shift(TimeSpan.FromSeconds(61));
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,209 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using OzFunctions.Blobs;
+using OzFunctions.Intake;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+using OzFunctions.Testing;
+using OzFunctions.Testing.Faults;
+
+namespace OzFunctions.Core.Tests.Simulation;
+
+/// <summary>
+/// Two hosts on two machines, a queue and submitters, all of them failed, held up and killed by chance; then the faults end, time goes by, and everything must come to its
+/// one end. The seed decides what is asked for and what becomes of each call.
+/// </summary>
+internal sealed partial class RandomRound(int seed, Func<TimeProvider, IBlobStore>? store)
+{
+    private const int Submissions = 18;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    private readonly Random _random = new(seed);
+    private readonly ConcurrentDictionary<string, int> _runs = new();
+    private readonly ConcurrentDictionary<RunId, bool> _accepted = new();
+    private readonly ConcurrentBag<SeededFaults> _faults = [];
+    private readonly List<(SimulatedProcess Process, SimulatedMachine Machine)> _hosts = [];
+    private int _processes;
+
+    /// <summary>What was done to whom.</summary>
+    public IEnumerable<string> Story => _faults.SelectMany(faults => faults.Story);
+
+    /// <summary>Runs that there were in the end.</summary>
+    public int Runs { get; private set; }
+
+    public async Task<IReadOnlyList<string>> FindBreachesAsync(CancellationToken cancellationToken)
+    {
+        await using var world = new World(store) { SharedLocks = false, BellDecorator = bell => new UnreliableBell(bell, seed) };
+        var queue = new InMemoryRequestQueue("oz-requests", world.Clock);
+        SimulatedMachine[] machines = [world.NewMachine("m1"), world.NewMachine("m2"), world.NewMachine("m3")];
+        _hosts.Add((StartHost(world, machines[0], queue), machines[0]));
+        _hosts.Add((StartHost(world, machines[1], queue), machines[1]));
+
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var asking = Enumerable.Range(0, Submissions).Select(index => Plan(index, world)).ToList();
+        var submitting = Task.WhenAll(asking.Select(ask => Task.Run(() => SubmitAsync(world, queue, ask, cancellationToken), cancellationToken)));
+        var losesMachine = _random.Next(3) == 0;
+        while (!submitting.IsCompleted)
+        {
+            Restart(world, queue, losesMachine ? machines[2] : null);
+            losesMachine &= !machines.Any(machine => machine.Lost);
+            world.Clock.Shift(TimeSpan.FromSeconds(_random.Next(20)));
+            await Task.WhenAny(submitting, Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, cancellationToken));
+        }
+
+        await submitting;
+        foreach (var faults in _faults)
+        {
+            faults.Active = false;
+        }
+
+        var settled = await SettleAsync(world, queue, cancellationToken);
+        await over.CancelAsync();
+        var breaches = await world.FindBreachesAsync([.. _accepted.Keys]);
+        Runs = (await world.NamesAsync("runs/")).Count;
+        return settled ? breaches : [$"4: not everything was settled in {Patience.TotalSeconds} s", .. breaches];
+    }
+
+    private SimulatedProcess StartHost(World world, SimulatedMachine machine, InMemoryRequestQueue queue)
+    {
+        var process = NewProcess(world, $"h{++_processes}");
+        world.StartHost(process, machine, slots: 3, new FaultyRequestQueue(queue, process));
+        return process;
+    }
+
+    private SimulatedProcess NewProcess(World world, string name, int? submission = null)
+    {
+        var process = world.NewProcess();
+        var faults = new SeededFaults(seed, name, text => Normalise(text, submission), process.Kill);
+        _faults.Add(faults);
+        process.Faults = faults;
+        return process;
+    }
+
+    /// <summary>A run is known by the submission that made it, as soon as its submitter names it.</summary>
+    private string Normalise(string text, int? submission)
+    {
+        text = RunIdText().Replace(text, match =>
+        {
+            var known = submission is { } index ? _runs.GetOrAdd(match.Value, index) : _runs.GetValueOrDefault(match.Value, -1);
+            return string.Create(System.Globalization.CultureInfo.InvariantCulture, $"run{known}");
+        });
+        return Volatile().Replace(text, "*");
+    }
+
+    private Ask Plan(int index, World world)
+    {
+        var plan = _random.Next(10) switch { < 6 => AgentPlan.Succeeds, < 8 => AgentPlan.Fails, _ => AgentPlan.UntilStopped };
+        var key = $"k{_random.Next(Submissions * 2 / 3)}";
+        var request = new RunRequest
+        {
+            Prompt = plan.ToString(),
+            IdempotencyKey = key,
+            ConcurrencyKey = _random.Next(4) switch { 0 => "a", 1 => "b", _ => null },
+            OnConflict = _random.Next(6) switch { 0 => ConflictRule.Skip, 1 => ConflictRule.CancelPrevious, _ => null },
+            MaxAttempts = _random.Next(3) == 0 ? 2 : null,
+            Priority = _random.Next(5) == 0 ? _random.Next(-5, 6) : null,
+            NotBefore = _random.Next(5) == 0 ? world.Clock.GetUtcNow() + TimeSpan.FromSeconds(30) : null,
+        };
+        return new(index, request, ByQueue: _random.Next(3) == 0, Cancel: _random.Next(5) == 0);
+    }
+
+    /// <summary>As a caller does who must have the run: again until it is answered, sometimes by two at once, sometimes cancelled afterwards.</summary>
+    private async Task SubmitAsync(World world, InMemoryRequestQueue queue, Ask ask, CancellationToken cancellationToken)
+    {
+        if (ask.ByQueue)
+        {
+            var body = JsonSerializer.SerializeToUtf8Bytes(ask.Request, RunJson.Wire.RunRequest);
+            await queue.SendAsync(body, cancellationToken);
+            await queue.SendAsync(body, cancellationToken);
+            return;
+        }
+
+        var submission = new RunSubmission { Request = ask.Request, Trigger = new() { Kind = TriggerKind.Cli }, Key = IntakeKeys.Cli(ask.Request.IdempotencyKey) };
+        for (var tries = 0; ; tries++)
+        {
+            var process = NewProcess(world, $"s{ask.Index}.{tries}", ask.Index);
+            var answer = await TryAsync(process, () => process.Core.Intake.SubmitAsync(submission, cancellationToken), cancellationToken);
+            if (answer is not null)
+            {
+                _accepted[answer.Run.RunId] = true;
+                if (ask.Cancel)
+                {
+                    var canceller = NewProcess(world, $"c{ask.Index}.{tries}", ask.Index);
+                    await TryAsync(canceller, () => canceller.Core.Cancels.CancelAsync(answer.Run.RunId, "chance", null, cancellationToken), cancellationToken);
+                }
+
+                return;
+            }
+        }
+    }
+
+    /// <summary>Null: it failed, or the process was killed.</summary>
+    private static async Task<T?> TryAsync<T>(SimulatedProcess process, Func<Task<T>> work, CancellationToken cancellationToken)
+        where T : class
+    {
+        try
+        {
+            var working = work();
+            return await Task.WhenAny(working, process.Killed).WaitAsync(cancellationToken) == working ? await working : null;
+        }
+        catch (BlobStoreException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>A killed host is started anew on its machine, or on another one when its machine is lost.</summary>
+    private void Restart(World world, InMemoryRequestQueue queue, SimulatedMachine? spare)
+    {
+        for (var i = 0; i < _hosts.Count; i++)
+        {
+            var (process, machine) = _hosts[i];
+            if (process.IsKilled)
+            {
+                if (spare is not null)
+                {
+                    machine.Lost = true;
+                    (machine, spare) = (spare, null);
+                }
+
+                _hosts[i] = (StartHost(world, machine, queue), machine);
+            }
+        }
+    }
+
+    private async Task<bool> SettleAsync(World world, InMemoryRequestQueue queue, CancellationToken cancellationToken)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        var clean = world.NewProcess().Core;
+        while (TimeProvider.System.GetElapsedTime(began) < Patience)
+        {
+            Restart(world, queue, spare: null);
+            foreach (var faults in _faults)
+            {
+                faults.Active = false;
+            }
+
+            await clean.Cancels.CancelAllAsync(null, "the end", null, unreadable: null, cancellationToken);
+            if (queue.Count == 0 && (await world.NamesAsync("active/")).Count == 0 && (await world.NamesAsync("ready/")).Count == 0
+                && (await world.NamesAsync("locks/")).Count == 0 && world.Machines.All(machine => machine.Lost || machine.Directories.IsEmpty))
+            {
+                return true;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, cancellationToken);
+            world.Clock.Shift(TimeSpan.FromSeconds(61));
+        }
+
+        return false;
+    }
+
+    [GeneratedRegex("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")]
+    private static partial Regex RunIdText();
+
+    [GeneratedRegex("[0-9a-f]{32,}|[0-9]{13}|[0-9a-f]{16}")]
+    private static partial Regex Volatile();
+
+    private sealed record Ask(int Index, RunRequest Request, bool ByQueue, bool Cancel);
+}
