@@ -1,7 +1,7 @@
 using System.Text.Json;
 using OzFunctions.Bench;
 
-// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,log,line,cost,list,schedules,shim,writes]:
+// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,log,line,cost,list,schedules,shim,writes,webhook]:
 // every figure with its ratio to a floor measured in the same run.
 var quick = args.Contains("--quick");
 var jsonFile = ValueOf("--json");
@@ -61,6 +61,11 @@ if (Wants("shim"))
 if (Wants("writes"))
 {
     await DurableWrites.MeasureAsync(place, report, floors);
+}
+
+if (Wants("webhook"))
+{
+    await WebhookRate.MeasureAsync(place, report, rate: 100, quick ? 500 : 2_000);
 }
 
 report.Print(Console.Out);

@@ -7,11 +7,14 @@ using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Stores;
+using OzFunctions.Cli.Webhooks;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Http;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Serving;
+using OzFunctions.Http.Webhooks;
 using OzFunctions.Local;
+using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Up;
 
@@ -49,7 +52,9 @@ internal static class UpCommand
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
-        var door = new FrontDoor(store.Core, DoorOptions(settings, store, endPoint, key), loggers);
+        var options = DoorOptions(settings, store, endPoint, key);
+        var receiver = new WebhookReceiver(WebhookSetup.Create(settings), store.Core, loggers.CreateLogger<WebhookReceiver>());
+        var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl));
         await using var server = new FrontDoorServer(door, endPoint, loggers);
         await ListenAsync(server, endPoint, cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);

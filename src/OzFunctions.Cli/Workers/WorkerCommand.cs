@@ -75,11 +75,11 @@ internal static partial class WorkerCommand
             screen.Note($"  on SIGTERM  {stop}");
         }
 
-        Warn(context.Settings.Configuration, setup, logger);
+        Warn(setup, logger);
     }
 
     /// <summary>What is worth a warning when a host starts.</summary>
-    internal static void Warn(OzfConfiguration configuration, WorkerSetup setup, ILogger logger)
+    internal static void Warn(WorkerSetup setup, ILogger logger)
     {
         if (setup.Worker.Slots == 0 && !setup.Worker.Once)
         {
@@ -89,11 +89,6 @@ internal static partial class WorkerCommand
         if (setup.LacksApiKey)
         {
             NoApiKey(logger);
-        }
-
-        foreach (var missing in LaterSettings.Find(configuration))
-        {
-            NotYet(logger, missing);
         }
 
         if (setup.Direct.User is { } account)
@@ -114,9 +109,6 @@ internal static partial class WorkerCommand
 
     [LoggerMessage(LogLevel.Warning, "No run gets WARP_API_KEY, so oz will ask for a login: give it with -e WARP_API_KEY, in backend.direct.agent_environment, or from the setup's environment file")]
     private static partial void NoApiKey(ILogger logger);
-
-    [LoggerMessage(LogLevel.Warning, "Left out: {Setting}")]
-    private static partial void NotYet(ILogger logger, string setting);
 
     [LoggerMessage(LogLevel.Information, "Runs belong to this host's own user: they can read its files (a container or a virtual machine is the boundary)")]
     private static partial void OneUser(ILogger logger);

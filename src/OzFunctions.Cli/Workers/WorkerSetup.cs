@@ -114,7 +114,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
     private static IEnumerable<string> CredentialVariables(OzfConfiguration configuration)
     {
         var sources = configuration.Secrets.Concat(configuration.ApiKeys).Select(secret => secret.Source)
-            .Concat(configuration.Webhooks.Select(webhook => webhook.Secret))
+            .Concat(configuration.Webhooks.SelectMany(webhook => webhook.Secrets))
             .Concat(configuration.Events.SelectMany(sink => sink.Secrets.Append(sink.Connection).Concat(sink.Environment.Select(entry => entry.Source))).OfType<SecretSource>());
         return sources.Select(source => source.Env).OfType<string>().Append(ApiKey).Distinct();
     }
