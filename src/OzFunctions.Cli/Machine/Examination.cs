@@ -117,16 +117,16 @@ internal sealed class Examination(CommandContext context)
         }
         else
         {
-            Ok("limits", string.Join(", ", mechanisms.Select(pair => $"{pair.Key} by {Explain(pair.Value)}")));
+            Ok("limits", string.Join("; ", mechanisms.GroupBy(pair => pair.Value, pair => pair.Key).Select(group => $"{string.Join(", ", group)} {Explain(group.Key)}")));
         }
 
         static string Explain(string mechanism) => mechanism switch
         {
-            LimitMechanism.Cgroup => "cgroup",
-            LimitMechanism.Sampled => "sampling (no cgroup v2 is delegated to this host)",
-            LimitMechanism.Process => "the kernel, for each process",
-            LimitMechanism.Measured => "measuring the directories",
-            _ => "counting the output",
+            LimitMechanism.Cgroup => "by cgroup",
+            LimitMechanism.Sampled => "sampled (no cgroup v2 is delegated to this host)",
+            LimitMechanism.Process => "by the kernel for each process",
+            LimitMechanism.Measured => "measured on disk",
+            _ => "counted",
         };
     }
 

@@ -7,7 +7,6 @@ using OzFunctions.Direct;
 using OzFunctions.Direct.Accounts;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Hosts;
-using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Cli.Workers;
 
@@ -67,7 +66,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             StopGrace = direct.StopGrace,
             FinishedGrace = direct.FinishedGrace,
             User = FindAccount(direct.User),
-            Limits = LimitsOf(direct.Limits),
+            Limits = direct.Limits with { CgroupParent = CgroupDelegation.Find() },
             FinishedPattern = direct.FinishedPattern is { } pattern ? new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)) : null,
             Artifacts = new() { FileBytes = limits.ArtifactFileBytes, Count = limits.ArtifactCount, TotalBytes = limits.ArtifactTotalBytes },
             DiskFree = limits.DiskFree,
@@ -92,20 +91,6 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             throw CommandException.Usage(ex.Message);
         }
     }
-
-    private static ShimLimits LimitsOf(RunLimits limits) => new()
-    {
-        Memory = limits.Memory,
-        Processes = limits.Processes,
-        Cpu = limits.Cpu,
-        OpenFiles = limits.OpenFiles,
-        Core = limits.Core,
-        Nice = limits.Nice,
-        OomScoreAdj = limits.OomScoreAdj,
-        Workspace = limits.Workspace,
-        LogRate = limits.LogRate,
-        CgroupParent = CgroupDelegation.Find(),
-    };
 
     private static List<EnvironmentEntry> Entries(IReadOnlyList<EnvironmentSetting> settings, SecretValues secrets) =>
         [.. settings.Select(setting => new EnvironmentEntry(setting.Name, setting.Source is { } source ? secrets.Get(source) : setting.Value))];

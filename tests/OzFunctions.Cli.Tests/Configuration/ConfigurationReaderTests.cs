@@ -1,5 +1,6 @@
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Schedules;
+using OzFunctions.Shim.Protocol;
 using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Tests.Configuration;
@@ -104,7 +105,7 @@ public sealed class ConfigurationReaderTests
             configuration.Direct.Environment);
         Assert.Equal("echo bye\nexit 0\n", configuration.Direct.TeardownCommand);
         Assert.Equal((TimeSpan.FromSeconds(20), true, false, "^DONE$"), (configuration.Direct.StopGrace, configuration.Direct.InheritHookEnvironment, configuration.Direct.Sandboxed, configuration.Direct.FinishedPattern));
-        Assert.Equal(new RunLimits { Memory = 4L << 30, Processes = 512, Cpu = 1.5, OpenFiles = 4096, Core = 0, Nice = 5, OomScoreAdj = 500, Workspace = 10L << 30, LogRate = 1 << 20 }, configuration.Direct.Limits);
+        Assert.Equal(new ShimLimits { Memory = 4L << 30, Processes = 512, Cpu = 1.5, OpenFiles = 4096, Core = 0, Nice = 5, OomScoreAdj = 500, Workspace = 10L << 30, LogRate = 1 << 20 }, configuration.Direct.Limits);
         Assert.Equal(
             new LimitsConfiguration { MaxQueued = 100, QueueTtl = TimeSpan.FromDays(2), DiskFree = 5L << 30, InodesFree = 1000, MemoryFree = 0, LogBytes = 1 << 20, SpoolBytes = 2 << 20, ArtifactFileBytes = 1_000_000_000, ArtifactCount = 10, ArtifactTotalBytes = 4096 },
             configuration.Limits);

@@ -69,7 +69,7 @@ public sealed class ConfigAndDoctorTests : IDisposable
         }
 
         var limits = answer.Json.GetProperty("checks").EnumerateArray().Single(check => check.GetProperty("check").GetString() == "limits").GetProperty("message").GetString();
-        Assert.Matches("^memory by (cgroup|sampling.*), nice by the kernel, for each process, workspace by measuring the directories$", limits);
+        Assert.Matches("^memory (by cgroup|sampled .*); nice by the kernel for each process; workspace measured on disk$", limits);
     }
 
     [Fact(Timeout = 60_000)]
