@@ -50,12 +50,12 @@ public sealed class LimitTests
     public async Task Processor_time_is_averaged_also_over_processes_that_have_ended()
     {
         await using var rig = new ShimRig();
-        var session = await rig.LaunchAsync(limits: new() { Cpu = 0.1, CpuWindow = TimeSpan.FromSeconds(2) });
+        var session = await rig.LaunchAsync(limits: new() { Cpu = 0.01, CpuWindow = TimeSpan.FromSeconds(2) });
 
         var status = await rig.RunAsync(session, rig.Sh("while :; do sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'; done"));
 
         Assert.Equal((ShimStopCause.Limit, LimitName.Cpu), (status.StoppedBy, status.Limit));
-        Assert.Matches(@"^cpu: [0-9.]+ processors over [0-9.]+ s, the limit is 0.1$", status.StopDetail);
+        Assert.Matches(@"^cpu: [0-9.]+ processors over [0-9.]+ s, the limit is 0.01$", status.StopDetail);
     }
 
     [Fact(Timeout = 60_000)]
