@@ -88,7 +88,7 @@ public sealed class AzureBlobStoreTests(SharedAzurite azurite) : IAsyncLifetime
     {
         var azuriteProcess = await azurite.GetAsync();
         var key = new BlobServiceClient(azuriteProcess.TakeAccount());
-        var sas = key.GenerateAccountSasUri(Azure.Storage.Sas.AccountSasPermissions.All, DateTimeOffset.UtcNow.AddHours(1), Azure.Storage.Sas.AccountSasResourceTypes.All);
+        var sas = key.GenerateAccountSasUri(Azure.Storage.Sas.AccountSasPermissions.All, TimeProvider.System.GetUtcNow().AddHours(1), Azure.Storage.Sas.AccountSasResourceTypes.All);
         var signature = sas.Query.TrimStart('?');
         var account = StorageAccount.Open(
             $"BlobEndpoint={key.Uri.GetLeftPart(UriPartial.Path).TrimEnd('/')};QueueEndpoint={azuriteProcess.Queues.GetLeftPart(UriPartial.Authority)}/{key.AccountName};SharedAccessSignature={signature}", new(), TimeProvider.System);

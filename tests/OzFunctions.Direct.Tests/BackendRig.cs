@@ -134,7 +134,7 @@ internal sealed class BackendRig : IAsyncDisposable
         var shims = new Shims.Shims(Binary, TimeProvider.System);
         while (shims.ReadStatus(PrivateOf(attempt)) is not { } status || !condition(status))
         {
-            await Task.Delay(20, Cancellation);
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, Cancellation);
         }
     }
 

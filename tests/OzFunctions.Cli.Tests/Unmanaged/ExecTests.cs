@@ -171,7 +171,7 @@ public sealed class ExecTests
         Assert.Equal(("ERROR", "host_lost"), (run.GetProperty("state").GetString(), run.GetProperty("reason").GetString()));
         Assert.Equal(1, run.GetProperty("starts").GetInt32());
         Assert.True(run.GetProperty("attempts")[0].GetProperty("log").GetProperty("sealed").GetBoolean());
-        Assert.Empty(Directory.EnumerateDirectories(Path.Combine(rig.Data, "exec", ".ozf")).Where(path => Path.GetFileName(path) != "bin"));
+        Assert.DoesNotContain(Directory.EnumerateDirectories(Path.Combine(rig.Data, "exec", ".ozf")), path => Path.GetFileName(path) != "bin");
     }
 
     [Fact(Timeout = Limit)]
