@@ -39,7 +39,7 @@ public sealed class LimitOutcomeTests
     public async Task Setup_has_the_same_limits()
     {
         await using var rig = new BackendRig();
-        rig.Options = rig.Options with { Limits = new() { LogRate = 10 << 10 }, SetupCommand = "yes" };
+        rig.Options = rig.Options with { Limits = new() { LogRate = 10 << 10 }, SetupCommand = "while :; do head -c 100000 /dev/zero | tr '\\0' x; echo; sleep 0.05; done" };
 
         var outcome = await rig.RunAsync(BackendRig.Fake("noop"));
 

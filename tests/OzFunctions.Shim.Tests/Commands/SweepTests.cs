@@ -33,7 +33,8 @@ public sealed class SweepTests
         using var copy = new TempDirectory();
         await WriteStatusAsync(copy, session.Status, leader.Pid, leader.StartTicks, tag: 0);
 
-        Assert.Equal(2, await ShimRig.Shims.SweepAsync(copy.Path, ShimRig.Cancellation));
+        // The living shim ends the rest as soon as the leader is gone.
+        Assert.InRange(await ShimRig.Shims.SweepAsync(copy.Path, ShimRig.Cancellation), 1, 2);
         Assert.Equal(9, (await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation)).Signal);
     }
 
