@@ -13,6 +13,9 @@ internal static class AzureFigures
 {
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(45);
 
+    /// <summary>Calls of a run that do not name it, or that this bench makes too: the listing of its claim, one look at its marker, its completion event.</summary>
+    private const int Unseen = 3;
+
     public static async Task MeasureAsync(BenchPlace place, Report report, int runs, long artifact)
     {
         using var azurite = Azurite.Start(log: true);
@@ -78,13 +81,13 @@ internal static class AzureFigures
         // The looks above are this bench's own, and have no end in the host.
         var calls = azurite.Calls.Skip(before).Where(call => call.Contains(runId.Value, StringComparison.Ordinal) || call.Contains("/keys/", StringComparison.Ordinal) || call.StartsWith("POST /oz-bell-", StringComparison.Ordinal)).ToList();
         var looks = calls.Count(call => call == $"HEAD /ozfunctions/active/{runId}");
-        var counted = calls.Count - looks + 1 + 1;
+        var counted = calls.Count - looks + Unseen;
         foreach (var call in calls.Distinct())
         {
             Console.Error.WriteLine($"    {call.Replace(runId.Value, "RUN", StringComparison.Ordinal)}");
         }
 
-        report.Add("Azure: calls of a no-op run with a key", counted, "calls", null, "with one look at ready/, one at active/", "≤ 17", counted <= 17);
+        report.Add("Azure: calls of a no-op run with a key", counted, "calls", null, "listing, marker's look, event included", "≤ 17", counted <= 17);
     }
 
     private static async Task RateAsync(BenchPlace place, Report report, string connection, double put, int runs)
@@ -117,11 +120,12 @@ internal static class AzureFigures
         await store.PutAsync("warm", default, CancellationToken.None);
         var container = new BlobServiceClient(azurite.Connection, new BlobClientOptions(BlobClientOptions.ServiceVersion.V2025_11_05)).GetBlobContainerClient(StorageNames.Container);
 
-        var bare = await TimeAsync(() => container.GetBlockBlobClient("bare").UploadAsync(new Noise(bytes)));
-        await store.TryDeleteAsync("bare", null, CancellationToken.None);
+        // Ours first: what the bare upload leaves on the heap is not ours.
         ResetPeak();
         var ours = await TimeAsync(() => store.UploadAsync("data/r/1/artifacts/large.bin", new Noise(bytes), "application/octet-stream", null, CancellationToken.None));
         var peak = Peak();
+        await store.TryDeleteAsync("data/r/1/artifacts/large.bin", null, CancellationToken.None);
+        var bare = await TimeAsync(() => container.GetBlockBlobClient("bare").UploadAsync(new Noise(bytes)));
         var (rate, floor) = (bytes / ours / 1e6, bytes / bare / 1e6);
         report.Add($"Azure: upload of {bytes >> 20} MiB", rate, "MB/s", rate / floor, "a bare SDK upload", "≥ 0.8 of it", rate >= 0.8 * floor);
         report.Add("Azure: memory of that process", peak, "MB", null, null, "≤ 150", peak <= 150);
