@@ -56,6 +56,9 @@ internal static class UpCommand
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
+
+        // A run of the same user can read the file; its log need not show it to others.
+        setup = setup with { Direct = setup.Direct with { OtherSecrets = [.. setup.Direct.OtherSecrets, key] } };
         var options = DoorOptions(settings, store, endPoint, key);
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
         var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl));
