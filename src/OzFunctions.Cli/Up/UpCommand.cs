@@ -57,6 +57,9 @@ internal static class UpCommand
         await store.RepairAsync(cancellationToken);
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
+
+        // A run of the same user can read the file; its log need not show it to others.
+        setup = setup with { Direct = setup.Direct with { OtherSecrets = [.. setup.Direct.OtherSecrets, key] } };
         var options = DoorOptions(settings, store, endPoint, key);
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
         var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl));

@@ -41,6 +41,11 @@ public sealed class UpTests
         }
 
         Assert.Contains("by queue", await client.GetStringAsync($"/api/v1/agent/runs/{queued}/log?follow=true", Cancellation), StringComparison.Ordinal);
+
+        // An agent of the same user can read the key; who reads its log cannot.
+        var curious = await rig.RunAsync("run", "--wait", "-p", $"fake:cat {keyFile}");
+        Assert.Contains("***", curious.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(File.ReadAllText(keyFile).Trim(), curious.Output, StringComparison.Ordinal);
         up.Signal(Signals.Interrupt);
         Assert.Equal(0, await up.WaitForExitAsync(Cancellation));
         await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
