@@ -46,13 +46,13 @@ internal static partial class WorkerCommand
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
-        Introduce(context, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
+        Introduce(context, store, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
         using var signals = HostStop.Listen(host, setup, context.Time);
         await host.RunAsync(cancellationToken);
         return ExitCodes.Success;
     }
 
-    private static void Introduce(CommandContext context, WorkerSetup setup, LogFormat format, ILogger logger)
+    private static void Introduce(CommandContext context, OpenStore store, WorkerSetup setup, LogFormat format, ILogger logger)
     {
         var direct = setup.Direct;
         var slots = setup.Worker.Slots == 0 ? "unlimited" : setup.Worker.Slots.ToString(System.Globalization.CultureInfo.InvariantCulture);
@@ -61,13 +61,13 @@ internal static partial class WorkerCommand
         var agent = Direct.Agents.AgentLookup.Find(direct).Path ?? "";
         if (format == LogFormat.Json)
         {
-            Starting(logger, VersionCommand.Version, setup.Worker.WorkerId, context.Settings.DataDirectory, direct.WorkspaceRoot, agent, slots);
+            Starting(logger, VersionCommand.Version, setup.Worker.WorkerId, store.Name, direct.WorkspaceRoot, agent, slots);
         }
         else
         {
             var screen = context.Screen;
             screen.Note($"ozf {VersionCommand.Version}, worker '{setup.Worker.WorkerId}' on {setup.Worker.Machine}", Style.Strong);
-            screen.Note($"  data        {context.Settings.DataDirectory}");
+            screen.Note($"  {(store.IsRemote ? "storage" : "data   ")}     {store.Name}");
             screen.Note(direct.TargetDir is { } target ? $"  target      {target}" : $"  workspaces  {direct.WorkspaceRoot}{(direct.Cleanup ? "" : " (kept)")}");
             screen.Note($"  agent       {agent}");
             screen.Note($"  runs        {slots} at a time{(setup.Worker.Once ? ", ends after one" : "")}");
