@@ -5,14 +5,16 @@ using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Http.Artifacts;
 using OzFunctions.Http.DeadLetters;
+using OzFunctions.Http.Documents;
 using OzFunctions.Http.Guards;
 using OzFunctions.Http.Health;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Logs;
+using OzFunctions.Http.Pages;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
-using OzFunctions.Http.Schedules;
 using OzFunctions.Http.Runs;
+using OzFunctions.Http.Schedules;
 using OzFunctions.Http.Workers;
 using OzFunctions.Intake;
 using OzFunctions.Runs;
@@ -40,10 +42,12 @@ public sealed partial class FrontDoor
         _keys = new(options.Keys);
         _logger = loggers.CreateLogger<FrontDoor>();
 
-        // A feature's folder adds its endpoints here.
+        // A feature's folder adds its endpoints here, and its operations to Documents/openapi.json.
         IEndpoints[] own =
         [
             new HealthEndpoints(),
+            new DocumentEndpoints(),
+            new PageEndpoints(),
             new RunEndpoints(core, options),
             new LogEndpoints(core),
             new ArtifactEndpoints(core, options),
@@ -106,7 +110,7 @@ public sealed partial class FrontDoor
         if (route?.Access.Kind != AccessKind.Health)
         {
             _hosts.CheckHost(request);
-            _hosts.CheckOrigin(request);
+            _hosts.CheckOrigin(request, isPage: route?.Access.Kind == AccessKind.Page);
         }
 
         ApiKey? key = null;

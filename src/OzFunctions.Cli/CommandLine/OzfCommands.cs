@@ -2,6 +2,7 @@ using System.CommandLine;
 using OzFunctions.Cli.Configuring;
 using OzFunctions.Cli.Demo;
 using OzFunctions.Cli.Events;
+using OzFunctions.Cli.Keys;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
@@ -25,7 +26,7 @@ internal static class OzfCommands
             version.Action = new VersionAction(surroundings);
         }
 
-        root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage);
+        root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage, GlobalOptions.Server, GlobalOptions.KeyFile);
         root.With(
             UpCommand.Create(surroundings),
             RunCommand.Create(surroundings),
@@ -37,6 +38,7 @@ internal static class OzfCommands
             WebhooksCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
+            KeysCommand.Create(surroundings),
             ConfigCommand.Create(surroundings),
             DoctorCommand.Create(surroundings),
             DemoCommand.Create(surroundings),

@@ -193,6 +193,25 @@ public sealed class EventDeliveryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Owing_an_event_to_one_again_takes_nothing_from_another_that_is_still_owed_it()
+    {
+        var (hook, other) = (new Receiver(), new Receiver(name: "other"));
+        await using var world = new World { Publishers = [hook, other] };
+        var command = world.NewProcess().Core;
+        var run = (await command.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await command.Cancels.CancelAsync(run, "ann", null, Cancellation);
+
+        await command.Outbox.OweAgainAsync(run, ["oz-events"], Cancellation);
+        Assert.Equal(["hook", "other", "oz-events"], (await world.FindAsync(run))!.Outbox!.Select(entry => entry.Publisher).Order());
+        world.StartHost(world.NewMachine());
+        world.Clock.Shift(TimeSpan.FromMinutes(2));
+        await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal([$"{run}:0:completed"], hook.Taken);
+        Assert.Equal([$"{run}:0:completed"], other.Taken);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task Each_publisher_gets_the_kinds_it_asked_for()
     {
         var all = new Receiver(name: "all") { Kinds = RunEventKinds.All };

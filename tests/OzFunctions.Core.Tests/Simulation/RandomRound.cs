@@ -14,7 +14,7 @@ namespace OzFunctions.Core.Tests.Simulation;
 /// Two hosts on two machines, a queue and submitters, all of them failed, held up and killed by chance; then the faults end, time goes by, and everything must come to its
 /// one end. The seed decides what is asked for and what becomes of each call.
 /// </summary>
-internal sealed partial class RandomRound(int seed, Func<TimeProvider, IBlobStore>? store)
+internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IBlobStore>? store)
 {
     private const int Submissions = 18;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);

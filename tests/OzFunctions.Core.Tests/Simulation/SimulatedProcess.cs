@@ -70,7 +70,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     public WorkerHost CreateHost(SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null)
     {
         var options = new WorkerOptions { WorkerId = "local", Machine = machine.Name, Version = "test", Slots = slots, Lease = Simulation.World.Lease };
-        var often = TimeSpan.FromMilliseconds(50);
+        var often = _world.Often;
         return Core.CreateHost(
             _quick ? options with { HeartbeatEvery = often, AdoptEvery = often, TickEvery = often, ListEvery = often } : options,
             new SimulatedBackend(this, machine),
