@@ -146,6 +146,34 @@ public sealed class OrderTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task An_outage_that_outlasts_the_lease_stops_the_agent_and_its_log_catches_up_in_order()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"for i in 1 2 3; do echo before $i; done; touch {rig.Temp["started"]}; trap 'echo after; exit 0' INT; while :; do sleep 0.1; done");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        attempt.OnPassed = step =>
+        {
+            if (step == ProtocolStep.C10)
+            {
+                rig.Blobs.IsDown = true;
+            }
+            else if (step == ProtocolStep.S1)
+            {
+                rig.Blobs.IsDown = false;
+            }
+        };
+        var running = rig.RunAsync(attempt);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+
+        attempt.Order(StopOrder.Lease);
+        var outcome = await running;
+
+        Assert.Equal((RunReason.HostLost, StoppedBy.Lease, true), (outcome.Reason, outcome.Attempt.StoppedBy, outcome.Attempt.Log!.Sealed));
+        var printed = rig.LogOf(attempt).Split('\n').Where(line => line.StartsWith("out: ", StringComparison.Ordinal)).Select(line => line[5..]);
+        Assert.Equal(["before 1", "before 2", "before 3", "after"], printed);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_run_that_asks_for_a_secret_the_host_lacks_is_refused_before_anything_is_made()
     {
         await using var rig = new BackendRig();

@@ -1,10 +1,14 @@
 using System.Globalization;
+using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Files;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Protocol;
 
 /// <summary>
-/// Guarantees 1 to 5 under faults by chance. By hand: <c>OZF_FAULT_SECONDS=3600</c> for as long as you like, <c>OZF_FAULT_SEED=n</c> for one round again.
+/// Guarantees 1 to 5 under faults by chance. By hand: <c>OZF_FAULT_SECONDS=3600</c> for as long as you like, <c>OZF_FAULT_SEED=n</c> for one round again,
+/// <c>OZF_FAULT_STORE=files</c> for plain files instead of memory.
 /// </summary>
 public sealed class RandomFaultTests(ITestOutputHelper output)
 {
@@ -17,12 +21,15 @@ public sealed class RandomFaultTests(ITestOutputHelper output)
         var given = Number("OZF_FAULT_SEED");
         var seconds = Number("OZF_FAULT_SECONDS") ?? (given is null ? Standard : 0);
         var seed = given ?? Random.Shared.Next(1_000_000_000);
+        var onFiles = Environment.GetEnvironmentVariable("OZF_FAULT_STORE") == "files";
         var began = TimeProvider.System.GetTimestamp();
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"First seed: {seed}"));
         var (rounds, runs, faults) = (0, 0, 0);
         do
         {
-            var round = new RandomRound(seed + rounds, store: null);
+            using var place = new TempDirectory();
+            using var files = onFiles ? new OpenFiles(place["data"]) : null;
+            var round = new RandomRound(seed + rounds, files is null ? null : files.Open);
             var breaches = await round.FindBreachesAsync(cancellation);
             var story = round.Story.ToList();
             Assert.True(
@@ -33,6 +40,16 @@ public sealed class RandomFaultTests(ITestOutputHelper output)
         while (TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(seconds));
 
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rounds} rounds, {runs} runs, {faults} faults"));
+    }
+
+    /// <summary>A store of plain files on the world's clock.</summary>
+    private sealed class OpenFiles(string directory) : IDisposable
+    {
+        private FilesStore? _store;
+
+        public IBlobStore Open(TimeProvider time) => new FilesBlobStore(_store = FilesStore.Open(new() { Directory = directory, UseWatches = false, Durability = Durability.Process }, time));
+
+        public void Dispose() => _store?.Dispose();
     }
 
     private static int? Number(string variable) => int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : null;

@@ -8,7 +8,7 @@ namespace OzFunctions.Core.Tests.Simulation;
 /// <summary>A machine: attempt directories with their locks, and how often each attempt's agent was executed.</summary>
 internal sealed class SimulatedMachine(string name)
 {
-    private int _next;
+    private static int _next;
 
     public string Name { get; } = name;
 
@@ -32,6 +32,7 @@ internal sealed class SimulatedMachine(string name)
     /// <summary>Ending what a directory's shim still runs fails in a way that nobody foresaw.</summary>
     public bool DiscardFails { get; set; }
 
+    /// <summary>Never the same on two machines: owner.dir must tell them apart, as 64 random bits do.</summary>
     public string NextName() => Interlocked.Increment(ref _next).ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
 }
 
@@ -117,7 +118,14 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         directory.Teardown = true;
         await StepAsync(attempt, ProtocolStep.S4);
         await StepAsync(attempt, ProtocolStep.S5);
-        directory.Outcome = outcome;
+        lock (directory)
+        {
+            if (!process.IsKilled)
+            {
+                directory.Outcome = outcome;
+            }
+        }
+
         await StepAsync(attempt, ProtocolStep.S6);
         return outcome;
     }
@@ -129,7 +137,7 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         {
             if (machine.StartsTooEarly)
             {
-                await ExecuteAsync(attempt, key);
+                await ExecuteAsync(attempt, directory, key);
             }
 
             var permission = await attempt.StartAsync(detach);
@@ -139,12 +147,7 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
                 return new() { Reason = RunReason.TaskCancelled, Message = "cancelled before the start", Attempt = measured };
             }
 
-            directory.AgentExecuted = true;
-            if (!machine.StartsTooEarly)
-            {
-                await ExecuteAsync(attempt, key);
-            }
-
+            await ExecuteAsync(attempt, directory, key);
             await StepAsync(attempt, ProtocolStep.C10);
             await attempt.NoteStartedAsync(detach);
         }
@@ -178,14 +181,24 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
             : new() { Reason = RunReason.Completed, Attempt = measured with { ExitCode = 0 } };
     }
 
-    private async Task ExecuteAsync(IOwnedAttempt attempt, (RunId, int) key)
+    /// <summary>C10: the shim does it at most once, and only for a host that lives.</summary>
+    private async Task ExecuteAsync(IOwnedAttempt attempt, SimulatedDirectory directory, (RunId, int) key)
     {
+        lock (directory)
+        {
+            if (process.IsKilled || directory.AgentExecuted)
+            {
+                return;
+            }
+
+            directory.AgentExecuted = true;
+            machine.Executions.AddOrUpdate(key, 1, (_, count) => count + 1);
+        }
+
         if (await process.World.FindAsync(attempt.Record.RunId) is { } record && record.Owner == attempt.Record.Owner)
         {
             machine.StatesAtExecution.Enqueue(record.State);
         }
-
-        machine.Executions.AddOrUpdate(key, 1, (_, count) => count + 1);
     }
 
     private async Task StepAsync(IOwnedAttempt attempt, ProtocolStep step)
@@ -217,9 +230,15 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
 
         public void Delete()
         {
-            if (!process.IsKilled)
+            if (machine.Directories.TryGetValue(name, out var directory))
             {
-                machine.Directories.TryRemove(name, out _);
+                lock (directory)
+                {
+                    if (!process.IsKilled && directory.LockedBy == process)
+                    {
+                        machine.Directories.TryRemove(name, out _);
+                    }
+                }
             }
         }
 

@@ -19,6 +19,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
 {
     private readonly World _world;
     private readonly bool _quick;
+    private volatile bool _dead;
     private readonly ProtocolStep? _killAfter;
     private readonly ProtocolStep? _pauseAfter;
     private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -58,7 +59,8 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     /// <summary>Told of the protocol's steps too; null: nobody.</summary>
     public IProtocolProbe? Probe { get; set; }
 
-    public bool IsKilled => _killed.Task.IsCompleted;
+    /// <summary>Its threads run on until their next call, as the test's own; what they would do to the machine is checked against this under the directory's lock.</summary>
+    public bool IsKilled => _dead;
 
     /// <summary>Completes when the process was killed.</summary>
     public Task Killed => _killed.Task;
@@ -79,11 +81,9 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
 
     public void Kill()
     {
+        _dead = true;
         _world.Release(this);
         _killed.TrySetResult();
-
-        // What another thread locked in between.
-        _world.Release(this);
     }
 
     /// <summary>Completes when the process was stopped where it was to be (SIGSTOP): its port calls wait until <see cref="Resume"/>, its locks stay held.</summary>
