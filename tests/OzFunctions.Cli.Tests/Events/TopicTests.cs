@@ -1,3 +1,6 @@
+using OzFunctions.Cli.Events;
+using OzFunctions.Cli.Stores;
+
 namespace OzFunctions.Cli.Tests.Events;
 
 /// <summary><c>events[].topic</c>: the function app's to send, so it needs the store that both share.</summary>
@@ -16,14 +19,17 @@ public sealed class TopicTests
     }
 
     [Fact]
-    public async Task With_azure_storage_it_is_accepted()
+    public void With_azure_storage_a_host_names_it_in_outboxes_and_leaves_the_sending()
     {
         using var ozf = new OzfRig();
         ozf.Environment["OZF_STORAGE"] = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=c2VjcmV0c2VjcmV0;BlobEndpoint=http://127.0.0.1:1/a;QueueEndpoint=http://127.0.0.1:1/a";
+        ozf.Environment["OZF_CONFIG"] = ozf.Write("ozf.yaml", Configuration);
+        var surroundings = ozf.Surround();
+        var settings = Settings.Load(null, new(), null, surroundings);
 
-        // Nothing listens there: what matters is that it is asked at all.
-        var answer = await ozf.RunAsync("schedules", "next", "--cron", "@daily", "--config-file", ozf.Write("ozf.yaml", Configuration));
+        EventPublishers.Check(settings);
+        var publisher = Assert.Single(EventPublishers.Create(settings, surroundings, _ => throw new InvalidOperationException("no queue is configured")));
 
-        Assert.DoesNotContain("topic", answer.Ends(0).Error, StringComparison.Ordinal);
+        Assert.Equal(("bus", true), (publisher.Name, publisher.IsElsewhere));
     }
 }
