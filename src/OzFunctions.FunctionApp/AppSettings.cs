@@ -21,6 +21,9 @@ internal sealed record AppSettings
 
     public required SecretValues Secrets { get; init; }
 
+    /// <summary><c>public_url</c>, else the name that the platform gives the app; null: it has none, as on a desk.</summary>
+    public Uri? PublicUrl { get; init; }
+
     /// <summary>The key of <see cref="SettingNames.ApiKey"/>.</summary>
     public string? ApiKey { get; init; }
 
@@ -43,9 +46,15 @@ internal sealed record AppSettings
             ServiceBus = OpenServiceBus(settings),
             Configuration = configuration,
             Secrets = secrets,
+            PublicUrl = FindPublicUrl(configuration, settings),
             ApiKey = settings[SettingNames.ApiKey] is { Length: > 0 } key ? key : null,
         };
     }
+
+    private static Uri? FindPublicUrl(OzfConfiguration configuration, IConfiguration settings) =>
+        configuration.PublicUrl is { } url ? new(url)
+        : settings["WEBSITE_HOSTNAME"] is { Length: > 0 } host && !host.StartsWith("localhost", StringComparison.OrdinalIgnoreCase) ? new($"https://{host}")
+        : null;
 
     private static StorageAccount OpenStorage(IConfiguration settings, TimeProvider time)
     {

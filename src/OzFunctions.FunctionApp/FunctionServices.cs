@@ -43,7 +43,7 @@ internal static class FunctionServices
         };
         var options = new CoreOptions
         {
-            PublicUrl = configuration.PublicUrl is { } url ? new(url) : null,
+            PublicUrl = settings.PublicUrl,
             Intake = new() { DefaultWorkerId = configuration.WorkerId ?? "local", MaxQueued = configuration.Limits.MaxQueued },
             Tick = new() { Lease = configuration.Lease, QueueTtl = configuration.Limits.QueueTtl },
             Schedules = configuration.Schedules,
@@ -114,7 +114,7 @@ internal static class FunctionServices
             : new()
             {
                 Keys = keys,
-                PublicUrl = settings.Configuration.PublicUrl is { } url ? new(url) : null,
+                PublicUrl = settings.PublicUrl,
                 Requests = new AzureRequestQueue(settings.Account, SettingNames.RequestQueue),
             };
     }

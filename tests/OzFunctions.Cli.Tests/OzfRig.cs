@@ -40,6 +40,8 @@ internal sealed class OzfRig : IDisposable
         return new(code, output.ToString(), error.ToString());
     }
 
+    public Surroundings Surround() => Surroundings(TextWriter.Null, TextWriter.Null, "");
+
     /// <summary>The same store, for looking behind the commands.</summary>
     public OpenStore Open()
     {

@@ -16,9 +16,9 @@ internal static class EventPublishers
         var faults = new List<string>();
         foreach (var sink in settings.Configuration.Events)
         {
-            if (sink.Topic is not null)
+            if (sink.Topic is not null && settings.Storage is null)
             {
-                faults.Add($"events.{sink.Name}.topic: Azure Service Bus comes with a later version of ozf; use queue, url or command, or leave the entry to the Functions app.");
+                faults.Add($"events.{sink.Name}.topic: the function app sends to Azure Service Bus, and it shares Azure Storage with its hosts; with plain files use queue, url or command.");
             }
 
             if (sink.Connection is not null && sink.Queue is not null)
@@ -42,7 +42,9 @@ internal static class EventPublishers
     public static IReadOnlyList<IEventPublisher> Create(Settings settings, Surroundings surroundings, Func<EventConfiguration?, IEventPublisher> queue) =>
         settings.Configuration.Events.Count == 0
             ? [queue(null)]
-            : [.. settings.Configuration.Events.Select(sink => sink.Queue is not null ? queue(sink) : CreateForeign(sink, settings, surroundings))];
+            : [.. settings.Configuration.Events.Select(sink => sink.Queue is not null ? queue(sink)
+                : sink.Topic is not null ? new ElsewherePublisher(sink.Name, sink.Kinds)
+                : CreateForeign(sink, settings, surroundings))];
 
     private static IEventPublisher CreateForeign(EventConfiguration sink, Settings settings, Surroundings surroundings)
     {

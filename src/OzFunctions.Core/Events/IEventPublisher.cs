@@ -18,6 +18,11 @@ public interface IEventPublisher
     /// </summary>
     bool IsPrompt => true;
 
+    /// <summary>
+    /// True: this process names it in outboxes and never sends, because only another kind of process can (a Service Bus topic: the function app). Default: false.
+    /// </summary>
+    bool IsElsewhere => false;
+
     /// <summary>When a failed delivery is repeated. Default: until it is taken.</summary>
     RetryPlan Retries => RetryPlan.UntilTaken;
 

@@ -19,7 +19,7 @@ public sealed partial class EventNotices(OzPorts ports, RunEvents events, EventO
 
     private async Task SendAsync(RunEventKind kind, Func<RunEvent> render, CancellationToken cancellationToken)
     {
-        var wanting = ports.Publishers.Where(publisher => publisher.Kinds.Contains(kind)).ToList();
+        var wanting = ports.Publishers.Where(publisher => !publisher.IsElsewhere && publisher.Kinds.Contains(kind)).ToList();
         if (wanting.Count == 0)
         {
             return;

@@ -39,7 +39,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
     {
         (_ports, _records, _owed, _log, _logger) = (ports, records, owed, log, logger);
         _publishers = ports.Publishers.ToDictionary(publisher => publisher.Name, StringComparer.Ordinal);
-        _lanes = ports.Publishers.Where(publisher => !publisher.IsPrompt).ToDictionary(
+        _lanes = ports.Publishers.Where(publisher => publisher is { IsPrompt: false, IsElsewhere: false }).ToDictionary(
             publisher => publisher.Name, publisher => new EventLane(publisher, ports.Time, DeliverAsync, _stop.Token), StringComparer.Ordinal);
     }
 
@@ -277,7 +277,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
             return await IsForgottenAsync(record, stored, entry, cancellationToken) ? new(entry.Publisher, null) : new(entry.Publisher, entry);
         }
 
-        if (entry.NextAt > _ports.Time.GetUtcNow() || !publisher.IsPrompt)
+        if (entry.NextAt > _ports.Time.GetUtcNow() || publisher is { IsPrompt: false } or { IsElsewhere: true })
         {
             return new(entry.Publisher, entry);
         }

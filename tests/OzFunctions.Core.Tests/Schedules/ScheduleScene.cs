@@ -29,8 +29,8 @@ internal sealed class ScheduleScene
 
     public OzCore NewProcess(CoreOptions options) => NewProcess(options, Clock);
 
-    public OzCore NewProcess(CoreOptions options, TimeProvider clock) => new(
-        new() { StoreId = "test", Blobs = Store, Bell = new InMemoryBell(clock), HostLock = new InMemoryHostLock(clock), Publishers = [], Time = clock },
+    public OzCore NewProcess(CoreOptions options, TimeProvider clock, params IReadOnlyList<Events.IEventPublisher> publishers) => new(
+        new() { StoreId = "test", Blobs = Store, Bell = new InMemoryBell(clock), HostLock = new InMemoryHostLock(clock), Publishers = publishers, Time = clock },
         options,
         NullLoggerFactory.Instance);
 
