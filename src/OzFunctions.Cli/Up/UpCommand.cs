@@ -55,7 +55,7 @@ internal static class UpCommand
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
         var options = DoorOptions(settings, store, endPoint, key);
-        var receiver = new WebhookReceiver(WebhookSetup.Create(settings), store.Core, loggers.CreateLogger<WebhookReceiver>());
+        var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
         var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl));
         await using var server = new FrontDoorServer(door, endPoint, loggers);
         await ListenAsync(server, endPoint, cancellationToken);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Numerics;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Attempts;
 using OzFunctions.Backends;
@@ -23,6 +24,7 @@ public sealed partial class WorkerHost
     private static readonly TimeSpan PauseReadEvery = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan StartPause = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
+    private const int MostFaultPauses = 15;
     private static readonly TimeSpan FaultPause = TimeSpan.FromSeconds(1);
 
     private readonly OzPorts _ports;
@@ -52,6 +54,7 @@ public sealed partial class WorkerHost
     private IReadOnlyList<RunId> _signalled = [];
     private int _claimed;
     private volatile bool _leavesRuns;
+    private readonly ConcurrentDictionary<string, int> _failing = new();
 
     internal WorkerHost(
         OzPorts ports,
@@ -87,7 +90,9 @@ public sealed partial class WorkerHost
     public string HostId => _presence.HostId;
 
     /// <summary>Why this host takes no runs now; null: it does.</summary>
-    public string? NotReady => _presence.NotReady;
+    public string? NotReady => _presence.AwaySince is { } since
+        ? $"The store has not been reached since {Json.TimeText.Format(since)}; {(_presence.LeaseLeft > TimeSpan.Zero ? $"agents go on for {DurationText.Format(WholeSeconds(_presence.LeaseLeft))} more" : "agents were stopped")}."
+        : _presence.NotReady;
 
     /// <summary>Runs here now.</summary>
     public int RunningCount => _attempts.Count;
@@ -494,16 +499,29 @@ public sealed partial class WorkerHost
         try
         {
             await step(stop);
+            if (_failing.TryRemove(name, out var failed) && failed > 1)
+            {
+                LoopWorks(name, failed);
+            }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
         }
         catch (Exception ex)
         {
-            LoopFailed(name, ex);
-            await _ports.Time.DelayAsync(FaultPause, stop, CancellationToken.None);
+            // An outage of hours is not to fill the log, nor to be met with as many calls as a store that answers.
+            var failures = _failing.AddOrUpdate(name, 1, (_, before) => before + 1);
+            if (BitOperations.IsPow2(failures))
+            {
+                LoopFailed(name, ex);
+            }
+
+            var pause = FaultPause * Math.Min(failures, MostFaultPauses);
+            await _ports.Time.DelayAsync(pause, stop, CancellationToken.None);
         }
     }
+
+    private static TimeSpan WholeSeconds(TimeSpan time) => TimeSpan.FromSeconds(Math.Ceiling(time.TotalSeconds));
 
     private static async Task UntilAsync(CancellationToken token, CancellationToken cancellationToken)
     {
