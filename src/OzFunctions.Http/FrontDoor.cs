@@ -33,24 +33,31 @@ public sealed partial class FrontDoor
 
     /// <param name="more">Endpoints of features that need more than Core.</param>
     public FrontDoor(OzCore core, FrontDoorOptions options, ILoggerFactory loggers, params IReadOnlyList<IEndpoints> more)
+        : this(options, loggers, Endpoints(core, options).Concat(more))
     {
-        ArgumentNullException.ThrowIfNull(core);
+    }
+
+    private FrontDoor(FrontDoorOptions options, ILoggerFactory loggers, IEnumerable<IEndpoints> endpoints)
+    {
         _hosts = new(options);
         _keys = new(options.Keys);
         _logger = loggers.CreateLogger<FrontDoor>();
-
-        // A feature's folder adds its endpoints here.
-        IEndpoints[] own =
-        [
-            new HealthEndpoints(),
-            new RunEndpoints(core, options),
-            new LogEndpoints(core),
-            new ArtifactEndpoints(core, options),
-            new DeadLetterEndpoints(core, options.Requests),
-            new WorkerEndpoints(core),
-        ];
-        _table = new(own.Concat(more).SelectMany(endpoints => endpoints.Routes));
+        _table = new(endpoints.SelectMany(feature => feature.Routes));
     }
+
+    /// <summary>Only health, readiness and metrics: for a host that has no API.</summary>
+    public static FrontDoor ForStatus(HostStatus status, ILoggerFactory loggers) => new(new() { Keys = [] }, loggers, [new HealthEndpoints(), new StatusEndpoints(status)]);
+
+    // A feature's folder adds its endpoints here.
+    private static IEndpoints[] Endpoints(OzCore core, FrontDoorOptions options) =>
+    [
+        new HealthEndpoints(),
+        new RunEndpoints(core, options),
+        new LogEndpoints(core),
+        new ArtifactEndpoints(core, options),
+        new DeadLetterEndpoints(core, options.Requests),
+        new WorkerEndpoints(core),
+    ];
 
     /// <summary>Every route, for the document that describes them.</summary>
     public IReadOnlyList<Route> Routes => _table.Routes;

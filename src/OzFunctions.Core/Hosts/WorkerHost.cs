@@ -9,6 +9,7 @@ using OzFunctions.Queues;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Settlement;
+using OzFunctions.Telemetry;
 using OzFunctions.Ticks;
 
 namespace OzFunctions.Hosts;
@@ -36,6 +37,7 @@ public sealed partial class WorkerHost
     private readonly WorkerControl _control;
     private readonly OwedPublishers _owed;
     private readonly EventOutbox _outbox;
+    private readonly OzMetrics _metrics;
     private readonly RequestConsumer? _consumer;
     private readonly ILogger _logger;
 
@@ -52,6 +54,7 @@ public sealed partial class WorkerHost
     private IReadOnlyList<RunId> _signalled = [];
     private int _claimed;
     private volatile bool _leavesRuns;
+    private volatile bool _connected;
 
     internal WorkerHost(
         OzPorts ports,
@@ -65,6 +68,7 @@ public sealed partial class WorkerHost
         WorkerControl control,
         OwedPublishers owed,
         EventOutbox outbox,
+        OzMetrics metrics,
         RequestConsumer? consumer,
         ILogger<WorkerHost> logger)
     {
@@ -79,15 +83,46 @@ public sealed partial class WorkerHost
         _control = control;
         _owed = owed;
         _outbox = outbox;
+        _metrics = metrics;
         _consumer = consumer;
         _logger = logger;
         _presence = new(ports, options, logger);
+        metrics.Watch(new()
+        {
+            Connected = () => _connected,
+            Active = () => RunningCount,
+            WorkerId = options.WorkerId,
+            Version = options.Version,
+            Slots = options.Slots,
+        });
     }
 
     public string HostId => _presence.HostId;
 
     /// <summary>Why this host takes no runs now; null: it does.</summary>
     public string? NotReady => _presence.NotReady;
+
+    /// <summary>Why this host takes no new run, a sentence each; empty: it does. For readiness.</summary>
+    public IReadOnlyList<string> FindReasons()
+    {
+        var reasons = new List<string>();
+        if (_stopClaiming.IsCancellationRequested)
+        {
+            reasons.Add("The host stops and takes no more runs.");
+        }
+
+        if (!_connected)
+        {
+            reasons.Add("The last heartbeat did not reach the store.");
+        }
+
+        if (NotReady is { } reason)
+        {
+            reasons.Add(reason);
+        }
+
+        return reasons;
+    }
 
     /// <summary>Runs here now.</summary>
     public int RunningCount => _attempts.Count;
@@ -121,6 +156,7 @@ public sealed partial class WorkerHost
             LoopAsync("heartbeat", _options.HeartbeatEvery, BeatAsync, stopLoops.Token),
             LoopAsync("signals", SignalsEvery, ReadSignalsAsync, stopLoops.Token),
             LoopAsync("tick", TickPeriod(), _tick.TickAsync, stopLoops.Token),
+            LoopAsync("measures", _options.ListEvery, SampleAsync, stopLoops.Token),
         ];
 
         // Listens first: a ring between the first listing and the first wait would be heard by nobody for a whole listing period.
@@ -155,6 +191,7 @@ public sealed partial class WorkerHost
             await _ports.Time.DelayAsync(StartPause, _stopClaiming.Token, cancellationToken);
         }
 
+        _connected = _presence.HasBeaten;
         Started(_presence.HostId, _options.WorkerId, _options.Machine, _options.Slots == 0 ? "unlimited" : _options.Slots.ToString(System.Globalization.CultureInfo.InvariantCulture));
         await GuardAsync("publishers", token => _owed.ServeAsync(_options.WorkerId, token), cancellationToken);
         await GuardAsync("adoption", AdoptAsync, cancellationToken);
@@ -232,6 +269,7 @@ public sealed partial class WorkerHost
         await foreach (var attempt in _claims.ClaimAsync(_presence, cancellationToken))
         {
             _claimed++;
+            _metrics.Claimed();
             Begin(attempt, () => _runner.RunAsync(attempt, _detach.Token));
             if (_options.Once)
             {
@@ -376,10 +414,19 @@ public sealed partial class WorkerHost
 
     private async Task BeatAsync(CancellationToken cancellationToken)
     {
-        if (await _presence.TryBeatAsync(cancellationToken))
+        _connected = await _presence.TryBeatAsync(cancellationToken);
+        if (_connected)
         {
             // Once; again only where an outage kept it from being said.
             await _owed.ServeAsync(_options.WorkerId, cancellationToken);
+        }
+        else if (_presence.DeclaredDead)
+        {
+            _metrics.DeclaredDead();
+        }
+        else
+        {
+            _metrics.HeartbeatFailed();
         }
 
         foreach (var attempt in _attempts.Keys)
@@ -387,6 +434,11 @@ public sealed partial class WorkerHost
             // By the lease it was taken under: a claim may have begun just before this host went on under another id.
             if (attempt.LeaseLeft <= TimeSpan.Zero)
             {
+                if (attempt.StopOrder is null or StopOrder.Cancel or StopOrder.Shutdown)
+                {
+                    _metrics.LeaseLost();
+                }
+
                 attempt.Order(StopOrder.Lease);
             }
         }
@@ -448,6 +500,17 @@ public sealed partial class WorkerHost
                     }
                 },
                 stop);
+        }
+    }
+
+    /// <summary>For whoever reads metrics; nothing is listed while nobody does.</summary>
+    private async Task SampleAsync(CancellationToken cancellationToken)
+    {
+        if (_metrics.IsRead)
+        {
+            var sample = await QueueSampling.TakeAsync(_ports, _options.WorkerId, cancellationToken);
+            var measures = _backend.Measure();
+            _metrics.Sample(sample with { DiskFreeBytes = measures.DiskFreeBytes, SpoolBytes = measures.SpoolBytes });
         }
     }
 

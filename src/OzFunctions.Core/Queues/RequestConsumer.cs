@@ -5,11 +5,12 @@ using OzFunctions.DeadLetters;
 using OzFunctions.Intake;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Queues;
 
 /// <summary>Takes run requests from a queue into intake: accepted or known → completed; bad → a dead letter, then completed; trouble of ours → given back.</summary>
-public sealed partial class RequestConsumer(IRequestQueue queue, RunIntake intake, DeadLetterStore deadLetters, TimeProvider time, ILogger<RequestConsumer> logger)
+public sealed partial class RequestConsumer(IRequestQueue queue, RunIntake intake, DeadLetterStore deadLetters, OzMetrics metrics, TimeProvider time, ILogger<RequestConsumer> logger)
 {
     private const int MostDeliveries = 5;
     private static readonly TimeSpan Visibility = TimeSpan.FromMinutes(1);
@@ -98,6 +99,7 @@ public sealed partial class RequestConsumer(IRequestQueue queue, RunIntake intak
                 ReceivedAt = time.GetUtcNow(),
             },
             cancellationToken);
+        metrics.DeadLettered();
         Buried(queue.Name, message.MessageId, id, reason, faults is [var first, ..] ? first.ToString() : description);
     }
 
