@@ -34,10 +34,10 @@ public sealed partial class DirectBackend : IRunBackend
 
     /// <summary>The backend with its own shims and logs, as a host composes it.</summary>
     public static DirectBackend Create(DirectOptions options, ShimBinary shim, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers) =>
-        Create(options, new Shims.Shims(shim, time), blobs, time, loggers);
+        CreateOver(options, new Shims.Shims(shim, time), blobs, time, loggers);
 
     /// <summary>The same over other supervisors than this product's own.</summary>
-    public static DirectBackend Create(DirectOptions options, IShims shims, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers)
+    public static DirectBackend CreateOver(DirectOptions options, IShims shims, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers)
     {
         var logs = new AttemptLogs(blobs, new AttemptLogOptions { Cap = options.LogBytes, Output = options.Output }, time, loggers.CreateLogger<AttemptLogs>());
         return new DirectBackend(options, shims, logs.Open, blobs, time, loggers.CreateLogger<DirectBackend>());

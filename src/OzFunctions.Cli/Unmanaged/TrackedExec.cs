@@ -82,8 +82,8 @@ internal sealed class TrackedExec : IAsyncDisposable
         direct = direct with { WorkspaceRoot = root };
         var (blobs, time) = (store.Core.Ports.Blobs, context.Time);
         var shims = await CreateShimsAsync(root, time, cancellationToken);
-        var own = DirectBackend.Create(direct, shims, blobs, time, loggers);
-        var others = DirectBackend.Create(direct with { Output = null, AgentEnded = null, StopHard = CancellationToken.None }, shims, blobs, time, loggers);
+        var own = DirectBackend.CreateOver(direct, shims, blobs, time, loggers);
+        var others = DirectBackend.CreateOver(direct with { Output = null, AgentEnded = null, StopHard = CancellationToken.None }, shims, blobs, time, loggers);
         return store.Core.CreateUnmanaged(WorkerSetup.Create(settings, new(), direct.HostEnvironment).Worker, own, others);
     }
 
