@@ -7,8 +7,11 @@ using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Stores;
+using OzFunctions.Cli.Telemetry;
 using OzFunctions.Cli.Workers;
+using OzFunctions.Hosts;
 using OzFunctions.Http;
+using OzFunctions.Http.Health;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Serving;
 using OzFunctions.Local;
@@ -50,13 +53,18 @@ internal static class UpCommand
         await store.RepairAsync(cancellationToken);
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
-        var door = new FrontDoor(store.Core, DoorOptions(settings, store, endPoint, key), loggers);
+        WorkerHost? host = null;
+        using var metrics = new PrometheusText(store.Core.Metrics);
+        using var export = TelemetryExport.Start(context, store.Core.Metrics, setup.Worker.WorkerId);
+        var status = new HostStatus { NotReady = () => host?.FindReasons() ?? ["It is starting."], Metrics = metrics.Write };
+        var door = new FrontDoor(store.Core, DoorOptions(settings, store, endPoint, key), loggers, new StatusEndpoints(status));
         await using var server = new FrontDoorServer(door, endPoint, loggers);
         await ListenAsync(server, endPoint, cancellationToken);
-        var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
+        host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         await UpScreen.ShowAsync(context, settings, setup, store.Core, server.Address, loggers.CreateLogger("OzFunctions.Cli"), cancellationToken);
         using (HostStop.Listen(host, setup, context.Time))
         {
+            await using var notices = ServiceNotices.Start(context.Surroundings, () => host.IsAlive);
             await host.RunAsync(cancellationToken);
         }
 

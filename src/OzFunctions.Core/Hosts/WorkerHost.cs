@@ -55,6 +55,7 @@ public sealed partial class WorkerHost
     private int _claimed;
     private volatile bool _leavesRuns;
     private volatile bool _connected;
+    private long _beatAt;
 
     internal WorkerHost(
         OzPorts ports,
@@ -87,6 +88,7 @@ public sealed partial class WorkerHost
         _consumer = consumer;
         _logger = logger;
         _presence = new(ports, options, logger);
+        _beatAt = ports.Time.GetTimestamp();
         metrics.Watch(new()
         {
             Connected = () => _connected,
@@ -101,6 +103,9 @@ public sealed partial class WorkerHost
 
     /// <summary>Why this host takes no runs now; null: it does.</summary>
     public string? NotReady => _presence.NotReady;
+
+    /// <summary>Its loops turn: the last heartbeat was tried not longer ago than two of its periods and a minute, whether or not the store answered.</summary>
+    public bool IsAlive => _ports.Time.GetElapsedTime(Volatile.Read(ref _beatAt)) < 2 * _options.HeartbeatEvery + TimeSpan.FromMinutes(1);
 
     /// <summary>Why this host takes no new run, a sentence each; empty: it does. For readiness.</summary>
     public IReadOnlyList<string> FindReasons()
@@ -195,6 +200,7 @@ public sealed partial class WorkerHost
         Started(_presence.HostId, _options.WorkerId, _options.Machine, _options.Slots == 0 ? "unlimited" : _options.Slots.ToString(System.Globalization.CultureInfo.InvariantCulture));
         await GuardAsync("publishers", token => _owed.ServeAsync(_options.WorkerId, token), cancellationToken);
         await GuardAsync("adoption", AdoptAsync, cancellationToken);
+        await GuardAsync("measures", SampleAsync, cancellationToken);
     }
 
     private async Task DrainAsync(CancellationToken cancellationToken)
@@ -414,7 +420,9 @@ public sealed partial class WorkerHost
 
     private async Task BeatAsync(CancellationToken cancellationToken)
     {
+        Volatile.Write(ref _beatAt, _ports.Time.GetTimestamp());
         _connected = await _presence.TryBeatAsync(cancellationToken);
+        Volatile.Write(ref _beatAt, _ports.Time.GetTimestamp());
         if (_connected)
         {
             // Once; again only where an outage kept it from being said.
