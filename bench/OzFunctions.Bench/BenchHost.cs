@@ -10,12 +10,14 @@ namespace OzFunctions.Bench;
 /// <summary>A real <c>ozf worker</c> in a process of its own, and this process as the submitter on the same data directory.</summary>
 internal sealed class BenchHost : IAsyncDisposable
 {
-    private readonly Process _worker;
+    private readonly string[] _arguments;
     private readonly FilesStore _files;
+    private Process _worker;
+    private HashSet<string> _heard = [];
 
-    private BenchHost(Process worker, FilesStore files, OzCore core, FilesRequestQueue events)
+    private BenchHost(Process worker, string[] arguments, FilesStore files, OzCore core, FilesRequestQueue events)
     {
-        (_worker, _files, Core, Events) = (worker, files, core, events);
+        (_worker, _arguments, _files, Core, Events) = (worker, arguments, files, core, events);
     }
 
     public OzCore Core { get; }
@@ -50,10 +52,10 @@ internal sealed class BenchHost : IAsyncDisposable
                   - name: BENCH_MARKS
                     value: {place.Marks}
             """);
-        var worker = BenchPlace.Start(
-            BenchPlace.Program, ["worker", "--data", data, "--config-file", config, "--log-level", "error"], redirect: false);
+        string[] arguments = ["worker", "--data", data, "--config-file", config, "--log-level", "error"];
+        var worker = BenchPlace.Start(BenchPlace.Program, arguments, redirect: false);
         var (files, core) = Open(data);
-        var host = new BenchHost(worker, files, core, new FilesRequestQueue(files, "oz-events"));
+        var host = new BenchHost(worker, arguments, files, core, new FilesRequestQueue(files, "oz-events"));
         while ((await core.Hosts.ListAsync(CancellationToken.None)).Count == 0)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
@@ -78,6 +80,32 @@ internal sealed class BenchHost : IAsyncDisposable
             new(),
             NullLoggerFactory.Instance);
         return (files, core);
+    }
+
+    /// <summary>Kills the worker and starts another at once; answers when that was.</summary>
+    public async Task<long> ReplaceAsync()
+    {
+        _worker.Kill();
+        await _worker.WaitForExitAsync();
+        _worker.Dispose();
+        _heard = [.. (await Core.Hosts.ListAsync(CancellationToken.None)).Select(host => host.Heartbeat.HostId)];
+        var at = Stopwatch.GetTimestamp();
+        _worker = BenchPlace.Start(BenchPlace.Program, _arguments, redirect: false);
+        return at;
+    }
+
+    /// <summary>When the worker of now was first heard of, and its name.</summary>
+    public async Task<(long At, string HostId)> WaitForHeartbeatAsync()
+    {
+        while (true)
+        {
+            if ((await Core.Hosts.ListAsync(CancellationToken.None)).FirstOrDefault(host => !_heard.Contains(host.Heartbeat.HostId)) is { } heard)
+            {
+                return (Stopwatch.GetTimestamp(), heard.Heartbeat.HostId);
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(2), TimeProvider.System);
+        }
     }
 
     public async Task<RunId> SubmitAsync() =>

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using OzFunctions.Bench;
 
-// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,log,line,cost,list,schedules,writes]:
+// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,cost,list,schedules,writes,webhook]:
 // every figure with its ratio to a floor measured in the same run.
 var quick = args.Contains("--quick");
 var jsonFile = ValueOf("--json");
@@ -26,6 +26,11 @@ foreach (var slots in (int[])[1, 2, 8])
 if (Wants("mask"))
 {
     MaskSpeed.Measure(report, quick ? 256L << 20 : 1L << 30);
+}
+
+if (Wants("adoption"))
+{
+    await Adoption.MeasureAsync(place, report);
 }
 
 if (Wants("log"))
@@ -56,6 +61,11 @@ if (Wants("schedules"))
 if (Wants("writes"))
 {
     await DurableWrites.MeasureAsync(place, report, floors);
+}
+
+if (Wants("webhook"))
+{
+    await WebhookRate.MeasureAsync(place, report, rate: 100, quick ? 500 : 2_000);
 }
 
 report.Print(Console.Out);

@@ -3,6 +3,7 @@ using OzFunctions.Backends;
 using OzFunctions.Blobs;
 using OzFunctions.Direct.Agents;
 using OzFunctions.Direct.Attempts;
+using OzFunctions.Direct.Leftovers;
 using OzFunctions.Direct.Logs;
 using OzFunctions.Direct.Masking;
 using OzFunctions.Direct.Shims;
@@ -23,6 +24,7 @@ public sealed partial class DirectBackend : IRunBackend
     private readonly ILogger<DirectBackend> _logger;
     private readonly AttemptDirectories _directories;
     private readonly Shortages _shortages;
+    private readonly LeftoverSweep _leftovers;
     private readonly MaskerCache _maskers = new();
 
     internal DirectBackend(DirectOptions options, IShims shims, OpenAttemptLog openLog, IBlobStore blobs, TimeProvider time, ILogger<DirectBackend> logger)
@@ -30,6 +32,7 @@ public sealed partial class DirectBackend : IRunBackend
         (_options, _shims, _openLog, _blobs, _time, _logger) = (options, shims, openLog, blobs, time, logger);
         _directories = new AttemptDirectories(options, shims, time);
         _shortages = new Shortages(options);
+        _leftovers = new LeftoverSweep(options, time, logger);
     }
 
     /// <summary>The backend with its own shims and logs, as a host composes it.</summary>
@@ -53,7 +56,11 @@ public sealed partial class DirectBackend : IRunBackend
 
     public IAttemptDirectory CreateDirectory(AttemptIntent intent) => _directories.Create(intent);
 
-    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store) => _directories.TakeAbandoned(store);
+    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store)
+    {
+        _ = _leftovers.MayBegin();
+        return _directories.TakeAbandoned(store);
+    }
 
     public async Task<AttemptOutcome> RunAsync(IOwnedAttempt attempt, CancellationToken detach)
     {

@@ -11,6 +11,7 @@ using OzFunctions.Http.Keys;
 using OzFunctions.Http.Logs;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
+using OzFunctions.Http.Schedules;
 using OzFunctions.Http.Runs;
 using OzFunctions.Http.Workers;
 using OzFunctions.Intake;
@@ -57,6 +58,7 @@ public sealed partial class FrontDoor
         new ArtifactEndpoints(core, options),
         new DeadLetterEndpoints(core, options.Requests),
         new WorkerEndpoints(core),
+        new ScheduleEndpoints(core),
     ];
 
     /// <summary>Every route, for the document that describes them.</summary>

@@ -105,6 +105,57 @@ public sealed class AdoptionTests
         Assert.NotEmpty(outcome.Attempt.Warnings!);
     }
 
+    [Theory(Timeout = 60_000)]
+    [InlineData("sleep 600", RunReason.HostLost, null)]
+    [InlineData("exit 6", RunReason.AgentInvocation, 6)]
+    public async Task After_a_reboot_only_what_is_on_disk_counts_and_no_process_of_this_boot_is_touched(string end, RunReason reason, int? exitCode)
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = "true" };
+        rig.UseScript($"echo before; echo x >\"$OZ_ARTIFACTS_DIR/kept\"; touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; touch {rig.Temp["gone-on"]}; {end}");
+        var first = rig.Claim(new RunRequest { Prompt = "x" });
+        using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
+        var running = rig.CreateBackend().RunAsync(first, detach.Token);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+        await detach.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        rig.Temp.Write("go", "");
+        await rig.WaitForFileAsync(rig.Temp["gone-on"]);
+        if (exitCode is not null)
+        {
+            await rig.WaitForStatusAsync(first, status => status.Find(Shim.Protocol.ShimPhase.Agent)!.Ended);
+        }
+
+        // The machine goes down: another boot, in which numbers of processes and tags mean others.
+        var shim = Testing.ProcessTable.WithTag(first.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
+        Testing.Signals.Send(shim.Id, 9);
+        SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(shim.Id), TimeSpan.FromSeconds(10));
+        var file = Path.Combine(rig.PrivateOf(first), Shim.Protocol.ShimProtocol.StatusFile);
+        var boot = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+        var status = await File.ReadAllTextAsync(file, BackendRig.Cancellation);
+        Assert.Contains(boot, status, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(file, status.Replace(boot, Guid.Empty.ToString(), StringComparison.Ordinal), BackendRig.Cancellation);
+        var others = Testing.ProcessTable.WithTag(first.Directory.Name);
+
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        Assert.Equal((reason, exitCode, 0), (outcome.Reason, outcome.Attempt.ExitCode, second.Starts));
+        Assert.Equal(exitCode is null, others.Count > 0);
+        Assert.All(others, other => Assert.True(Testing.ProcessTable.IsAlive(other.Id), other.ToString()));
+        Assert.Equal(new TeardownResult(false, null), outcome.Attempt.Teardown);
+        Assert.Contains("out: before\n", rig.LogOf(second), StringComparison.Ordinal);
+        Assert.Equal("x\n", rig.ArtifactOf(second, "kept"));
+        Assert.False(Directory.Exists(rig.WorkspaceOf(second)));
+        foreach (var other in others)
+        {
+            Testing.Signals.Send(other.Id, 9);
+        }
+
+        SpinWait.SpinUntil(() => !others.Any(other => Testing.ProcessTable.IsAlive(other.Id)), TimeSpan.FromSeconds(10));
+    }
+
     [Fact(Timeout = 60_000)]
     public async Task A_directory_that_is_nobodys_attempt_is_discarded_with_all_it_made()
     {

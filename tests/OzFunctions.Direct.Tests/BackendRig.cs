@@ -119,6 +119,16 @@ internal sealed class BackendRig : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until the shim of an attempt that no host follows has written so.</summary>
+    public async Task WaitForStatusAsync(FakeOwnedAttempt attempt, Func<Shim.Protocol.ShimStatus, bool> condition)
+    {
+        var shims = new Shims.Shims(Binary, TimeProvider.System);
+        while (shims.ReadStatus(PrivateOf(attempt)) is not { } status || !condition(status))
+        {
+            await Task.Delay(20, Cancellation);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         _held.ForEach(held => held.Dispose());

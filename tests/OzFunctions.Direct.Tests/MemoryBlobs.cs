@@ -13,6 +13,9 @@ internal sealed class MemoryBlobs : IBlobStore
     /// <summary>Every call throws while it is true.</summary>
     public bool IsDown { get; set; }
 
+    /// <summary>No call is answered before this is over.</summary>
+    public Task Answers { get; set; } = Task.CompletedTask;
+
     public IEnumerable<string> Names => _blobs.Keys.Order(StringComparer.Ordinal);
 
     public string Text(string name) => System.Text.Encoding.UTF8.GetString(_blobs[name].Content);
@@ -76,7 +79,13 @@ internal sealed class MemoryBlobs : IBlobStore
 
     public Task<Uri?> FindReadLinkAsync(string name, TimeSpan lifetime, CancellationToken cancellationToken) => Task.FromResult<Uri?>(null);
 
-    private Task<T> Do<T>(Func<T> work)
+    private async Task<T> Do<T>(Func<T> work)
+    {
+        await Answers;
+        return await DoNow(work);
+    }
+
+    private Task<T> DoNow<T>(Func<T> work)
     {
         lock (_gate)
         {

@@ -27,6 +27,7 @@ public sealed class GuaranteeCheckTests
         AssertBreach("4:", Check(Good() with { Attempts = [Good().Attempts[0] with { Log = new() { Lines = 1, Bytes = 3, Sealed = true } }] }));
         AssertBreach("5:", Check(Good()) with { CompletionIds = [] });
         AssertBreach("5:", Check(Good() with { Outbox = [new("queue", 1)] }, "a line", ($"active/{Id}", "")));
+        AssertBreach("5:", Check(Good() with { Event = null }));
         AssertBreach("6:", Check(Good()) with { Processes = ["sleep"] });
         AssertBreach("6:", Check(Good()) with { Directories = ["ws"] });
         AssertBreach("7:", Check(Good()) with { Teardowns = new Dictionary<string, int> { [$"{Id}.1"] = 2 } });

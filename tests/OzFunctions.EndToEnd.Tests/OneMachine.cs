@@ -7,14 +7,22 @@ namespace OzFunctions.EndToEnd.Tests;
 /// <summary>A data directory, a workspace root and an agent of the test's own; real <c>ozf</c> processes on them. Disposing ends what is left of it.</summary>
 internal sealed class OneMachine : IAsyncDisposable
 {
+    private const string SetPrivileges = "/usr/bin/setpriv";
+    private const string Nobody = "54321";
     private static readonly string Here = AppContext.BaseDirectory;
 
     private readonly TempDirectory _directory = new();
     private readonly List<TestProcess> _workers = [];
+    private readonly bool _unprivileged;
 
     /// <param name="agent">Body of the agent, a shell script; null: fake-oz.</param>
-    public OneMachine(string? agent = null, string settings = "", string direct = "")
+    /// <param name="settings">Lines of the configuration's top level.</param>
+    /// <param name="direct">Lines of <c>backend.direct</c>.</param>
+    /// <param name="unprivileged">Hosts and commands run as an ordinary user, to whom the directory belongs; the tests must run as root for it.</param>
+    /// <param name="slots">Runs side by side.</param>
+    public OneMachine(string? agent = null, string settings = "", string direct = "", bool unprivileged = false, int slots = 4)
     {
+        _unprivileged = unprivileged;
         var path = agent is null ? Path.Join(Here, "fake-oz") : _directory["oz"];
         if (agent is not null)
         {
@@ -24,7 +32,7 @@ internal sealed class OneMachine : IAsyncDisposable
 
         File.WriteAllText(Config, $"""
             worker_id: local
-            max_concurrent_tasks: 4
+            max_concurrent_tasks: {slots}
             {settings}
             backend:
               direct:
@@ -36,7 +44,17 @@ internal sealed class OneMachine : IAsyncDisposable
                     value: {_directory.Create("marks")}
             {Indent(direct)}
             """);
+        if (unprivileged)
+        {
+            GiveAway(_directory.Path);
+        }
     }
+
+    /// <summary>Whether commands can be run as another, ordinary user.</summary>
+    public static bool CanDropRights => Environment.IsPrivilegedProcess && File.Exists(SetPrivileges);
+
+    /// <summary>Where the product lies whose hosts are started.</summary>
+    public string Product { get; set; } = Here;
 
     public string Data => _directory["data"];
 
@@ -50,7 +68,13 @@ internal sealed class OneMachine : IAsyncDisposable
 
     /// <summary>Runs a command of ozf to its end.</summary>
     public Task<(int ExitCode, string Output, string Errors)> OzfAsync(CancellationToken cancellationToken, params string[] arguments) =>
-        TestProcess.RunAsync(Path.Join(Here, "ozf"), [.. arguments, "--data", Data], cancellationToken, Clean);
+        OzfAsync(cancellationToken, new Dictionary<string, string?>(), arguments);
+
+    public Task<(int ExitCode, string Output, string Errors)> OzfAsync(CancellationToken cancellationToken, IReadOnlyDictionary<string, string?> environment, string[] arguments)
+    {
+        var (program, all) = AsUser([.. arguments, "--data", Data]);
+        return TestProcess.RunAsync(program, all, cancellationToken, With(environment));
+    }
 
     /// <summary>Submits and answers the run id.</summary>
     public async Task<RunId> RunAsync(CancellationToken cancellationToken, params string[] arguments)
@@ -59,7 +83,13 @@ internal sealed class OneMachine : IAsyncDisposable
         return exitCode == 0 ? RunId.Parse(output.Trim()) : throw new InvalidOperationException($"ozf run exited {exitCode}: {errors}");
     }
 
-    public TestProcess StartWorker(params string[] arguments) => Keep(TestProcess.Start(Path.Join(Here, "ozf"), WorkerArguments(arguments), Clean));
+    public TestProcess StartWorker(params string[] arguments) => StartWorker(new Dictionary<string, string?>(), arguments);
+
+    public TestProcess StartWorker(IReadOnlyDictionary<string, string?> environment, string[] arguments)
+    {
+        var (program, all) = AsUser(WorkerArguments(arguments));
+        return Keep(TestProcess.Start(program, all, With(environment)));
+    }
 
     /// <summary>A worker that kills itself right after a step of the protocol.</summary>
     public TestProcess StartCrashing(string step, params string[] arguments) => Keep(TestProcess.Start(Path.Join(Here, "OzFunctions.CrashHost"), [step, .. arguments, "--data", Data], Clean));
@@ -146,6 +176,23 @@ internal sealed class OneMachine : IAsyncDisposable
         }
     }
 
+    public RunRecord ReadRecord(RunId runId) => JsonSerializer.Deserialize(File.ReadAllBytes(Path.Join(Data, "ozfunctions", RunBlobs.Record(runId))), RunJson.Wire.RunRecord)!;
+
+    /// <summary>Living shims of this machine's attempts.</summary>
+    public IReadOnlyList<ProcessTable.Entry> Shims() =>
+        [.. ProcessTable.All().Where(process => !process.IsZombie && process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal) && process.CommandLine.Contains(Workspaces, StringComparison.Ordinal))];
+
+    /// <summary>The check of all that is left here. Agents and teardowns that want to be counted write a line to <c>$MARKS/[teardown-]RUN_ID.ATTEMPT</c>.</summary>
+    public GuaranteeCheck Check(IReadOnlyCollection<RunId> accepted) => new()
+    {
+        Store = StoreSnapshot.OfDirectory(Path.Join(Data, "ozfunctions")),
+        Accepted = accepted,
+        CompletionIds = CompletionIds(),
+        Executions = CountMarks(""),
+        Teardowns = CountMarks("teardown-"),
+        Directories = Leftovers(),
+    };
+
     public string[] MarksOf(RunId runId) => Directory.GetFiles(Marks, runId.Value + "*");
 
     public static async Task WaitAsync(Func<bool> condition, CancellationToken cancellationToken)
@@ -180,6 +227,34 @@ internal sealed class OneMachine : IAsyncDisposable
         : [];
 
     private static readonly Dictionary<string, string?> Clean = new() { ["OZF_DATA"] = null, ["OZF_CONFIG"] = null, ["OZF_STORAGE"] = null, ["WARP_API_KEY"] = null };
+
+    private static Dictionary<string, string?> With(IReadOnlyDictionary<string, string?> environment)
+    {
+        var all = new Dictionary<string, string?>(Clean);
+        foreach (var (name, value) in environment)
+        {
+            all[name] = value;
+        }
+
+        return all;
+    }
+
+    private (string Program, string[] Arguments) AsUser(string[] arguments)
+    {
+        var ozf = Path.Join(Product, "ozf");
+        return _unprivileged ? (SetPrivileges, ["--reuid=" + Nobody, "--regid=" + Nobody, "--clear-groups", "--", ozf, .. arguments]) : (ozf, arguments);
+    }
+
+    private static void GiveAway(string directory)
+    {
+        using var chown = System.Diagnostics.Process.Start("/bin/chown", ["-R", $"{Nobody}:{Nobody}", directory]);
+        chown.WaitForExit();
+    }
+
+    private Dictionary<string, int> CountMarks(string prefix) => Directory.EnumerateFiles(Marks)
+        .Select(path => (Name: Path.GetFileName(path), Lines: File.ReadLines(path).Count()))
+        .Where(mark => mark.Name.StartsWith(prefix, StringComparison.Ordinal) && RunId.TryParse(mark.Name[prefix.Length..].Split('.')[0], out _))
+        .ToDictionary(mark => mark.Name[prefix.Length..], mark => mark.Lines);
 
     private static string Indent(string lines) => string.Join('\n', lines.Split('\n').Select(line => "    " + line));
 

@@ -21,10 +21,9 @@ internal static class GlobalOptions
 
     public static readonly Option<string?> Storage = new("--storage")
     {
-        Description = "Azure Storage instead of plain files (next version)",
+        Description = "Azure Storage instead of plain files: https address or connection string; keys rather in $OZF_STORAGE [default: $OZF_STORAGE, else the configuration's]",
         HelpName = "CONN",
         Recursive = true,
-        Hidden = true,
     };
 
     public static readonly Option<string> Output = MakeOutput();

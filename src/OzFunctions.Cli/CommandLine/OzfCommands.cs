@@ -10,6 +10,7 @@ using OzFunctions.Cli.Schedules;
 using OzFunctions.Cli.Submitting;
 using OzFunctions.Cli.Unmanaged;
 using OzFunctions.Cli.Up;
+using OzFunctions.Cli.Webhooks;
 using OzFunctions.Cli.Workers;
 
 namespace OzFunctions.Cli.CommandLine;
@@ -36,6 +37,7 @@ internal static class OzfCommands
             WorkersCommand.Create(surroundings),
             QueueCommand.Create(surroundings),
             SchedulesCommand.Create(surroundings),
+            WebhooksCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
             ConfigCommand.Create(surroundings),

@@ -7,6 +7,7 @@ using OzFunctions.Events;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
+using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Configuration;
 
@@ -118,9 +119,18 @@ internal static partial class ConfigurationText
 
     private static IEnumerable<(string Key, string? Value)> Fields(WebhookConfiguration webhook) =>
     [
-        ("name", Text(webhook.Name)), ("kind", webhook.Kind), ("secret", webhook.Secret.ToString()), ("header", Text(webhook.Header)), ("events", List(webhook.Events)),
-        ("senders", List(webhook.Senders)), ("enabled", Flag(webhook.Enabled)), ("request", Encoding.UTF8.GetString(webhook.Request.Span)),
+        ("name", Text(webhook.Name)), ("kind", webhook.Kind.Text()), ("secrets", $"[{string.Join(", ", webhook.Secrets)}]"), ("header", Text(webhook.Header)), ("id_header", Text(webhook.IdHeader)),
+        ("event_header", Text(webhook.EventHeader)), ("tolerance", webhook.Tolerance is { } tolerance ? DurationText.Format(tolerance) : null), ("max_body", Size(webhook.MaxBody)), ("origins", List(webhook.Origins)),
+        ("events", List(webhook.Filter.Events)), ("actions", List(webhook.Filter.Actions)), ("labels", List(webhook.Filter.Labels)), ("senders", List(webhook.Filter.Senders)),
+        ("bots", webhook.Kind is WebhookKind.GitHub or WebhookKind.Slack or WebhookKind.Linear ? List(webhook.Filter.Bots) : null),
+        ("associations", webhook.Kind == WebhookKind.GitHub ? List(webhook.Filter.Associations) : null),
+        ("outsiders", webhook.Kind is WebhookKind.GitHub or WebhookKind.Slack or WebhookKind.Linear ? Flag(webhook.Filter.Outsiders) : null),
+        ("required", webhook.Filter.Required is [] ? null : List([.. webhook.Filter.Required.Select(path => path.ToString())])), ("where", Rules(webhook.Filter.Where)), ("contains", Rules(webhook.Filter.Contains)),
+        ("max_queued", Number(webhook.MaxQueued)), ("enabled", Flag(webhook.Enabled)), ("request", JsonSerializer.Serialize(webhook.Request!.Request, RunJson.Wire.RunRequest)),
     ];
+
+    private static string? Rules(IReadOnlyList<PathRule> rules) =>
+        rules is [] ? null : JsonSerializer.Serialize(rules.ToDictionary(rule => rule.Path.ToString(), rule => rule.Texts), Quoting);
 
     private static string Flag(bool value) => value ? "true" : "false";
 

@@ -31,10 +31,7 @@ internal static partial class ListReaders
             case null:
                 return null;
             case YamlMap map:
-                var below = new Section(map, section.Full(key), section.Faults);
-                var source = EnvOrFile(below, below.Path);
-                below.End();
-                return source;
+                return Source(section, map, key);
             default:
                 return section.Refuse<SecretSource>(key, null, "is a secret: write {env: NAME} or {file: PATH}; a literal is refused");
         }
@@ -78,7 +75,7 @@ internal static partial class ListReaders
     }
 
     /// <summary>One secret value or a list of them.</summary>
-    private static List<SecretSource> Sources(Section section, string key)
+    public static List<SecretSource> Sources(Section section, string key)
     {
         if (section.Find(key) is not YamlList list)
         {
@@ -88,20 +85,10 @@ internal static partial class ListReaders
         var sources = new List<SecretSource>();
         for (var i = 0; i < list.Items.Count; i++)
         {
-            var path = string.Create(CultureInfo.InvariantCulture, $"{section.Full(key)}[{i}]");
-            if (list.Items[i] is not YamlMap map)
-            {
-                section.Faults.Add(path, null, "is a secret: write {env: NAME} or {file: PATH}; a literal is refused", list.Items[i].Line);
-                continue;
-            }
-
-            var below = new Section(map, path, section.Faults);
-            if (EnvOrFile(below, below.Path) is { } source)
+            if (Source(section, list.Items[i], string.Create(CultureInfo.InvariantCulture, $"{key}[{i}]")) is { } source)
             {
                 sources.Add(source);
             }
-
-            below.End();
         }
 
         return sources;
@@ -152,7 +139,7 @@ internal static partial class ListReaders
             var overlap = entry.OneOf("overlap", "skip", "queue", "allow");
             var missed = entry.OneOf("missed", "skip", "one", "all");
             var window = entry.Duration("missed_window", ScheduleRules.LeastMissedWindow, ScheduleRules.MostMissedWindow);
-            var request = Request(entry)?.Request;
+            var request = Request(entry);
             foreach (var (field, rule) in request is null ? [] : ScheduleRules.FindRequestFaults(request))
             {
                 entry.Faults.Add($"{entry.Full("request")}.{field}", null, rule, entry.LineOf("request"));
@@ -174,34 +161,52 @@ internal static partial class ListReaders
     public static List<WebhookConfiguration> Webhooks(Section root)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
-        return root.Items("webhooks", entry =>
-        {
-            var name = Name(entry, names, FindNameFault);
-            var kind = entry.OneOf("kind", "standard", "github", "hmac", "bearer");
-            var secret = Source(entry, "secret");
-            if (!entry.Has("secret"))
-            {
-                entry.Missing("secret", "deliveries are checked; write secret: {env: NAME} or {file: PATH}");
-            }
-
-            var header = entry.Text("header");
-            var events = entry.Texts("events");
-            var senders = entry.Texts("senders");
-            var enabled = entry.Flag("enabled");
-            var request = Request(entry, mayHoldTemplates: true);
-            return name is null || secret is null || request is null ? null : new WebhookConfiguration
-            {
-                Name = name,
-                Kind = kind ?? "standard",
-                Secret = secret,
-                Header = header,
-                Events = events,
-                Senders = senders,
-                Enabled = enabled ?? true,
-                Request = request.Value.Json,
-            };
-        });
+        return root.Items("webhooks", entry => WebhookReader.Read(entry, Name(entry, names, FindNameFault)));
     }
+
+    /// <summary>The same of an item of a list.</summary>
+    private static SecretSource? Source(Section section, YamlItem item, string key)
+    {
+        if (item is not YamlMap map)
+        {
+            section.Faults.Add(section.Full(key), null, "is a secret: write {env: NAME} or {file: PATH}; a literal is refused", item.Line);
+            return null;
+        }
+
+        var below = new Section(map, section.Full(key), section.Faults);
+        var source = EnvOrFile(below, below.Path);
+        below.End();
+        return source;
+    }
+
+    /// <summary>The run request of an entry, read by the rules of every request; null when it has faults, which are added here.</summary>
+    /// <param name="explain">May say a fault in other words; null: as it is.</param>
+    public static RunRequest? Request(Section entry, Func<RequestFault, RequestFault>? explain = null)
+    {
+        switch (entry.Find("request"))
+        {
+            case null:
+                entry.Missing("request", "the run request, with a prompt or a skill");
+                return null;
+            case YamlMap map:
+                var read = RunRequestReader.Read(YamlJson.Serialize(map));
+                foreach (var fault in read.Faults)
+                {
+                    AddRequestFault(entry, explain?.Invoke(fault) ?? fault);
+                }
+
+                return read.Request;
+            case var other:
+                return entry.Wrong<RunRequest>("request", other, "must be a mapping, the fields of a run request");
+        }
+    }
+
+    /// <summary>A fault of the request below an entry, with its line.</summary>
+    public static void AddRequestFault(Section entry, RequestFault fault) => entry.Faults.Add(
+        fault.Path.Length == 0 ? entry.Full("request") : $"{entry.Full("request")}.{fault.Path}",
+        fault.Value,
+        fault.Rule,
+        entry.Find("request") is YamlMap map ? LineOf(map, fault.Path) : entry.LineOf("request"));
 
     private static SecretSource? EnvOrFile(Section section, string path)
     {
@@ -229,29 +234,6 @@ internal static partial class ListReaders
         }
 
         return name;
-    }
-
-    /// <summary>The run request of an entry, read by the rules of every request. A fault in a text with a template may mend itself when it is filled.</summary>
-    private static (RunRequest? Request, byte[] Json)? Request(Section entry, bool mayHoldTemplates = false)
-    {
-        switch (entry.Find("request"))
-        {
-            case null:
-                entry.Missing("request", "the run request, with a prompt or a skill");
-                return null;
-            case YamlMap map:
-                var json = YamlJson.Serialize(map);
-                var read = RunRequestReader.Read(json);
-                foreach (var fault in read.Faults.Where(fault => !mayHoldTemplates || fault.Value?.Contains("{{", StringComparison.Ordinal) is not true))
-                {
-                    entry.Faults.Add(fault.Path.Length == 0 ? entry.Full("request") : $"{entry.Full("request")}.{fault.Path}", fault.Value, fault.Rule, LineOf(map, fault.Path));
-                }
-
-                return read.Request is null && !mayHoldTemplates ? null : (read.Request, json);
-            case var other:
-                entry.Wrong<string>("request", other, "must be a mapping, the fields of a run request");
-                return null;
-        }
     }
 
     private static int LineOf(YamlMap map, string path)

@@ -1,4 +1,5 @@
 using OzFunctions.Masking;
+using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Configuration;
 
@@ -45,6 +46,15 @@ internal sealed class SecretValues
             }
         }
 
+        foreach (var (webhook, source) in configuration.Webhooks.SelectMany(webhook => webhook.Secrets.Select(source => (webhook, source))))
+        {
+            var key = $"webhooks.{webhook.Name}.secret";
+            if (faults.All(fault => fault.Key != key) && resolved.Find(source) is { } value && webhook.Kind.FindSecretFault(value) is { } fault)
+            {
+                faults.Add(new ConfigurationFault(key, source.ToString(), fault));
+            }
+        }
+
         resolved.Faults = faults;
         return resolved;
     }
@@ -55,7 +65,7 @@ internal sealed class SecretValues
     {
         var named = configuration.Secrets.Select(secret => ($"secrets.{secret.Name}", secret.Source))
             .Concat(configuration.ApiKeys.Select(key => ($"api_keys.{key.Name}", key.Source)))
-            .Concat(configuration.Webhooks.Select(webhook => ($"webhooks.{webhook.Name}.secret", webhook.Secret)));
+            .Concat(configuration.Webhooks.SelectMany(webhook => webhook.Secrets.Select((secret, i) => (webhook.Secrets.Count == 1 ? $"webhooks.{webhook.Name}.secret" : $"webhooks.{webhook.Name}.secrets[{i}]", secret))));
         var optional = configuration.Events.SelectMany(FindSources)
             .Concat(configuration.Direct.Environment.Select(entry => ($"backend.direct.environment.{entry.Name}", entry.Source)))
             .Concat(configuration.Direct.AgentEnvironment.Select(entry => ($"backend.direct.agent_environment.{entry.Name}", entry.Source)))

@@ -1,5 +1,7 @@
 using OzFunctions.Events;
 using OzFunctions.Requests;
+using OzFunctions.Webhooks;
+using OzFunctions.Webhooks.Templates;
 
 namespace OzFunctions.Cli.Configuration;
 
@@ -36,27 +38,36 @@ internal sealed record EventConfiguration
     public IReadOnlyList<RunEventKind> Kinds { get; init; } = [RunEventKind.Completed];
 }
 
-/// <summary>One of <c>webhooks[]</c>: a run request for each delivery that is signed rightly.</summary>
+/// <summary>One of <c>webhooks[]</c>: a run request for each delivery that is signed rightly. Null: the default of its kind.</summary>
 internal sealed record WebhookConfiguration
 {
     public required string Name { get; init; }
 
-    /// <summary><c>standard</c> (Standard Webhooks), <c>github</c>, <c>hmac</c> or <c>bearer</c>. Default: standard.</summary>
-    public string Kind { get; init; } = "standard";
+    /// <summary>Default: Standard Webhooks.</summary>
+    public WebhookKind Kind { get; init; }
 
-    public required SecretSource Secret { get; init; }
+    /// <summary>One, or several while one replaces another.</summary>
+    public required IReadOnlyList<SecretSource> Secrets { get; init; }
 
-    /// <summary>Header of the signature or token, where the kind leaves it open.</summary>
     public string? Header { get; init; }
 
-    /// <summary>Event names that start a run; null: all.</summary>
-    public IReadOnlyList<string>? Events { get; init; }
+    public string? IdHeader { get; init; }
 
-    /// <summary>Who may set it off; null: anybody with the secret.</summary>
-    public IReadOnlyList<string>? Senders { get; init; }
+    public string? EventHeader { get; init; }
+
+    public TimeSpan? Tolerance { get; init; }
+
+    /// <summary>Bytes. Default: 1 MiB.</summary>
+    public int? MaxBody { get; init; }
+
+    public IReadOnlyList<string>? Origins { get; init; }
+
+    public WebhookFilterOptions Filter { get; init; } = new();
+
+    public int? MaxQueued { get; init; }
 
     public bool Enabled { get; init; } = true;
 
-    /// <summary>The request as JSON; its texts may hold templates, <c>{{path}}</c>, so it is checked again for each delivery.</summary>
-    public required ReadOnlyMemory<byte> Request { get; init; }
+    /// <summary>Null only while faults are collected.</summary>
+    public RequestTemplate? Request { get; init; }
 }

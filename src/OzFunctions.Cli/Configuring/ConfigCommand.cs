@@ -2,6 +2,7 @@ using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Screens;
+using OzFunctions.Cli.Stores;
 
 namespace OzFunctions.Cli.Configuring;
 
@@ -15,7 +16,7 @@ internal static class ConfigCommand
         new Command("show", "Show the configuration in force, secrets hidden").Does(surroundings, (context, _) =>
         {
             var settings = context.Settings;
-            var text = ConfigurationText.Show(settings.Configuration with { Data = settings.DataDirectory });
+            var text = ConfigurationText.Show(settings.Configuration with { Data = settings.DataDirectory, Storage = Shown(settings) });
             if (context.Screen.Json)
             {
                 context.Screen.WriteStored(YamlJson.Serialize(YamlTree.Read(text)!));
@@ -28,6 +29,14 @@ internal static class ConfigCommand
             return Task.FromResult(ExitCodes.Success);
         });
 
+    /// <summary>The account by its source or, when a flag says it, by its address: the flag may hold a key.</summary>
+    private static StorageConfiguration? Shown(Settings settings) => settings.Storage switch
+    {
+        null or { Origin: "storage" } => settings.Configuration.Storage,
+        { Origin: StorageSetting.Variable } => new(SecretSource.FromEnv(StorageSetting.Variable), null),
+        var flag => new(null, AzureStore.NameOf(flag)),
+    };
+
     private static Command CreateValidate(Surroundings surroundings)
     {
         var file = new Argument<string?>("file") { Description = "The file [default: --config-file, $OZF_CONFIG]", Arity = ArgumentArity.ZeroOrOne };
@@ -35,7 +44,7 @@ internal static class ConfigCommand
         {
             var path = context.Get(file) ?? context.Get(GlobalOptions.ConfigFile) ?? context.Surroundings.Variable("OZF_CONFIG")
                 ?? throw CommandException.Usage("give the file to check: ozf config validate FILE");
-            var result = ConfigurationFile.Load(Path.Combine(context.Surroundings.Directory, path));
+            var result = Settings.ReadConfiguration(path, StorageSetting.Find(context.Get(GlobalOptions.Storage), context.Surroundings), context.Surroundings);
 
             // A secret that this machine lacks may be there on the host: said, not a fault of the file.
             var missing = result.Configuration is { } configuration ? SecretValues.Resolve(configuration, context.Surroundings.Environment).Faults : [];

@@ -35,7 +35,7 @@ internal static class DemoSettings
         {
             DataDirectory = data,
             Secrets = none,
-            Mask = LineMask.Of(new OzfConfiguration(), none, new ConfigurationFlags(), surroundings).Apply,
+            Mask = LineMask.Of(new OzfConfiguration(), none, new ConfigurationFlags(), storage: null, surroundings).Apply,
             Configuration = new OzfConfiguration
             {
                 WorkerId = "demo",

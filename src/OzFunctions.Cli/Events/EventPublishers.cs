@@ -79,6 +79,8 @@ internal static class EventPublishers
             }
         }
 
+        // For scripts that ask ozf about the run.
+        environment["OZF_DATA"] = settings.DataDirectory;
         foreach (var entry in sink.Environment)
         {
             if ((entry.Source is { } source ? settings.Secrets.Get(source) : entry.Value ?? surroundings.Variable(entry.Name)) is { } value)

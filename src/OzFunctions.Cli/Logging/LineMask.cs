@@ -1,5 +1,6 @@
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Stores;
 using OzFunctions.Masking;
 using OzFunctions.Requests;
 
@@ -12,11 +13,11 @@ internal sealed class LineMask(IEnumerable<string> secrets)
 
     /// <summary>For the values of secret settings and of secret-named variables.</summary>
     /// <param name="flags">The command line, which may hold a key.</param>
-    public static LineMask Of(OzfConfiguration configuration, SecretValues settings, ConfigurationFlags flags, Surroundings surroundings)
+    public static LineMask Of(OzfConfiguration configuration, SecretValues settings, ConfigurationFlags flags, StorageSetting? storage, Surroundings surroundings)
     {
         var given = configuration.Direct.Environment.Concat(configuration.Direct.AgentEnvironment).Select(entry => KeyValuePair.Create(entry.Name, entry.Value ?? ""));
         var named = surroundings.Environment.Concat(given).Where(variable => SecretNames.IsSecret(variable.Key)).Select(variable => variable.Value);
-        return new(settings.All.Concat(named).Append(flags.ApiKey ?? ""));
+        return new(settings.All.Concat(named).Append(flags.ApiKey ?? "").Concat(storage?.Secrets ?? []));
     }
 
     public string Apply(string line) => _masker.MaskText(line);

@@ -94,7 +94,12 @@ internal sealed class Examination(CommandContext context)
         {
             using var loggers = context.Loggers(LogLevel.None);
             await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
-            Ok("data directory", settings.DataDirectory);
+            if (store.IsRemote)
+            {
+                await store.RepairAsync(cancellationToken);
+            }
+
+            Ok(store.IsRemote ? "storage" : "data directory", store.Name);
             var name = $"doctor/{Guid.NewGuid():N}";
             var blobs = store.Core.Ports.Blobs;
             var began = Stopwatch.GetTimestamp();
@@ -104,19 +109,27 @@ internal sealed class Examination(CommandContext context)
             await blobs.TryDeleteAsync(name, match: null, cancellationToken);
             if (written is null || read is null || !read.Content.Span.SequenceEqual("doctor"u8))
             {
-                Fail("store", "What was written could not be read back.", "Look for other programs that change files below the data directory.");
+                Fail("store", "What was written could not be read back.", $"Look for other programs that change {(store.IsRemote ? "the container" : "files below the data directory")}.");
                 return;
             }
 
-            Judge(took < TimeSpan.FromMilliseconds(100), "store", string.Create(CultureInfo.InvariantCulture, $"readable and writable, a durable write takes {took.TotalMilliseconds:0.0} ms"), "The disk syncs slowly; a local SSD helps.");
-            if (read.Age > TimeSpan.FromMinutes(1))
+            Judge(
+                took < TimeSpan.FromMilliseconds(store.IsRemote ? 1000 : 100),
+                "store",
+                string.Create(CultureInfo.InvariantCulture, $"readable and writable, a durable write takes {took.TotalMilliseconds:0.0} ms"),
+                store.IsRemote ? "The account is far away or throttled; hosts work, and each step takes longer." : "The disk syncs slowly; a local SSD helps.");
+            if (!store.IsRemote && read.Age > TimeSpan.FromMinutes(1))
             {
                 Warn("store", $"A file just written is said to be {PlainText.Duration(read.Age)} old: the file system's clock differs from this machine's.", "Leases would be judged wrongly; use a local disk.");
             }
         }
+        catch (CommandException ex)
+        {
+            Fail("storage", string.Join(' ', ex.Lines));
+        }
         catch (BlobStoreException ex)
         {
-            Fail("data directory", ex.Message);
+            Fail(settings.Storage is null ? "data directory" : "storage", ex.Message);
         }
     }
 

@@ -30,7 +30,12 @@ internal static class LocalStore
                 },
                 settings,
                 loggers);
-            return new(core, new FilesRequestQueue(files, ConfiguredStore.RequestQueue), token => RepairAsync(core, files, token), files);
+            return new(core, new FilesRequestQueue(files, ConfiguredStore.RequestQueue))
+            {
+                Name = settings.DataDirectory,
+                Repair = token => RepairAsync(core, files, token),
+                Opened = files,
+            };
         }
         catch
         {

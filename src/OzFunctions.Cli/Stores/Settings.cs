@@ -7,12 +7,17 @@ namespace OzFunctions.Cli.Stores;
 /// <summary>What this call works with: the configuration, with flags and variables over it.</summary>
 internal sealed record Settings
 {
+    private const string Blob = "blob:";
+
     public required OzfConfiguration Configuration { get; init; }
 
     /// <summary>The file it came from; null: there is none.</summary>
     public string? ConfigurationPath { get; init; }
 
     public required string DataDirectory { get; init; }
+
+    /// <summary>The storage account to work on; null: plain files in <see cref="DataDirectory"/>.</summary>
+    public StorageSetting? Storage { get; init; }
 
     public required SecretValues Secrets { get; init; }
 
@@ -28,8 +33,8 @@ internal sealed record Settings
     public static Settings Load(string? configFile, ConfigurationFlags flags, string? storage, Surroundings surroundings)
     {
         var path = configFile ?? surroundings.Variable("OZF_CONFIG");
-        var configuration = Valid(flags.Apply(path is null ? new OzfConfiguration() : Valid(ReadConfiguration(path, surroundings))));
-        RefuseStorage(storage, configuration, surroundings);
+        var given = StorageSetting.Find(storage, surroundings);
+        var configuration = Valid(flags.Apply(path is null ? new OzfConfiguration() : Valid(ReadConfiguration(path, given, surroundings))));
         var data = flags.Data ?? surroundings.Variable("OZF_DATA");
         if (data is not null)
         {
@@ -37,13 +42,15 @@ internal sealed record Settings
         }
 
         var secrets = SecretValues.Resolve(configuration, surroundings.Environment);
+        var account = given ?? StorageSetting.Find(configuration.Storage, secrets);
         return new()
         {
+            Storage = account,
             Configuration = configuration,
             ConfigurationPath = path,
             DataDirectory = Stores.DataDirectory.Find(data, configuration.Data, surroundings),
             Secrets = secrets,
-            Mask = LineMask.Of(configuration, secrets, flags, surroundings).Apply,
+            Mask = LineMask.Of(configuration, secrets, flags, account, surroundings).Apply,
         };
     }
 
@@ -58,23 +65,19 @@ internal sealed record Settings
 
     public override string ToString() => nameof(Settings);
 
-    private static ConfigurationResult ReadConfiguration(string path, Surroundings surroundings) => path.StartsWith("blob:", StringComparison.Ordinal)
-        ? throw CommandException.Usage($"'{path}': a configuration in the blob store needs Azure Storage, which comes with the next version; give a file.")
-        : ConfigurationFile.Load(Path.Combine(surroundings.Directory, path));
+    /// <summary>A file, or <c>blob:NAME</c> in the storage account that flag or variable names.</summary>
+    public static ConfigurationResult ReadConfiguration(string path, StorageSetting? storage, Surroundings surroundings)
+    {
+        if (!path.StartsWith(Blob, StringComparison.Ordinal))
+        {
+            return ConfigurationFile.Load(Path.Combine(surroundings.Directory, path));
+        }
+
+        return storage is not null
+            ? AzureStore.ReadConfiguration(path[Blob.Length..], storage, surroundings)
+            : throw CommandException.Usage($"{path}: a configuration in the store needs the storage account it is in: give --storage or OZF_STORAGE, or name a file.");
+    }
 
     private static OzfConfiguration Valid(ConfigurationResult result) =>
         result.IsValid ? result.Configuration! : throw CommandException.Usage([.. result.Faults.Select(fault => fault.ToString())]);
-
-    private static void RefuseStorage(string? flag, OzfConfiguration configuration, Surroundings surroundings)
-    {
-        // The value may be a connection string: it is not repeated.
-        var where = flag is not null ? "--storage"
-            : surroundings.Variable("OZF_STORAGE") is not null ? "OZF_STORAGE"
-            : configuration.Storage is not null ? "storage"
-            : null;
-        if (where is not null)
-        {
-            throw CommandException.Usage($"{where}: Azure Storage comes with the next version; this one keeps plain files (--data DIR). Leave {where} out.");
-        }
-    }
 }

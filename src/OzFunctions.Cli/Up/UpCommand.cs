@@ -8,13 +8,16 @@ using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Telemetry;
+using OzFunctions.Cli.Webhooks;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Hosts;
 using OzFunctions.Http;
 using OzFunctions.Http.Health;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Serving;
+using OzFunctions.Http.Webhooks;
 using OzFunctions.Local;
+using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Up;
 
@@ -57,7 +60,9 @@ internal static class UpCommand
         using var metrics = new PrometheusText(store.Core.Metrics);
         using var export = TelemetryExport.Start(context, store.Core.Metrics, setup.Worker.WorkerId);
         var status = new HostStatus { NotReady = () => host?.FindReasons() ?? ["It is starting."], Metrics = metrics.Write };
-        var door = new FrontDoor(store.Core, DoorOptions(settings, store, endPoint, key), loggers, new StatusEndpoints(status));
+        var options = DoorOptions(settings, store, endPoint, key);
+        var receiver = new WebhookReceiver(WebhookSetup.Create(settings), store.Core, loggers.CreateLogger<WebhookReceiver>());
+        var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl), new StatusEndpoints(status));
         await using var server = new FrontDoorServer(door, endPoint, loggers);
         await ListenAsync(server, endPoint, cancellationToken);
         host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);

@@ -44,7 +44,7 @@ internal static class UpScreen
 
         await context.Screen.Out.FlushAsync(cancellationToken);
         await WarnAsync(context, setup, core, agent.Fault, cancellationToken);
-        WorkerCommand.Warn(context.Settings.Configuration, setup, logger);
+        WorkerCommand.Warn(setup, logger);
     }
 
     private static void Show(Screen screen, Settings settings, WorkerSetup setup, string url, string keyFile, string? agent)

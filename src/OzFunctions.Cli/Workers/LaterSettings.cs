@@ -3,7 +3,7 @@ using OzFunctions.Cli.Configuration;
 
 namespace OzFunctions.Cli.Workers;
 
-/// <summary>Settings that are read and not acted on yet: a boundary that would not hold is refused, the rest is named.</summary>
+/// <summary>Settings that are read and not acted on yet: a boundary that would not hold is refused.</summary>
 internal static class LaterSettings
 {
     /// <summary>Throws when the configuration asks for a boundary that this version does not draw.</summary>
@@ -23,15 +23,6 @@ internal static class LaterSettings
         if (refused.Count > 0)
         {
             throw CommandException.Usage([.. refused]);
-        }
-    }
-
-    /// <summary>What a host leaves out, a sentence each.</summary>
-    public static IEnumerable<string> Find(OzfConfiguration configuration)
-    {
-        if (configuration.Webhooks.Count > 0)
-        {
-            yield return "webhooks: nothing listens for them in this version";
         }
     }
 }

@@ -29,10 +29,15 @@ internal static partial class LocalHost
 
         var audit = loggers.CreateLogger("OzFunctions.Audit");
         var blobs = store.Core.Ports.Blobs;
-        var logs = new AttemptLogs(blobs, new() { Cap = logBytes }, time, loggers.CreateLogger<AttemptLogs>());
+        var logs = new AttemptLogs(blobs, LogOptions(store, logBytes), time, loggers.CreateLogger<AttemptLogs>());
         var backend = new DirectBackend(setup.Direct with { Audit = (record, line) => Audit(audit, record.RunId, line) }, new Shims(new(shim), time), logs.Open, blobs, time, loggers.CreateLogger<DirectBackend>());
         return store.Core.CreateHost(setup.Worker, backend, setup.Behaviour.ConsumeRequests ? store.Requests : null);
     }
+
+    /// <summary>Appends to a remote store are fewer and larger, and still there within a second.</summary>
+    private static AttemptLogOptions LogOptions(OpenStore store, long logBytes) => store.IsRemote
+        ? new() { Cap = logBytes, FlushAfter = TimeSpan.FromMilliseconds(600), BatchBytes = 512 << 10 }
+        : new() { Cap = logBytes };
 
     /// <summary>Refuses what could only fail every run, before anything is claimed.</summary>
     public static void Check(DirectOptions direct)

@@ -53,7 +53,7 @@ internal static partial class WorkerCommand
         await store.RepairAsync(cancellationToken);
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
-        Introduce(context, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
+        Introduce(context, store, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
         using var export = TelemetryExport.Start(context, store.Core.Metrics, setup.Worker.WorkerId);
         await using var status = (context.Get(flags.StatusPort) ?? TelemetryExport.PrometheusAddress(context.Surroundings)) is { } place
             ? await StatusServer.StartAsync(place, host, store.Core.Metrics, context, loggers, cancellationToken)
@@ -69,7 +69,7 @@ internal static partial class WorkerCommand
         return ExitCodes.Success;
     }
 
-    private static void Introduce(CommandContext context, WorkerSetup setup, LogFormat format, ILogger logger)
+    private static void Introduce(CommandContext context, OpenStore store, WorkerSetup setup, LogFormat format, ILogger logger)
     {
         var direct = setup.Direct;
         var slots = setup.Worker.Slots == 0 ? "unlimited" : setup.Worker.Slots.ToString(System.Globalization.CultureInfo.InvariantCulture);
@@ -78,13 +78,13 @@ internal static partial class WorkerCommand
         var agent = Direct.Agents.AgentLookup.Find(direct).Path ?? "";
         if (format == LogFormat.Json)
         {
-            Starting(logger, VersionCommand.Version, setup.Worker.WorkerId, context.Settings.DataDirectory, direct.WorkspaceRoot, agent, slots);
+            Starting(logger, VersionCommand.Version, setup.Worker.WorkerId, store.Name, direct.WorkspaceRoot, agent, slots);
         }
         else
         {
             var screen = context.Screen;
             screen.Note($"ozf {VersionCommand.Version}, worker '{setup.Worker.WorkerId}' on {setup.Worker.Machine}", Style.Strong);
-            screen.Note($"  data        {context.Settings.DataDirectory}");
+            screen.Note($"  {(store.IsRemote ? "storage" : "data   ")}     {store.Name}");
             screen.Note(direct.TargetDir is { } target ? $"  target      {target}" : $"  workspaces  {direct.WorkspaceRoot}{(direct.Cleanup ? "" : " (kept)")}");
             screen.Note($"  agent       {agent}");
             screen.Note($"  runs        {slots} at a time{(setup.Worker.Once ? ", ends after one" : "")}");
@@ -92,11 +92,11 @@ internal static partial class WorkerCommand
             screen.Note($"  on SIGTERM  {stop}");
         }
 
-        Warn(context.Settings.Configuration, setup, logger);
+        Warn(setup, logger);
     }
 
     /// <summary>What is worth a warning when a host starts.</summary>
-    internal static void Warn(OzfConfiguration configuration, WorkerSetup setup, ILogger logger)
+    internal static void Warn(WorkerSetup setup, ILogger logger)
     {
         if (setup.Worker.Slots == 0 && !setup.Worker.Once)
         {
@@ -106,11 +106,6 @@ internal static partial class WorkerCommand
         if (setup.LacksApiKey)
         {
             NoApiKey(logger);
-        }
-
-        foreach (var missing in LaterSettings.Find(configuration))
-        {
-            NotYet(logger, missing);
         }
 
         OneUser(logger);
@@ -127,9 +122,6 @@ internal static partial class WorkerCommand
 
     [LoggerMessage(LogLevel.Warning, "No run gets WARP_API_KEY, so oz will ask for a login: give it with -e WARP_API_KEY, in backend.direct.agent_environment, or from the setup's environment file")]
     private static partial void NoApiKey(ILogger logger);
-
-    [LoggerMessage(LogLevel.Warning, "Left out: {Setting}")]
-    private static partial void NotYet(ILogger logger, string setting);
 
     [LoggerMessage(LogLevel.Information, "Runs belong to this host's own user: they can read its files (a container or a virtual machine is the boundary)")]
     private static partial void OneUser(ILogger logger);

@@ -69,7 +69,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             MemoryFree = limits.MemoryFree,
             SpoolBytes = limits.SpoolBytes,
             Secrets = settings.Secrets.ByName(configuration.Secrets),
-            OtherSecrets = settings.Secrets.All,
+            OtherSecrets = [.. settings.Secrets.All, .. settings.Storage?.Secrets ?? []],
             HostCredentials = [.. CredentialVariables(configuration)],
             AgentVersion = new AgentVersions(hostEnvironment, TimeProvider.System).FindAsync,
             Policy = new()
@@ -96,9 +96,9 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
     private static IEnumerable<string> CredentialVariables(OzfConfiguration configuration)
     {
         var sources = configuration.Secrets.Concat(configuration.ApiKeys).Select(secret => secret.Source)
-            .Concat(configuration.Webhooks.Select(webhook => webhook.Secret))
+            .Concat(configuration.Webhooks.SelectMany(webhook => webhook.Secrets))
             .Concat(configuration.Events.SelectMany(sink => sink.Secrets.Append(sink.Connection).Concat(sink.Environment.Select(entry => entry.Source))).OfType<SecretSource>());
-        return sources.Select(source => source.Env).OfType<string>().Append(ApiKey).Distinct();
+        return sources.Append(configuration.Storage?.Connection).Select(source => source?.Env).OfType<string>().Append(ApiKey).Append(StorageSetting.Variable).Distinct();
     }
 }
 

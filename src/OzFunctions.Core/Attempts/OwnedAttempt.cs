@@ -1,9 +1,9 @@
 using OzFunctions.Backends;
 using OzFunctions.Blobs;
-using OzFunctions.Settlement;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Settlement;
 
 namespace OzFunctions.Attempts;
 

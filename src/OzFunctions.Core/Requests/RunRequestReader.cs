@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace OzFunctions.Requests;
 
@@ -13,6 +11,8 @@ public static class RunRequestReader
 
     /// <summary>Deepest nesting of one message; a request needs three levels, an envelope one more.</summary>
     public const int Deepest = 16;
+
+    private const string Example = "; a JSON object is expected, as in {\"prompt\":\"…\"}";
 
     private static ReadOnlySpan<byte> ByteOrderMark => [0xef, 0xbb, 0xbf];
 
@@ -35,7 +35,7 @@ public static class RunRequestReader
             utf8 = utf8[ByteOrderMark.Length..];
         }
 
-        var request = FindTextFault(utf8.Span) is { } fault ? Refuse(faults, fault) : ReadDocument(utf8, faults, "", mayBeEnvelope: true);
+        var request = JsonText.FindFault(utf8.Span, "request", Deepest, Example) is { } fault ? Refuse(faults, fault) : ReadDocument(utf8, faults, "", mayBeEnvelope: true);
         return new CheckedRequest(faults.Count == 0 ? request : null, faults.ToArray());
     }
 
@@ -114,7 +114,7 @@ public static class RunRequestReader
             return null;
         }
 
-        if (FindTextFault(bytes) is { } fault)
+        if (JsonText.FindFault(bytes, "request", Deepest, Example) is { } fault)
         {
             faults.Add("data_base64", null, fault);
             return null;
@@ -135,45 +135,4 @@ public static class RunRequestReader
         JsonValueKind.String => element.GetString(),
         _ => element.GetRawText(),
     };
-
-    /// <summary>Why the bytes are no JSON text that can be walked without surprise; null when they are.</summary>
-    private static string? FindTextFault(ReadOnlySpan<byte> utf8)
-    {
-        if (utf8.IndexOfAnyExcept(" \t\r\n"u8) < 0)
-        {
-            return "the request is empty; a JSON object is expected, as in {\"prompt\":\"…\"}";
-        }
-
-        if (!Utf8.IsValid(utf8))
-        {
-            return "the request is not UTF-8; encode the JSON as UTF-8";
-        }
-
-        try
-        {
-            var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = int.MaxValue });
-            while (reader.Read())
-            {
-                if (reader.CurrentDepth >= Deepest)
-                {
-                    return $"the request is nested too deep: at most {Deepest} levels are read";
-                }
-
-                if (reader.ValueIsEscaped)
-                {
-                    reader.GetString();
-                }
-            }
-
-            return null;
-        }
-        catch (JsonException ex)
-        {
-            return string.Create(CultureInfo.InvariantCulture, $"the request is not JSON: line {ex.LineNumber + 1}, position {ex.BytePositionInLine + 1}");
-        }
-        catch (InvalidOperationException)
-        {
-            return "the request holds half a surrogate pair (\\ud800 to \\udfff alone), which is no text";
-        }
-    }
 }

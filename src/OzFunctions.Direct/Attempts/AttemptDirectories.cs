@@ -63,8 +63,20 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         {
             var places = new AttemptPlaces(path);
 
+            // A link, or somebody else's: never entered.
+            if (Posix.Libc.FindFacts(path) is not { IsDirectory: true } facts || facts.Owner != Shims.ShimLibc.GetUser())
+            {
+                continue;
+            }
+
             // Looked at before it is locked, so that hosts of other stores are not kept from theirs.
             if (ReadIntent(places) is { } foreign && foreign.Store != store)
+            {
+                continue;
+            }
+
+            // Taking the lock makes the file: not in what is none of ours.
+            if (ReadIntent(places) is null && !MayBeUnfinished(places))
             {
                 continue;
             }
@@ -149,6 +161,10 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
             return null;
         }
     }
+
+    /// <summary>Killed while it was made, a directory without an intent is empty or has its lock; while it was removed, it has its lock still.</summary>
+    private static bool MayBeUnfinished(AttemptPlaces places) =>
+        File.Exists(places.Lock) || (Directory.Exists(places.Directory) && !Directory.EnumerateFileSystemEntries(places.Directory).Any());
 
     private static bool IsName(string name) => name.Length == 16 && name.All(char.IsAsciiHexDigitLower);
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using OzFunctions.Backends;
+using OzFunctions.Direct.Leftovers;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Local;
@@ -47,7 +48,10 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         {
             if (owned && options.Cleanup)
             {
-                await new TreeRemover(time).RemoveAsync(workspace, cancellationToken);
+                if (await new TreeRemover(time).RemoveAsync(workspace, cancellationToken) is not null)
+                {
+                    new LeftWorkspaces(Path.GetDirectoryName(workspace)!).Note(workspace, time.GetUtcNow());
+                }
             }
             else if (!owned)
             {

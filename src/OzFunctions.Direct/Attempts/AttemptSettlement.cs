@@ -3,6 +3,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Direct.Artifacts;
 using OzFunctions.Direct.Changes;
 using OzFunctions.Direct.Environments;
+using OzFunctions.Direct.Leftovers;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Protocol;
@@ -276,6 +277,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         if (await new TreeRemover(scope.Time).RemoveAsync(scope.Workspace.Path, cancellationToken) is { } left)
         {
             scope.Warn($"The workspace could not be removed whole: {left}");
+            new LeftWorkspaces(Path.GetDirectoryName(scope.Workspace.Path)!).Note(scope.Workspace.Path, scope.Time.GetUtcNow());
             return;
         }
 

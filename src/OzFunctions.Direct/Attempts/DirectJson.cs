@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Direct.Environments;
+using OzFunctions.Direct.Leftovers;
 using OzFunctions.Direct.Masking;
 using OzFunctions.Json;
 
@@ -15,6 +16,7 @@ namespace OzFunctions.Direct.Attempts;
 [JsonSerializable(typeof(JournalEntry))]
 [JsonSerializable(typeof(RequestFile))]
 [JsonSerializable(typeof(MaskFile))]
+[JsonSerializable(typeof(LeftWorkspace))]
 internal sealed partial class DirectJson : JsonSerializerContext
 {
     /// <summary>As generated, but leaves non-ASCII text readable.</summary>

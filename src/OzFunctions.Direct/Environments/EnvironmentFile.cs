@@ -37,6 +37,36 @@ internal sealed class EnvironmentFile
         return Parse(bytes.AsSpan(0, read));
     }
 
+    /// <summary>
+    /// What a file that is wrong somewhere may have been meant to say, for whoever must know its secrets: no command is given any of it. Only faults of the disk are thrown.
+    /// </summary>
+    public static IReadOnlyList<KeyValuePair<string, string>> Guess(string path)
+    {
+        try
+        {
+            return Read(path);
+        }
+        catch (EnvironmentFileException)
+        {
+            using var file = RegularFile.TryOpen(path, root: null, out _, out _);
+            if (file is null)
+            {
+                return [];
+            }
+
+            using var reader = new StreamReader(file, Encoding.UTF8);
+            var buffer = new char[MostBytes];
+            var text = new string(buffer, 0, reader.ReadBlock(buffer, 0, buffer.Length));
+            return [.. text.Split('\n').Select(GuessLine).OfType<KeyValuePair<string, string>>()];
+        }
+    }
+
+    private static KeyValuePair<string, string>? GuessLine(string line)
+    {
+        var equals = line.IndexOf('=', StringComparison.Ordinal);
+        return equals < 0 ? null : KeyValuePair.Create(line[..equals].Trim().Split(' ')[^1], line[(equals + 1)..].Trim().Trim('"', '\'', '`'));
+    }
+
     public static IReadOnlyList<KeyValuePair<string, string>> Parse(ReadOnlySpan<byte> bytes)
     {
         if (bytes.StartsWith("\uFEFF"u8))

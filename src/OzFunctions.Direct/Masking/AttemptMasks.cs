@@ -106,11 +106,12 @@ internal sealed class AttemptMasks
         IReadOnlyList<KeyValuePair<string, string>> variables = [];
         try
         {
-            variables = EnvironmentFile.Read(_places.EnvironmentFile);
+            // Setup failed or wrote nonsense: no command was ever given what is in it, but teardown may print it.
+            variables = EnvironmentFile.Guess(_places.EnvironmentFile);
         }
-        catch (Exception exception) when (exception is EnvironmentFileException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // Setup failed or wrote nonsense: no command was ever given what is in it.
+            // Nothing can be known of it.
         }
 
         var secrets = _early.With(variables);

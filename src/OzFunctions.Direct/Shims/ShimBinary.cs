@@ -32,14 +32,19 @@ public sealed record ShimBinary(string Path)
         var target = System.IO.Path.Combine(directory, FileName);
         try
         {
-            if (await HoldsAsync(target, bytes, cancellationToken))
+            CreatePrivate(ozf);
+            do
             {
-                return target;
+                // A newer host may be removing what it takes for an old one's.
+                Directory.CreateDirectory(directory);
+            }
+            while (!OperatingSystem.IsWindows() && !Leftovers.ShimBinaries.TryUse(directory) && !Directory.Exists(directory));
+
+            if (!await HoldsAsync(target, bytes, cancellationToken))
+            {
+                await ReplaceAsync(target, bytes, cancellationToken);
             }
 
-            CreatePrivate(ozf);
-            Directory.CreateDirectory(directory);
-            await ReplaceAsync(target, bytes, cancellationToken);
             return target;
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)

@@ -51,16 +51,19 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
     };
 
     /// <summary>The body's bytes as they came, at most the route's limit; more is 413.</summary>
-    public async Task<ReadOnlyMemory<byte>> ReadBytesAsync()
+    public Task<ReadOnlyMemory<byte>> ReadBytesAsync() => ReadBytesAsync(route.MostBytes);
+
+    /// <summary>The same with a limit of its own.</summary>
+    public async Task<ReadOnlyMemory<byte>> ReadBytesAsync(int most)
     {
-        if (Request.ContentLength > route.MostBytes)
+        if (Request.ContentLength > most)
         {
-            throw TooLarge();
+            throw TooLarge(most);
         }
 
         if (Http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
         {
-            limit.MaxRequestBodySize = route.MostBytes;
+            limit.MaxRequestBodySize = most;
         }
 
         var body = new ArrayBufferWriter<byte>((int)(Request.ContentLength ?? 4096) + 1);
@@ -68,9 +71,9 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
         while ((read = await Request.Body.ReadAsync(body.GetMemory(4096), Cancellation)) > 0)
         {
             body.Advance(read);
-            if (body.WrittenCount > route.MostBytes)
+            if (body.WrittenCount > most)
             {
-                throw TooLarge();
+                throw TooLarge(most);
             }
         }
 
@@ -146,5 +149,5 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
         }
     }
 
-    private ApiException TooLarge() => new(ApiError.TooLarge, $"The body may have at most {route.MostBytes} bytes.");
+    private static ApiException TooLarge(int most) => new(ApiError.TooLarge, $"The body may have at most {most} bytes.");
 }

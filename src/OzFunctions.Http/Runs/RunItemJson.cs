@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using OzFunctions.Artifacts;
 using OzFunctions.Json;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Http.Runs;
@@ -88,16 +89,16 @@ internal static class RunItemJson
             json.WriteEndObject();
         }
 
-        WriteConfig(json, run);
+        WriteConfig(json, run.Request, run.WorkerId);
         WriteArtifacts(json, run, artifacts);
         json.WriteStartObject("scope");
         json.WriteString("type", "Team");
         json.WriteEndObject();
     }
 
-    private static void WriteConfig(Utf8JsonWriter json, RunRecord run)
+    /// <summary>The vendor's name for most of a request.</summary>
+    public static void WriteConfig(Utf8JsonWriter json, RunRequest request, string? workerId)
     {
-        var request = run.Request;
         json.WriteStartObject("agent_config");
         Optional("name", request.Name);
         Optional("model_id", request.Model);
@@ -115,7 +116,7 @@ internal static class RunItemJson
             json.WriteNumber("idle_timeout_minutes", Math.Round(idle.TotalMinutes, 3));
         }
 
-        json.WriteString("worker_host", run.WorkerId);
+        Optional("worker_host", workerId);
         if (request.Harness is { } harness)
         {
             json.WriteStartObject("harness");

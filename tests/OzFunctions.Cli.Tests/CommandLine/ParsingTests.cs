@@ -64,7 +64,7 @@ public sealed class ParsingTests : IDisposable
     [Theory]
     [InlineData("--storage", "DefaultEndpointsProtocol=https;AccountKey=c2VjcmV0")]
     [InlineData]
-    public async Task Azure_Storage_is_refused_without_repeating_its_secret(params string[] flags)
+    public async Task A_storage_setting_that_is_none_is_refused_without_repeating_its_secret(params string[] flags)
     {
         if (flags.Length == 0)
         {
@@ -73,7 +73,7 @@ public sealed class ParsingTests : IDisposable
 
         var answer = (await _ozf.RunAsync(["runs", "list", .. flags])).Ends(ExitCodes.Usage);
 
-        Assert.Contains("next version", answer.Error, StringComparison.Ordinal);
+        Assert.Contains(flags.Length == 0 ? "OZF_STORAGE: it is not a connection string" : "--storage: it is not a connection string", answer.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("c2VjcmV0", answer.Error, StringComparison.Ordinal);
     }
 

@@ -1,5 +1,6 @@
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Schedules;
+using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Tests.Configuration;
 
@@ -113,7 +114,7 @@ public sealed class ConfigurationReaderTests
         var schedule = Assert.Single(configuration.Schedules);
         Assert.Equal(("0 6 * * 1-5", "Europe/Berlin", "Update the dependencies", TimeSpan.FromMinutes(90)), (schedule.Definition.Cron, schedule.Definition.TimeZone, schedule.Definition.Request.Prompt, schedule.Definition.Request.Timeout!.Value));
         Assert.Equal((ScheduleOverlap.Queue, MissedRuns.All, TimeSpan.FromHours(6)), (schedule.Definition.Overlap, schedule.Definition.Missed, schedule.Definition.MissedWindow));
-        Assert.Equal("github", Assert.Single(configuration.Webhooks).Kind);
+        Assert.Equal(WebhookKind.GitHub, Assert.Single(configuration.Webhooks).Kind);
         Assert.Equal(new NamedSecret("ci", SecretSource.FromEnv("CI_KEY")), Assert.Single(configuration.ApiKeys));
     }
 

@@ -103,6 +103,16 @@ public sealed class MaskedLogTests
     }
 
     [Fact]
+    public void What_stands_in_a_wrong_environment_file_is_masked_too()
+    {
+        using var temp = new TempDirectory();
+        temp.Write("environment", $"export A_TOKEN='{Late}'\nB_TOKEN=\"never-closed-secret\nC_TOKEN=behind-the-fault\n");
+        var masks = AttemptMasks.Open(new DirectOptions(), new RunRequest { Prompt = "x" }, new AttemptPlaces(temp.Path), new MaskerCache());
+
+        Assert.Equal("*** *** ***", masks.Late.MaskText($"{Late} never-closed-secret behind-the-fault"));
+    }
+
+    [Fact]
     public void Before_it_is_fixed_the_environment_file_says_what_is_masked_behind_setup()
     {
         using var temp = new TempDirectory();

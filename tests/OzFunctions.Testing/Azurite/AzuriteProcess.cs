@@ -12,9 +12,13 @@ public sealed class AzuriteProcess : IAsyncDisposable
     /// <summary>The emulator's own key, printed in its documentation: it guards nothing.</summary>
     public const string Key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
+    /// <summary>Accounts beside the first, for tests that share an emulator and want to be alone in theirs.</summary>
+    private const int OtherAccounts = 400;
+
     private const string Listening = "is successfully listening at ";
 
     private readonly TestProcess _process;
+    private int _accounts;
 
     private AzuriteProcess(TestProcess process, Uri blobs, Uri queues) => (_process, Blobs, Queues) = (process, blobs, queues);
 
@@ -24,9 +28,18 @@ public sealed class AzuriteProcess : IAsyncDisposable
     /// <summary>Endpoint of queues, with the account, without a slash at its end.</summary>
     public Uri Queues { get; }
 
+    /// <summary>Of the first account.</summary>
     public string ConnectionString => ConnectionStringOf(Blobs, Queues);
 
     public int ProcessId => _process.Id;
+
+    /// <summary>Of an account that nobody else has been given.</summary>
+    public string TakeAccount()
+    {
+        var number = Interlocked.Increment(ref _accounts);
+        Assert.True(number <= OtherAccounts, $"There are {OtherAccounts} accounts.");
+        return ConnectionStringOf(Blobs, Queues).Replace(Account, $"ozf{number}", StringComparison.Ordinal);
+    }
 
     public static string ConnectionStringOf(Uri blobs, Uri queues) =>
         $"DefaultEndpointsProtocol=http;AccountName={Account};AccountKey={Key};BlobEndpoint={blobs};QueueEndpoint={queues};";
@@ -39,7 +52,8 @@ public sealed class AzuriteProcess : IAsyncDisposable
             [
                 Path.Join(TestPackages.Directory, "node_modules/azurite/dist/src/azurite.js"),
                 "--blobPort", "0", "--queuePort", "0", "--tablePort", "0", "--inMemoryPersistence", "--silent", "--disableTelemetry", .. arguments,
-            ]);
+            ],
+            new Dictionary<string, string?> { ["AZURITE_ACCOUNTS"] = string.Join(';', Enumerable.Range(1, OtherAccounts).Select(number => $"ozf{number}:{Key}").Prepend($"{Account}:{Key}")) });
         try
         {
             var blobs = await EndpointAsync(process, "Azurite Blob service", cancellationToken);

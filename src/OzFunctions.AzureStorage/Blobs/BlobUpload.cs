@@ -1,0 +1,123 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using Azure;
+using Azure.Storage;
+using Azure.Storage.Blobs.Models;
+using Azure.Storage.Blobs.Specialized;
+
+namespace OzFunctions.AzureStorage;
+
+/// <summary>
+/// One streamed upload: up to 8 MiB in one call, more in blocks, several at a time, which one last call makes the blob. The service checks each block's MD5.
+/// Readers see all of it or nothing; blocks of an upload that was cut off vanish by themselves after a week.
+/// </summary>
+internal sealed class BlobUpload(
+    BlockBlobClient blob, StorageCalls calls, Func<Func<Task<ETag>>, CancellationToken, Task<ETag>> inContainer, string contentType, IDictionary<string, string> metadata)
+{
+    public const int BlockBytes = 8 << 20;
+
+    /// <summary>Blocks under way; memory is this many blocks and the one that is read.</summary>
+    private const int MostAtOnce = 4;
+
+    private static readonly UploadTransferValidationOptions Checked = new() { ChecksumAlgorithm = StorageChecksumAlgorithm.MD5 };
+
+    private readonly Stack<byte[]> _free = new();
+
+    public async Task<(ETag ETag, long Length)> RunAsync(Stream content, CancellationToken cancellationToken)
+    {
+        var block = new byte[content.CanSeek ? Math.Clamp(content.Length - content.Position + 1, 1, BlockBytes) : BlockBytes];
+        var read = await content.ReadAtLeastAsync(block, block.Length, throwOnEndOfStream: false, cancellationToken);
+        if (read < block.Length)
+        {
+            return (await PutAsync(block.AsMemory(0, read), cancellationToken), read);
+        }
+
+        return await PutBlocksAsync(content, block, cancellationToken);
+    }
+
+    private Task<ETag> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        var options = new BlobUploadOptions { HttpHeaders = new() { ContentType = contentType }, Metadata = metadata, TransferValidation = Checked };
+        return calls.RunLargeAsync(
+            (_, token) => inContainer(async () => (await blob.UploadAsync(content.AsStream(), options, token)).Value.ETag, token), cancellationToken);
+    }
+
+    private async Task<(ETag ETag, long Length)> PutBlocksAsync(Stream content, byte[] first, CancellationToken cancellationToken)
+    {
+        // Another host may upload the same name: ids of its blocks are others, and the last list wins whole.
+        var ids = new BlockIds();
+        var names = new List<string>();
+        var underWay = new List<Task<byte[]>>();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var (block, read, length) = (first, first.Length, 0L);
+        try
+        {
+            while (read > 0)
+            {
+                var name = ids.Next();
+                names.Add(name);
+                length += read;
+                underWay.Add(StageAsync(name, block, read, stop.Token));
+                block = await FindRoomAsync(underWay);
+                read = await content.ReadAtLeastAsync(block, block.Length, throwOnEndOfStream: false, cancellationToken);
+            }
+
+            await Task.WhenAll(underWay);
+        }
+        catch
+        {
+            await stop.CancelAsync();
+            await Task.WhenAll(underWay).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            throw;
+        }
+
+        var options = new CommitBlockListOptions { HttpHeaders = new() { ContentType = contentType }, Metadata = metadata };
+        var etag = await calls.RunLargeAsync(async (_, token) => (await blob.CommitBlockListAsync(names, options, token)).Value.ETag, cancellationToken);
+        return (etag, length);
+    }
+
+    /// <summary>A block to read into: a new one while there are few, else that of the first upload that ends.</summary>
+    private async Task<byte[]> FindRoomAsync(List<Task<byte[]>> underWay)
+    {
+        if (underWay.Count >= MostAtOnce || underWay.Exists(task => task.IsCompleted))
+        {
+            var done = await Task.WhenAny(underWay);
+            underWay.Remove(done);
+            _free.Push(await done);
+        }
+
+        return _free.TryPop(out var block) ? block : GC.AllocateUninitializedArray<byte>(BlockBytes);
+    }
+
+    private async Task<byte[]> StageAsync(string name, byte[] block, int length, CancellationToken cancellationToken)
+    {
+        var options = new BlockBlobStageBlockOptions { TransferValidation = Checked };
+
+        // The hash and the copy into the socket are work: not on the thread that reads.
+        await Task.Run(
+            () => calls.RunLargeAsync(
+                (_, token) => inContainer(
+                    async () =>
+                    {
+                        await blob.StageBlockAsync(name, new ReadOnlyMemory<byte>(block, 0, length).AsStream(), options, token);
+                        return default;
+                    },
+                    token),
+                cancellationToken),
+            cancellationToken);
+        return block;
+    }
+
+    /// <summary>Ids of one length, as the service wants them for one blob.</summary>
+    private sealed class BlockIds
+    {
+        private readonly byte[] _id = RandomNumberGenerator.GetBytes(16);
+        private int _next;
+
+        public string Next()
+        {
+            BinaryPrimitives.WriteInt32BigEndian(_id.AsSpan(12), _next++);
+            return Convert.ToBase64String(_id);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+using Azure.Core.Pipeline;
+
+namespace OzFunctions.AzureStorage;
+
+/// <summary>How long a call may take, and what tests put in between.</summary>
+public sealed record StorageAccountOptions
+{
+    /// <summary>Tries of one call after the first. Default: 4, some 3 seconds of pauses.</summary>
+    public int Retries { get; init; } = 4;
+
+    /// <summary>First pause between tries; it doubles, with jitter. Default: 200 ms.</summary>
+    public TimeSpan RetryAfter { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Of one try of a call that moves little. Default: 10 seconds.</summary>
+    public TimeSpan TryTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Of a call that moves little, all tries and pauses together; below the 30 seconds between heartbeats. Default: 25 seconds.</summary>
+    public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(25);
+
+    /// <summary>Of one block of an upload or a download, all tries and pauses together. Default: 3 minutes.</summary>
+    public TimeSpan BlockTimeout { get; init; } = TimeSpan.FromMinutes(3);
+
+    /// <summary>Seen by every try on its way out and back; null: nothing in between.</summary>
+    internal HttpPipelinePolicy? Between { get; init; }
+}

@@ -1,0 +1,175 @@
+using Azure.Storage.Queues.Models;
+using OzFunctions.Blobs;
+using OzFunctions.Queues;
+using OzFunctions.Runs;
+
+namespace OzFunctions.AzureStorage;
+
+/// <summary>
+/// A bell is a queue <c>oz-bell-&lt;w&gt;</c> of run ids that vanish by themselves after seconds. Listeners peek: all of them hear it, and nobody has to remove
+/// anything. Listeners of the same process are told at once.
+/// </summary>
+public sealed class AzureBell(StorageAccount account) : IBell
+{
+    /// <summary>Long enough to be seen at the slowest pace and after one failed look.</summary>
+    private static readonly TimeSpan Lasts = TimeSpan.FromSeconds(6);
+
+    /// <summary>The most that one peek shows.</summary>
+    private const int Shown = 32;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, StorageQueue> _queues = new(StringComparer.Ordinal);
+    private readonly List<Listener> _listeners = [];
+    private readonly Queue<string> _own = new();
+
+    public async Task RingAsync(string workerId, RunId runId, CancellationToken cancellationToken)
+    {
+        string? id = null;
+        try
+        {
+            id = await QueueOf(workerId).SendAsync(runId.ToString(), Lasts, cancellationToken);
+            lock (_lock)
+            {
+                _own.Enqueue(id);
+                if (_own.Count > Shown)
+                {
+                    _own.Dequeue();
+                }
+            }
+        }
+        catch (BlobStoreException)
+        {
+            // Only a hint: hosts find the work by looking, and the store itself tells what is wrong.
+        }
+
+        lock (_lock)
+        {
+            foreach (var listener in _listeners.Where(listener => listener.WorkerId == workerId))
+            {
+                listener.Ring(id);
+            }
+        }
+    }
+
+    public IBellListener Listen(string workerId)
+    {
+        lock (_lock)
+        {
+            // Rings of this process from before are old; those of others cannot be told from new ones, and a ring too many changes nothing.
+            var listener = new Listener(this, workerId, QueueOf(workerId), [.. _own]);
+            _listeners.Add(listener);
+            return listener;
+        }
+    }
+
+    private StorageQueue QueueOf(string workerId)
+    {
+        lock (_lock)
+        {
+            return _queues.TryGetValue(workerId, out var queue) ? queue : _queues[workerId] = new(account, StorageNames.BellOf(workerId));
+        }
+    }
+
+    private sealed class Listener(AzureBell bell, string workerId, StorageQueue queue, HashSet<string> heard) : IBellListener
+    {
+        private readonly PollPace _pace = new(bell.Time);
+        private readonly SemaphoreSlim _rung = new(0, 1);
+        private readonly Lock _lock = new();
+
+        public string WorkerId => workerId;
+
+        /// <param name="message">What will be seen of this ring on the queue, and is not to be heard twice; null: nothing.</param>
+        public void Ring(string? message)
+        {
+            _pace.NoteWork();
+            if (message is not null)
+            {
+                lock (_lock)
+                {
+                    heard.Add(message);
+                }
+            }
+
+            if (_rung.CurrentCount == 0)
+            {
+                try
+                {
+                    _rung.Release();
+                }
+                catch (SemaphoreFullException)
+                {
+                    // Another ring came between: one is remembered.
+                }
+            }
+        }
+
+        public async Task<bool> WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
+        {
+            var started = bell.Time.GetTimestamp();
+            while (true)
+            {
+                var near = await _rung.WaitAsync(TimeSpan.Zero, cancellationToken);
+                if (near || await LookAsync(cancellationToken))
+                {
+                    return true;
+                }
+
+                var left = atMost - bell.Time.GetElapsedTime(started);
+                if (left <= TimeSpan.Zero)
+                {
+                    return false;
+                }
+
+                var pause = _pace.Next();
+                await PauseAsync(left < pause ? left : pause, cancellationToken);
+            }
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            lock (bell._lock)
+            {
+                bell._listeners.Remove(this);
+            }
+
+            return ValueTask.CompletedTask;
+        }
+
+        /// <summary>Something is there that was not there at the last look.</summary>
+        private async Task<bool> LookAsync(CancellationToken cancellationToken)
+        {
+            var shown = await queue.ReadAsync<PeekedMessage[]>(async (client, token) => (await client.PeekMessagesAsync(Shown, token)).Value, cancellationToken) ?? [];
+            bool rang;
+            lock (_lock)
+            {
+                rang = shown.Any(message => !heard.Contains(message.MessageId));
+                heard = [.. shown.Select(message => message.MessageId)];
+            }
+
+            if (rang)
+            {
+                _pace.NoteWork();
+            }
+
+            return rang;
+        }
+
+        private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
+        {
+            using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var ring = _rung.WaitAsync(over.Token);
+            await Task.WhenAny(ring, Task.Delay(pause, bell.Time, over.Token));
+            await over.CancelAsync();
+            await ring.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (ring.IsCompletedSuccessfully)
+            {
+                // The wait that follows answers it.
+                Ring(message: null);
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    private TimeProvider Time => account.Time;
+}

@@ -1,0 +1,77 @@
+using Microsoft.Extensions.Logging;
+using OzFunctions.AzureStorage;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Events;
+using OzFunctions.Hosts;
+
+namespace OzFunctions.Cli.Stores;
+
+/// <summary>The ports on Azure Storage, put together. Only what comes here loads the SDK: plain files must start as quickly as without it.</summary>
+internal static class AzureStore
+{
+    public static OpenStore Open(Settings settings, StorageSetting storage, Surroundings surroundings, ILoggerFactory loggers)
+    {
+        EventPublishers.Check(settings);
+        var account = OpenAccount(storage, surroundings.Time);
+        var core = ConfiguredStore.CreateCore(
+            new()
+            {
+                StoreId = account.StoreId,
+                Blobs = new AzureBlobStore(account),
+                Bell = new AzureBell(account),
+                HostLock = new NoHostLock(),
+                Publishers = EventPublishers.Create(
+                    settings, surroundings, sink => sink is null ? new AzureEventQueue(account) : new AzureEventQueue(account, sink.Queue!, sink.Name, sink.Kinds)),
+                Time = surroundings.Time,
+                Probe = surroundings.Probe,
+            },
+            settings,
+            loggers);
+        return new(core, new AzureRequestQueue(account, ConfiguredStore.RequestQueue))
+        {
+            Name = account.Name,
+            IsRemote = true,
+            Repair = token => AskAsync(core, settings.WorkerId, token),
+        };
+    }
+
+    /// <summary>One look at blobs and one at queues: a host with a wrong key or address ends with a sentence, instead of trying for ever.</summary>
+    private static async Task AskAsync(OzCore core, string workerId, CancellationToken cancellationToken)
+    {
+        await core.Workers.GetPausedAsync(cancellationToken);
+        await using var listener = core.Ports.Bell.Listen(workerId);
+        await listener.WaitAsync(TimeSpan.Zero, cancellationToken);
+    }
+
+    /// <summary>The configuration as a blob of the container.</summary>
+    public static ConfigurationResult ReadConfiguration(string blob, StorageSetting storage, Surroundings surroundings)
+    {
+        var account = OpenAccount(storage, surroundings.Time);
+        try
+        {
+            return account.Read(blob) is { } content
+                ? ConfigurationFile.Read(content.Span, $"blob:{blob}")
+                : throw CommandException.Usage($"blob:{blob}: there is no such blob in the container {StorageNames.Container} of {account.Name}; check OZF_CONFIG or --config-file.");
+        }
+        catch (ArgumentException ex)
+        {
+            throw CommandException.Usage($"blob:{blob}: {ex.Message}");
+        }
+    }
+
+    /// <summary>The account's address, without a secret. Nothing is asked of it.</summary>
+    public static string NameOf(StorageSetting storage) => OpenAccount(storage, TimeProvider.System).Name;
+
+    private static StorageAccount OpenAccount(StorageSetting storage, TimeProvider time)
+    {
+        try
+        {
+            return StorageAccount.Open(storage.Value, new(), time);
+        }
+        catch (StorageSettingException ex)
+        {
+            throw CommandException.Usage($"{storage.Origin}: {ex.Message}");
+        }
+    }
+}

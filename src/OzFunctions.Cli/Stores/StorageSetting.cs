@@ -1,0 +1,58 @@
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Configuration;
+
+namespace OzFunctions.Cli.Stores;
+
+/// <summary>Which storage account a call works on. The value may hold a key: nothing prints it.</summary>
+internal sealed class StorageSetting
+{
+    public const string Variable = "OZF_STORAGE";
+
+    private StorageSetting(string value, string origin) => (Value, Origin) = (value, origin);
+
+    /// <summary>A connection string or an https address.</summary>
+    public string Value { get; }
+
+    /// <summary>Who said it: a flag, a variable or a key of the configuration.</summary>
+    public string Origin { get; }
+
+    /// <summary>What must be masked wherever it shows up.</summary>
+    public IEnumerable<string> Secrets
+    {
+        get
+        {
+            foreach (var part in Value.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+            {
+                if (part.StartsWith("AccountKey=", StringComparison.OrdinalIgnoreCase))
+                {
+                    yield return Value;
+                    yield return part["AccountKey=".Length..];
+                }
+                else if (part.StartsWith("SharedAccessSignature=", StringComparison.OrdinalIgnoreCase))
+                {
+                    yield return Value;
+                    yield return part["SharedAccessSignature=".Length..];
+                    foreach (var signature in part.Split('&', '?').Where(pair => pair.StartsWith("sig=", StringComparison.Ordinal)))
+                    {
+                        yield return signature["sig=".Length..];
+                        yield return Uri.UnescapeDataString(signature["sig=".Length..]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>By flag or variable; null: neither says anything.</summary>
+    public static StorageSetting? Find(string? flag, Surroundings surroundings) =>
+        flag is not null ? new(flag, "--storage") : surroundings.Variable(Variable) is { } variable ? new(variable, Variable) : null;
+
+    /// <summary>By configuration; null: it says nothing, or its secret has no value here, which the secrets' faults say.</summary>
+    public static StorageSetting? Find(StorageConfiguration? storage, SecretValues secrets) => storage switch
+    {
+        { Address: { } address } => new(address, "storage"),
+        { Connection: { } source } when secrets.Find(source) is { } value => new(value, "storage"),
+        _ => null,
+    };
+
+    public override string ToString() => Origin;
+}

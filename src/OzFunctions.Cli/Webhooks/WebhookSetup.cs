@@ -1,0 +1,41 @@
+using OzFunctions.Cli.Stores;
+using OzFunctions.Webhooks;
+
+namespace OzFunctions.Cli.Webhooks;
+
+/// <summary>What the receiver needs of the configuration.</summary>
+internal static class WebhookSetup
+{
+    /// <summary>
+    /// The webhooks with their secrets. A secret that this process cannot read is left out, and nothing is genuine without one: who listens calls
+    /// <see cref="Settings.RequireSecrets"/> first.
+    /// </summary>
+    public static IReadOnlyList<WebhookOptions> Create(Settings settings)
+    {
+        var options = new List<WebhookOptions>();
+        foreach (var webhook in settings.Configuration.Webhooks)
+        {
+            var one = new WebhookOptions
+            {
+                Name = webhook.Name,
+                Kind = webhook.Kind,
+                Secrets = [.. webhook.Secrets.Select(settings.Secrets.Find).OfType<string>()],
+                Header = webhook.Header,
+                EventHeader = webhook.EventHeader,
+                Tolerance = webhook.Tolerance,
+                Filter = webhook.Filter,
+                MaxQueued = webhook.MaxQueued,
+                Enabled = webhook.Enabled,
+                Request = webhook.Request!,
+            };
+            options.Add(one with
+            {
+                IdHeader = webhook.IdHeader ?? one.IdHeader,
+                MostBytes = webhook.MaxBody ?? one.MostBytes,
+                Origins = webhook.Origins ?? one.Origins,
+            });
+        }
+
+        return options;
+    }
+}

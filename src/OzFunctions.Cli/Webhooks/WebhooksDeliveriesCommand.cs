@@ -1,0 +1,151 @@
+using System.CommandLine;
+using System.Text.Json;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Screens;
+using OzFunctions.Webhooks.Deliveries;
+
+namespace OzFunctions.Cli.Webhooks;
+
+/// <summary><c>ozf webhooks deliveries [WEBHOOK [DELIVERY]]</c>: what came in, and why it did or did not start a run.</summary>
+internal static class WebhooksDeliveriesCommand
+{
+    private const int UsualMost = 50;
+
+    public static string TextOf(DeliveryResult result) => JsonNamingPolicy.SnakeCaseLower.ConvertName(result.ToString());
+
+    public static Command Create(Surroundings surroundings)
+    {
+        var webhook = new Argument<string?>("webhook") { Description = "Only of this webhook", Arity = ArgumentArity.ZeroOrOne };
+        var id = new Argument<string?>("delivery") { Description = "One delivery, with its payload", Arity = ArgumentArity.ZeroOrOne };
+        var result = new Option<string?>("--result") { HelpName = "RESULT", Description = "accepted, filtered, faulty or refused" };
+        result.AcceptOnlyFromAmong([.. Enum.GetValues<DeliveryResult>().Select(TextOf)]);
+        var most = new Option<int>("--limit") { HelpName = "N", Description = $"At most so many, newest first [default: {UsualMost}]", DefaultValueFactory = _ => UsualMost };
+        return new Command("deliveries", "List what came in, newest first, or show one delivery").With(webhook, id, result, most).Does(surroundings, async (context, cancellationToken) =>
+        {
+            await using var store = context.OpenStore();
+            var log = new DeliveryLog(store.Core.Ports.Blobs);
+            if (context.Get(id) is { } delivery)
+            {
+                Show(context, await GetAsync(log, context.Get(webhook)!, delivery, cancellationToken));
+                return ExitCodes.Success;
+            }
+
+            if (context.Get(most) < 1)
+            {
+                throw CommandException.Usage($"--limit: '{context.Get(most)}': must be at least 1.");
+            }
+
+            var found = new List<WebhookDelivery>();
+            await foreach (var one in log.ListAsync(context.Get(webhook), cancellationToken))
+            {
+                if (context.Get(result) is not { } wanted || TextOf(one.Result) == wanted)
+                {
+                    found.Add(one);
+                }
+
+                // One webhook's entries come newest first; of all, the newest may be anywhere.
+                if (context.Get(webhook) is not null && found.Count == context.Get(most))
+                {
+                    break;
+                }
+            }
+
+            List(context, [.. found.OrderByDescending(one => one.ReceivedAt).Take(context.Get(most))]);
+            return ExitCodes.Success;
+        });
+    }
+
+    public static async Task<WebhookDelivery> GetAsync(DeliveryLog log, string webhook, string id, CancellationToken cancellationToken) =>
+        await log.FindAsync(webhook, id, cancellationToken)
+        ?? throw CommandException.Usage($"there is no delivery '{id}' of webhook '{webhook}' (ozf webhooks deliveries {webhook}); entries are kept for {DeliveryLog.Kept.TotalDays:0} days.");
+
+    private static void List(CommandContext context, IReadOnlyList<WebhookDelivery> deliveries)
+    {
+        if (context.Screen.Json)
+        {
+            context.Screen.WriteJson(json =>
+            {
+                json.WriteStartObject();
+                json.WriteStartArray("deliveries");
+                foreach (var delivery in deliveries)
+                {
+                    JsonSerializer.Serialize(json, delivery with { Payload = null }, DeliveryJson.Wire.WebhookDelivery);
+                }
+
+                json.WriteEndArray();
+                json.WriteEndObject();
+            });
+            return;
+        }
+
+        if (deliveries.Count == 0)
+        {
+            context.Screen.Note("No deliveries.");
+            return;
+        }
+
+        var table = new Table("RECEIVED", "WEBHOOK", "DELIVERY", "EVENT", "SENDER", "RESULT", "RUN OR REASON");
+        foreach (var delivery in deliveries)
+        {
+            table.Add(
+                PlainText.Relative(delivery.ReceivedAt, context.Now),
+                delivery.Webhook,
+                PlainText.OneLine(delivery.Id),
+                PlainText.OneLine(EventOf(delivery)),
+                PlainText.OneLine(delivery.Sender ?? ""),
+                new Cell(TextOf(delivery.Result), StyleOf(delivery.Result)),
+                PlainText.OneLine(delivery.RunId?.Value ?? delivery.Reason ?? ""));
+        }
+
+        table.Write(context.Screen);
+    }
+
+    private static void Show(CommandContext context, WebhookDelivery delivery)
+    {
+        var screen = context.Screen;
+        if (screen.Json)
+        {
+            screen.WriteIndented(json => JsonSerializer.Serialize(json, delivery, DeliveryJson.Wire.WebhookDelivery));
+            return;
+        }
+
+        screen.Line($"Delivery  {screen.Paint(PlainText.OneLine(delivery.Id), Style.Strong)} of {delivery.Webhook}");
+        screen.Line($"Received  {PlainText.Time(delivery.ReceivedAt, context.Now)}{(delivery.Repeats > 0 ? $", and {PlainText.Count(delivery.Repeats, "time")} again" : "")}");
+        screen.Line($"Event     {PlainText.OneLine(EventOf(delivery))}{(delivery.Sender is { } sender ? $", by {PlainText.OneLine(sender)}" : "")}");
+        screen.Line($"Result    {screen.Paint(TextOf(delivery.Result), StyleOf(delivery.Result))}{(delivery.Reason is { } reason ? $": {PlainText.OneLine(reason)}" : "")}");
+        if (delivery.RunId is { } run)
+        {
+            screen.Line($"Run       {run}");
+        }
+
+        foreach (var again in delivery.RedeliveredAs ?? [])
+        {
+            screen.Line($"Again as  {again}");
+        }
+
+        screen.Line();
+        if (delivery.Payload is { } payload)
+        {
+            screen.WriteIndented(payload.WriteTo);
+        }
+        else
+        {
+            screen.Note($"The payload ({delivery.PayloadBytes} bytes) is too large to be kept.");
+        }
+    }
+
+    private static string EventOf(WebhookDelivery delivery) => (delivery.Event, delivery.Action) switch
+    {
+        (null, _) => "",
+        (var name, null) => name,
+        var (name, action) => $"{name}.{action}",
+    };
+
+    private static Style StyleOf(DeliveryResult result) => result switch
+    {
+        DeliveryResult.Accepted => Style.Good,
+        DeliveryResult.Filtered => Style.Quiet,
+        DeliveryResult.Faulty => Style.Bad,
+        _ => Style.Warning,
+    };
+}

@@ -1,0 +1,68 @@
+using Azure.Core;
+using Azure.Identity;
+using Azure.Messaging.ServiceBus;
+using Azure.Messaging.ServiceBus.Administration;
+using OzFunctions.Blobs;
+
+namespace OzFunctions.ServiceBus;
+
+/// <summary>One connection to a namespace: a connection string (an emulator's too, with <c>UseDevelopmentEmulator=true</c>), or the namespace and an identity.</summary>
+public sealed class ServiceBusConnection : IAsyncDisposable
+{
+    /// <summary>Beyond it the SDK gives up a call; ours are repeated by their callers.</summary>
+    private static readonly ServiceBusClientOptions Options = new()
+    {
+        RetryOptions = new() { MaxRetries = 3, Delay = TimeSpan.FromMilliseconds(500), MaxDelay = TimeSpan.FromSeconds(5), TryTimeout = TimeSpan.FromSeconds(20) },
+    };
+
+    private ServiceBusConnection(ServiceBusClient client, ServiceBusAdministrationClient administration) => (Client, Administration) = (client, administration);
+
+    /// <summary>Shared by all queues and topics of the namespace; one AMQP connection.</summary>
+    public ServiceBusClient Client { get; }
+
+    /// <summary>Makes queues where the identity may.</summary>
+    public ServiceBusAdministrationClient Administration { get; }
+
+    /// <param name="text">A connection string, or a fully qualified namespace such as <c>runs.servicebus.windows.net</c>.</param>
+    /// <param name="credential">For a namespace; null: the default chain (environment, workload identity, managed identity, …).</param>
+    /// <exception cref="FormatException">The text is neither; it is not repeated, because it may hold a key.</exception>
+    public static ServiceBusConnection Open(string text, TokenCredential? credential = null)
+    {
+        if (IsNamespace(text))
+        {
+            credential ??= new DefaultAzureCredential();
+            return new(new(text, credential, Options), new(text, credential));
+        }
+
+        if (!text.Contains("Endpoint=", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new FormatException("The Service Bus connection must be a connection string ('Endpoint=sb://…'), or a namespace such as runs.servicebus.windows.net for an identity.");
+        }
+
+        try
+        {
+            return new(new(text, Options), new(text));
+        }
+        catch (Exception ex) when (ex is ArgumentException or FormatException)
+        {
+            // The SDK's message may quote the text.
+            throw new FormatException("The Service Bus connection string is not valid: it needs Endpoint, and SharedAccessKeyName with SharedAccessKey, or SharedAccessSignature. UseDevelopmentEmulator=true is for the emulator.");
+        }
+    }
+
+    public ValueTask DisposeAsync() => Client.DisposeAsync();
+
+    /// <summary>The broker's trouble as every store's, with a sentence that says what to do.</summary>
+    internal static BlobStoreException Wrap(string what, ServiceBusException exception) => new(
+        exception.Reason switch
+        {
+            ServiceBusFailureReason.MessagingEntityNotFound => $"{what} is not there: create it (infra/ does), or name another.",
+            ServiceBusFailureReason.MessageSizeExceeded => $"{what}: the message is larger than its tier takes (256 KB in Standard).",
+            ServiceBusFailureReason.QuotaExceeded => $"{what} is full.",
+            _ => $"{what}: Service Bus did not do it ({exception.Reason}).",
+        },
+        exception.IsTransient,
+        exception);
+
+    private static bool IsNamespace(string text) => text.Contains('.', StringComparison.Ordinal) && Uri.CheckHostName(text) == UriHostNameType.Dns;
+}

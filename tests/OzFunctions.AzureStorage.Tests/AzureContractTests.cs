@@ -1,0 +1,99 @@
+using OzFunctions.Blobs;
+using OzFunctions.Events;
+using OzFunctions.Queues;
+using OzFunctions.Testing;
+using OzFunctions.Testing.Azurite;
+
+[assembly: AssemblyFixture(typeof(SharedAzurite))]
+
+namespace OzFunctions.AzureStorage.Tests;
+
+public sealed class AzureBlobStoreContractTests(SharedAzurite azurite) : BlobStoreContract, IAsyncLifetime
+{
+    private StorageAccount _account = null!;
+
+    public async ValueTask InitializeAsync() => _account = await azurite.OpenAsync();
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    protected override IBlobStore CreateStore() => new AzureBlobStore(_account);
+}
+
+public sealed class AzureRequestQueueContractTests(SharedAzurite azurite) : RequestQueueContract, IAsyncLifetime
+{
+    private StorageAccount _account = null!;
+
+    public async ValueTask InitializeAsync() => _account = await azurite.OpenAsync();
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    protected override IRequestQueue CreateQueue() => new AzureRequestQueue(_account, StorageNames.Requests);
+}
+
+public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract, IAsyncLifetime
+{
+    private StorageAccount _account = null!;
+
+    public async ValueTask InitializeAsync() => _account = await azurite.OpenAsync();
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    protected override IBell CreateBell() => new AzureBell(_account);
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_ring_of_another_process_is_heard_by_every_listener()
+    {
+        var (near, far) = (new AzureBell(_account), new AzureBell(_account));
+        await using var first = near.Listen("local");
+        await using var second = near.Listen("local");
+        var (one, other) = (first.WaitAsync(TimeSpan.FromSeconds(50), Cancellation), second.WaitAsync(TimeSpan.FromSeconds(50), Cancellation));
+
+        await far.RingAsync("local", Run, Cancellation);
+
+        Assert.True(await one);
+        Assert.True(await other);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_ring_is_heard_once()
+    {
+        var (near, far) = (new AzureBell(_account), new AzureBell(_account));
+        await using var listener = near.Listen("local");
+        await far.RingAsync("local", Run, Cancellation);
+        Assert.True(await listener.WaitAsync(TimeSpan.FromSeconds(50), Cancellation));
+        await near.RingAsync("local", Run, Cancellation);
+        Assert.True(await listener.WaitAsync(TimeSpan.FromSeconds(50), Cancellation));
+
+        Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+    }
+}
+
+public sealed class AzureEventQueueContractTests(SharedAzurite azurite) : EventPublisherContract, IAsyncLifetime
+{
+    private StorageAccount _account = null!;
+
+    public async ValueTask InitializeAsync() => _account = await azurite.OpenAsync();
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    protected override IEventPublisher CreatePublisher() => new AzureEventQueue(_account);
+
+    protected override async Task<IReadOnlyList<string>> ReadAsync()
+    {
+        var queue = new AzureRequestQueue(_account, StorageNames.Events);
+        var read = new List<string>();
+        while (await queue.ReceiveAsync(TimeSpan.FromMinutes(5), TimeSpan.Zero, Cancellation) is { } message)
+        {
+            read.Add(System.Text.Encoding.UTF8.GetString(message.Body.Span));
+        }
+
+        return read;
+    }
+}
+
+internal static class SharedAzuriteExtensions
+{
+    /// <summary>An account that no other test has.</summary>
+    public static async Task<StorageAccount> OpenAsync(this SharedAzurite azurite, StorageAccountOptions? options = null) =>
+        StorageAccount.Open((await azurite.GetAsync()).TakeAccount(), options ?? new(), TimeProvider.System);
+}

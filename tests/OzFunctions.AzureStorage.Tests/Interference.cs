@@ -1,0 +1,70 @@
+using Azure;
+using Azure.Core;
+using Azure.Core.Pipeline;
+
+namespace OzFunctions.AzureStorage.Tests;
+
+/// <summary>Sits between the SDK and the network: counts requests, swallows answers of requests that were carried out, or answers for a service that is busy.</summary>
+internal sealed class Interference : HttpPipelinePolicy
+{
+    private readonly Lock _lock = new();
+    private readonly List<string> _seen = [];
+    private Func<Request, bool> _swallow = _ => false;
+    private int _swallowed;
+    private int _busy;
+
+    /// <summary>Methods and paths of all requests so far.</summary>
+    public IReadOnlyList<string> Seen
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _seen];
+            }
+        }
+    }
+
+    /// <summary>The answer to the next such request is lost after the service has carried it out.</summary>
+    public void SwallowNext(Func<Request, bool> which, int times = 1)
+    {
+        lock (_lock)
+        {
+            (_swallow, _swallowed) = (which, times);
+        }
+    }
+
+    /// <summary>So many requests from now on get 503 and do not reach the service.</summary>
+    public void BeBusy(int times)
+    {
+        lock (_lock)
+        {
+            _busy = times;
+        }
+    }
+
+    public override void Process(HttpMessage message, ReadOnlyMemory<HttpPipelinePolicy> pipeline) => throw new NotSupportedException();
+
+    public override async ValueTask ProcessAsync(HttpMessage message, ReadOnlyMemory<HttpPipelinePolicy> pipeline)
+    {
+        lock (_lock)
+        {
+            _seen.Add($"{message.Request.Method} {message.Request.Uri.ToUri().PathAndQuery}");
+            if (_busy > 0)
+            {
+                _busy--;
+                throw new RequestFailedException(503, "Server busy", "ServerBusy", null);
+            }
+        }
+
+        await ProcessNextAsync(message, pipeline);
+        lock (_lock)
+        {
+            if (_swallowed > 0 && message.Response.Status < 300 && _swallow(message.Request))
+            {
+                _swallowed--;
+                throw new IOException("The connection was closed before the answer came.");
+            }
+        }
+    }
+}

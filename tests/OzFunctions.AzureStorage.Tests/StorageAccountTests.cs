@@ -1,0 +1,86 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using OzFunctions.Blobs;
+using OzFunctions.Testing.Azurite;
+
+namespace OzFunctions.AzureStorage.Tests;
+
+/// <summary>Settings that cannot be, keys that are wrong, services that are not there: a sentence each, and never the secret.</summary>
+public sealed class StorageAccountTests(SharedAzurite azurite)
+{
+    private const string Secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ=";
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("nonsense")]
+    [InlineData("AccountKey=" + Secret)]
+    [InlineData("AccountName=a;AccountKey=not base64 " + Secret + ";BlobEndpoint=https://a.blob.core.windows.net")]
+    [InlineData("AccountKey=" + Secret + ";x")]
+    [InlineData("=" + Secret)]
+    [InlineData("http://a.blob.core.windows.net")]
+    [InlineData("https://a.example.com")]
+    [InlineData("https://a.blob.core.windows.net/container")]
+    [InlineData("https://a.blob.core.windows.net/?sv=1&sig=" + Secret)]
+    [InlineData("https://user:" + Secret + "@a.blob.core.windows.net")]
+    public void What_is_no_account_is_refused_without_repeating_it(string setting)
+    {
+        var refused = Assert.Throws<StorageSettingException>(() => StorageAccount.Open(setting, new(), TimeProvider.System));
+
+        Assert.DoesNotContain(Secret, refused.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_address_names_blobs_and_queues_of_one_account()
+    {
+        var account = StorageAccount.Open("https://acme.blob.core.windows.net/", new(), TimeProvider.System);
+
+        Assert.Equal("https://acme.blob.core.windows.net/ozfunctions", account.StoreId);
+        Assert.Equal("https://acme.queue.core.windows.net/oz-requests", account.Queue(StorageNames.Requests).Uri.ToString());
+        Assert.Equal("http://127.0.0.1:10000/devstoreaccount1", StorageAccount.Open("UseDevelopmentStorage=true", new(), TimeProvider.System).Name);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_wrong_key_is_said_and_not_tried_again()
+    {
+        var right = (await azurite.GetAsync()).TakeAccount();
+        var store = new AzureBlobStore(StorageAccount.Open(right.Replace(AzuriteProcess.Key, Secret, StringComparison.Ordinal), new(), TimeProvider.System));
+
+        var refused = await Assert.ThrowsAsync<BlobStoreException>(() => store.TryCreateAsync("a", default, null, Cancellation));
+
+        Assert.False(refused.IsTransient);
+        Assert.Contains("403", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(Secret, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task An_endpoint_where_nobody_listens_is_an_outage()
+    {
+        var nobody = new Uri($"http://127.0.0.1:{AzuriteProcess.FreePort()}/devstoreaccount1");
+        var store = new AzureBlobStore(StorageAccount.Open(AzuriteProcess.ConnectionStringOf(nobody, nobody), new() { RetryAfter = TimeSpan.FromMilliseconds(5) }, TimeProvider.System));
+
+        var outage = await Assert.ThrowsAsync<BlobStoreException>(() => store.FindAsync("a", Cancellation));
+
+        Assert.True(outage.IsTransient);
+        Assert.Contains("cannot be reached", outage.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(AzuriteProcess.Key, outage.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_service_that_never_answers_is_given_up_in_bounded_time()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var silent = new Uri($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/devstoreaccount1");
+        var options = new StorageAccountOptions { TryTimeout = TimeSpan.FromMilliseconds(300), CallTimeout = TimeSpan.FromSeconds(1), RetryAfter = TimeSpan.FromMilliseconds(5) };
+        var store = new AzureBlobStore(StorageAccount.Open(AzuriteProcess.ConnectionStringOf(silent, silent), options, TimeProvider.System));
+        var began = Stopwatch.GetTimestamp();
+
+        var outage = await Assert.ThrowsAsync<BlobStoreException>(() => store.FindAsync("a", Cancellation));
+
+        Assert.True(outage.IsTransient);
+        Assert.Contains("did not answer in time", outage.Message, StringComparison.Ordinal);
+        Assert.InRange(Stopwatch.GetElapsedTime(began), TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(30));
+    }
+}

@@ -1,0 +1,142 @@
+using OzFunctions.Backends;
+using OzFunctions.Direct.Leftovers;
+using OzFunctions.Direct.Shims;
+using OzFunctions.Local;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct.Tests.Leftovers;
+
+/// <summary>What no attempt needs any more goes, and nothing that somebody else put or wants kept.</summary>
+public sealed class LeftoverTests : IDisposable
+{
+    private readonly TempDirectory _temp = new();
+
+    public void Dispose() => _temp.Dispose();
+
+    [Fact]
+    public void A_workspace_that_could_not_be_removed_is_tried_again()
+    {
+        var root = Root();
+        var workspace = Path.GetDirectoryName(_temp.Write("root/run-1/a/b", "x"))!;
+        workspace = Path.GetDirectoryName(workspace)!;
+        var left = new LeftWorkspaces(root);
+        left.Note(workspace, TimeProvider.System.GetUtcNow());
+
+        Assert.Equal([workspace], left.Sweep());
+
+        Assert.False(Directory.Exists(workspace));
+        Assert.Empty(Directory.GetFiles(root + "/.ozf"));
+        Assert.Empty(left.Sweep());
+    }
+
+    [Fact]
+    public void What_stands_in_its_place_since_is_somebody_elses()
+    {
+        var root = Root();
+        foreach (var name in (string[])["another", "link", "gone"])
+        {
+            _temp.Write($"root/{name}/x", "x");
+            new LeftWorkspaces(root).Note($"{root}/{name}", TimeProvider.System.GetUtcNow());
+            Directory.Move($"{root}/{name}", $"{root}/{name}-moved");
+        }
+
+        _temp.Write("root/another/precious", "x");
+        Directory.CreateSymbolicLink($"{root}/link", $"{root}/link-moved");
+        _temp.Write("root/.ozf/left-strange.json", """{"path":"/etc","inode":1,"device":1,"at":"2026-01-01T00:00:00Z"}""");
+        _temp.Write("root/.ozf/left-nonsense.json", "no JSON");
+        _temp.Write("root/kept-by-hand/x", "x");
+
+        Assert.Empty(new LeftWorkspaces(root).Sweep());
+
+        Assert.All(["another/precious", "link", "link/x", "another-moved/x", "gone-moved/x", "kept-by-hand/x", ".ozf/left-strange.json", ".ozf/left-nonsense.json"], name => Assert.True(Path.Exists($"{root}/{name}"), name));
+        Assert.Equal(2, Directory.GetFiles(root + "/.ozf").Length);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_busy_workspace_is_named_in_the_record_and_goes_when_it_is_free()
+    {
+        await using var rig = new BackendRig();
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        var mount = rig.WorkspaceOf(attempt) + "/mounted";
+        rig.UseScript($"mkdir mounted && mount -t tmpfs none mounted || touch {rig.Temp["no-mount"]}");
+
+        var outcome = await rig.RunAsync(attempt);
+        Assert.SkipWhen(File.Exists(rig.Temp["no-mount"]), "Mounting is not allowed here.");
+        Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("could not be removed whole", StringComparison.Ordinal));
+        attempt.Directory.Delete();
+        Assert.Empty(new LeftWorkspaces(rig.Root).Sweep());
+        Assert.Equal(0, await TestProcess.RunAsync("/bin/umount", [mount], BackendRig.Cancellation));
+
+        Assert.Equal([rig.WorkspaceOf(attempt)], new LeftWorkspaces(rig.Root).Sweep());
+        Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(false, false)]
+    [InlineData(true, true)]
+    public async Task A_kept_workspace_stays_whatever_is_swept(bool cleanup, bool keepFailed)
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { Cleanup = cleanup, KeepFailedWorkspaces = keepFailed };
+        var attempt = rig.Claim(BackendRig.Fake("exit 1"));
+
+        await rig.RunAsync(attempt);
+        attempt.Directory.Delete();
+        var backend = rig.CreateBackend();
+        Assert.Empty(backend.TakeAbandonedDirectories(BackendRig.Store));
+        new LeftoverSweep(rig.Options, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance).Sweep();
+
+        Assert.True(Directory.Exists(rig.WorkspaceOf(attempt)));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_directory_that_is_none_of_ours_is_neither_locked_nor_removed()
+    {
+        await using var rig = new BackendRig();
+        var backend = rig.CreateBackend();
+        var foreign = backend.CreateDirectory(new AttemptIntent { Store = "other", RunId = RunId.Create(TimeProvider.System), Attempt = 1 });
+        foreign.Dispose();
+        rig.Temp.Write("root/.ozf/00000000000000aa/precious", "x");
+        rig.Temp.Write("elsewhere/lock", "x");
+        Directory.CreateSymbolicLink(rig.Temp["root/.ozf/00000000000000bb"], rig.Temp["elsewhere"]);
+        rig.Temp.Write("root/.ozf/notes/x", "x");
+        Directory.CreateDirectory(rig.Temp["root/.ozf/00000000000000cc"]);
+
+        Assert.Empty(backend.TakeAbandonedDirectories(BackendRig.Store));
+
+        Assert.All(["root/.ozf/00000000000000aa/precious", "root/.ozf/00000000000000bb", "elsewhere/lock", "root/.ozf/notes/x", "root/.ozf/" + foreign.Name], name => Assert.True(Path.Exists(rig.Temp[name]), name));
+        Assert.Equal(["precious"], Directory.GetFileSystemEntries(rig.Temp["root/.ozf/00000000000000aa"]).Select(Path.GetFileName));
+        Assert.False(Path.Exists(rig.Temp["root/.ozf/00000000000000cc"]));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Shims_that_no_host_starts_any_more_go_after_a_day()
+    {
+        Root();
+        var now = TimeProvider.System.GetUtcNow();
+        var mine = Path.GetDirectoryName(await ShimBinary.InstallAsync(ShimBinary.Beside(AppContext.BaseDirectory), _temp["root"], TestContext.Current.CancellationToken))!;
+        var (old, others, strange) = (Named('a'), Named('b'), Named('c'));
+        _temp.Write($"root/.ozf/bin/{old}/ozf-shim", "x");
+        _temp.Write($"root/.ozf/bin/{old}/host-dead.lock", "");
+        _temp.Write($"root/.ozf/bin/{others}/ozf-shim", "x");
+        using var running = FileLock.TryTake(_temp[$"root/.ozf/bin/{others}/host-living.lock"]);
+        _temp.Write($"root/.ozf/bin/{strange}/precious", "x");
+        _temp.Write("root/.ozf/bin/notes/ozf-shim", "x");
+
+        Assert.Empty(ShimBinaries.Sweep(_temp["root/.ozf"], now));
+        Assert.False(File.Exists(_temp[$"root/.ozf/bin/{old}/host-dead.lock"]));
+        Assert.Equal([_temp[$"root/.ozf/bin/{old}"]], ShimBinaries.Sweep(_temp["root/.ozf"], now + ShimBinaries.KeptFor + TimeSpan.FromMinutes(5)));
+
+        Assert.True(File.Exists(mine + "/ozf-shim"));
+        Assert.All([$"{others}/ozf-shim", $"{strange}/precious", "notes/ozf-shim"], name => Assert.True(File.Exists(_temp["root/.ozf/bin/" + name]), name));
+    }
+
+    private static string Named(char digit) => new(digit, 64);
+
+    private string Root()
+    {
+        Directory.CreateDirectory(_temp["root/.ozf"]);
+        return _temp["root"];
+    }
+}

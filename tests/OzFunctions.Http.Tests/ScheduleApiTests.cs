@@ -1,0 +1,86 @@
+using System.Text.Json;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Http.Tests;
+
+/// <summary>Schedules over HTTP, in the vendor's words.</summary>
+public sealed class ScheduleApiTests
+{
+    private const string Schedules = "/api/v1/agent/schedules";
+    private const string Body = """{"name":"Daily Summary!","cron_schedule":"0 9 * * *","prompt":"Summarise","team":true,"time_zone":"Europe/Berlin","agent_config":{"model_id":"m","worker_host":"gpu"}}""";
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_schedule_is_made_read_listed_replaced_switched_and_removed()
+    {
+        var rig = new DoorRig();
+        var made = (await rig.PostAsync(Schedules, Body)).Is(201).Json;
+        Assert.Equal(
+            ("daily-summary", "Daily Summary!", "0 9 * * *", true, "Summarise", "m", "gpu", "Europe/Berlin", "api"),
+            (Text(made, "id"), Text(made, "name"), Text(made, "cron_schedule"), made.GetProperty("enabled").GetBoolean(), Text(made, "prompt"), Text(made.GetProperty("agent_config"), "model_id"), Text(made.GetProperty("agent_config"), "worker_host"), Text(made, "time_zone"), Text(made, "source")));
+        Assert.Equal(JsonValueKind.Null, made.GetProperty("last_spawn_error").ValueKind);
+        Assert.Equal(JsonValueKind.Null, made.GetProperty("history").GetProperty("last_ran").ValueKind);
+        Assert.EndsWith("Z", Text(made.GetProperty("history"), "next_run"), StringComparison.Ordinal);
+
+        Assert.Equal("daily-summary", Text(Assert.Single((await rig.GetAsync(Schedules)).Is(200).Json.GetProperty("schedules").EnumerateArray()), "id"));
+        var replaced = (await rig.SendAsync("PUT", Schedules + "/daily-summary", """{"name":"Weekly","cron_schedule":"@weekly","prompt":"","enabled":false,"agent_config":{"skill_spec":"s"}}""")).Is(200).Json;
+        Assert.Equal(("daily-summary", "Weekly", "@weekly", false, "", "UTC"), (Text(replaced, "id"), Text(replaced, "name"), Text(replaced, "cron_schedule"), replaced.GetProperty("enabled").GetBoolean(), Text(replaced, "prompt"), Text(replaced, "time_zone")));
+        Assert.True((await rig.SendAsync("POST", Schedules + "/daily-summary/resume")).Is(200).Json.GetProperty("enabled").GetBoolean());
+        Assert.False((await rig.SendAsync("POST", Schedules + "/daily-summary/pause")).Is(200).Json.GetProperty("enabled").GetBoolean());
+        Assert.True((await rig.SendAsync("DELETE", Schedules + "/daily-summary")).Is(200).Json.GetProperty("success").GetBoolean());
+        Assert.Equal("resource_not_found", (await rig.GetAsync(Schedules + "/daily-summary")).Is(404).Code);
+    }
+
+    [Fact]
+    public async Task A_run_of_it_starts_at_once_and_a_repeat_with_the_key_answers_it()
+    {
+        var rig = new DoorRig();
+        await rig.PostAsync(Schedules, Body);
+
+        var first = (await rig.SendAsync("POST", Schedules + "/daily-summary/run", key: DoorRig.SubmitKey, change: request => request.Headers["Idempotency-Key"] = "k")).Is(202).Json;
+        var again = (await rig.SendAsync("POST", Schedules + "/daily-summary/run", key: DoorRig.SubmitKey, change: request => request.Headers["Idempotency-Key"] = "k")).Is(202).Json;
+
+        Assert.Equal((Text(first, "run_id"), false), (Text(again, "run_id"), again.GetProperty("created").GetBoolean()));
+        var run = (await rig.Core.Records.FindAsync(RunId.Parse(Text(first, "run_id")), Cancellation))!.Record;
+        Assert.Equal((TriggerKind.Schedule, "daily-summary", "gpu", "submitter"), (run.Trigger.Kind, run.Trigger.Name, run.WorkerId, run.AskedBy));
+        Assert.Equal(Text(first, "run_id"), Text((await rig.GetAsync(Schedules + "/daily-summary")).Json, "last_run_id"));
+    }
+
+    [Theory]
+    [InlineData("""{}""", "name cron_schedule prompt")]
+    [InlineData("""{"name":"a","cron_schedule":"61 * * * *","prompt":"p"}""", "cron_schedule")]
+    [InlineData("""{"name":"a","cron_schedule":"@daily","prompt":"p","time_zone":"Mars"}""", "time_zone")]
+    [InlineData("""{"name":"a","cron_schedule":"@daily","prompt":"p","overlap":"replace","missed":"many","missed_window":"x"}""", "overlap missed missed_window")]
+    [InlineData("""{"name":7,"cron_schedule":"@daily","prompt":"p","enabled":"yes"}""", "name enabled")]
+    [InlineData("""{"name":"a","cron_schedule":"@daily","prompt":"p","agent_config":{"model":"m"}}""", "agent_config.model")]
+    [InlineData("""{"name":"a","cron_schedule":"@daily","prompt":"p","not_before":"2030-01-01T00:00:00Z","cron":"x"}""", "cron")]
+    [InlineData("""{"name":"a","cron_schedule":"@daily","prompt":"p","not_before":"2030-01-01T00:00:00Z"}""", "not_before")]
+    public async Task A_bad_schedule_is_refused_with_every_fault_by_the_callers_names(string body, string paths)
+    {
+        var rig = new DoorRig();
+
+        var problem = (await rig.PostAsync(Schedules, body)).Is(400);
+
+        Assert.Equal("invalid_request", problem.Code);
+        var found = problem.Json.GetProperty("faults").EnumerateArray().Select(fault => Text(fault, "path")).ToList();
+        Assert.All(paths.Split(' '), path => Assert.Contains(path, found));
+        Assert.Empty((await rig.GetAsync(Schedules)).Json.GetProperty("schedules").EnumerateArray());
+    }
+
+    [Fact]
+    public async Task What_is_not_done_here_is_422_a_taken_name_409_and_a_replacement_says_all()
+    {
+        var rig = new DoorRig();
+        await rig.PostAsync(Schedules, Body);
+
+        Assert.Equal("operation_not_supported", (await rig.PostAsync(Schedules, """{"name":"a","cron_schedule":"@daily","prompt":"p","agent_config":{"harness_auth_secrets":{}}}""")).Is(422).Code);
+        (await rig.PostAsync(Schedules, Body)).Is(201);
+        Assert.Equal("conflict", (await rig.PostAsync(Schedules, """{"name":"daily summary","cron_schedule":"@daily","prompt":"p"}""")).Is(409).Code);
+        (await rig.SendAsync("PUT", Schedules + "/daily-summary", """{"name":"a","cron_schedule":"@daily","prompt":"p"}""")).Is(400);
+        (await rig.SendAsync("PUT", Schedules + "/nobody", """{"name":"a","cron_schedule":"@daily","prompt":"p","enabled":true}""")).Is(404);
+        (await rig.PostAsync(Schedules, Body, DoorRig.SubmitKey)).Is(403);
+    }
+
+    private static string Text(JsonElement json, string name) => json.GetProperty(name).GetString()!;
+}

@@ -1,0 +1,79 @@
+using System.Text;
+using Azure.Messaging.ServiceBus;
+using OzFunctions.DeadLetters;
+using OzFunctions.Events;
+using OzFunctions.Runs;
+
+namespace OzFunctions.ServiceBus.Tests;
+
+/// <summary>What needs no broker.</summary>
+public sealed class MessageTests
+{
+    [Fact]
+    public void An_event_is_sent_whole_under_its_own_id_with_what_subscriptions_filter_by()
+    {
+        var run = RunId.Create(TimeProvider.System);
+        var json = $$$"""{"id":"{{{run}}}:1:completed","traceparent":"00-a-b-01","data":{"state":"FAILED","reason":"task_timeout","worker_id":"gpu","exit_code":1}}""";
+
+        var message = ServiceBusEventPublisher.MessageOf(new($"{run}:1:completed", "io.ozfunctions.run.completed.v1", run, Encoding.UTF8.GetBytes(json)));
+
+        Assert.Equal(($"{run}:1:completed", $"runs/{run}", run.Value, "application/cloudevents+json; charset=utf-8"), (message.MessageId, message.Subject, message.CorrelationId, message.ContentType));
+        Assert.Equal(json, message.Body.ToString());
+        Assert.Equal(
+            new Dictionary<string, object?> { ["type"] = "io.ozfunctions.run.completed.v1", ["Diagnostic-Id"] = "00-a-b-01", ["state"] = "FAILED", ["reason"] = "task_timeout", ["worker_id"] = "gpu" },
+            message.ApplicationProperties.ToDictionary(property => property.Key, property => (object?)property.Value));
+    }
+
+    [Fact]
+    public void A_dead_message_becomes_a_letter_with_the_brokers_reason()
+    {
+        var message = ServiceBusModelFactory.ServiceBusReceivedMessage(
+            BinaryData.FromString("{}"), messageId: "m1", deliveryCount: 3, properties: new Dictionary<string, object> { ["DeadLetterReason"] = "invalid_request", ["DeadLetterErrorDescription"] = "prompt: is missing" });
+
+        var letter = ServiceBusDeadLetters.Of("oz-requests", message, TimeProvider.System);
+
+        Assert.Equal((DeadLetterStore.IdOf("oz-requests", "m1"), "invalid_request", "prompt: is missing", "{}"), (letter.Id, letter.Reason, letter.Description, letter.Body));
+    }
+
+    [Fact]
+    public void Reasons_are_cut_to_what_the_broker_takes() => Assert.Equal(4096, DeadLetterText.Shorten(new('x', 10_000)).Length);
+
+    [Theory]
+    [InlineData("local", "oz-bell-25bf8e1a2393f1108d37029b3df55932")]
+    public void A_workers_bell_has_the_name_that_the_index_gives_it(string worker, string queue) => Assert.Equal(queue, ServiceBusBell.QueueOf(worker));
+
+    [Theory]
+    [InlineData("Endpoint=sb://runs.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0", "runs.servicebus.windows.net")]
+    [InlineData("Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;", "localhost")]
+    [InlineData("runs.servicebus.windows.net", "runs.servicebus.windows.net")]
+    public async Task A_connection_is_a_string_or_a_namespace(string text, string expected)
+    {
+        await using var connection = ServiceBusConnection.Open(text);
+
+        Assert.Equal(expected, connection.Client.FullyQualifiedNamespace);
+    }
+
+    [Theory]
+    [InlineData("hunter2")]
+    [InlineData("Endpoint=sb://x/;hunter2")]
+    [InlineData("")]
+    public void A_bad_connection_is_refused_without_showing_it(string text)
+    {
+        var refused = Assert.Throws<FormatException>(() => ServiceBusConnection.Open(text));
+
+        Assert.DoesNotContain("hunter2", refused.ToString(), StringComparison.Ordinal);
+        Assert.Contains("Endpoint", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_namespace_that_is_away_is_an_outage_with_a_sentence()
+    {
+        await using var connection = ServiceBusConnection.Open("Endpoint=sb://localhost:1;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0;UseDevelopmentEmulator=true;");
+        await using var publisher = new ServiceBusEventPublisher(connection, "oz-events", "topic");
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(30), TimeProvider.System);
+
+        var failed = await Assert.ThrowsAnyAsync<Exception>(() => publisher.PublishAsync(new("x", "t", RunId.Create(TimeProvider.System), "{}"u8.ToArray()), soon.Token));
+
+        Assert.True(failed is Blobs.BlobStoreException { IsTransient: true } or OperationCanceledException, failed.ToString());
+    }
+}
