@@ -5,14 +5,16 @@ using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Http.Artifacts;
 using OzFunctions.Http.DeadLetters;
+using OzFunctions.Http.Documents;
 using OzFunctions.Http.Guards;
 using OzFunctions.Http.Health;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Logs;
+using OzFunctions.Http.Pages;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
-using OzFunctions.Http.Schedules;
 using OzFunctions.Http.Runs;
+using OzFunctions.Http.Schedules;
 using OzFunctions.Http.Workers;
 using OzFunctions.Intake;
 using OzFunctions.Runs;
@@ -34,8 +36,26 @@ public sealed partial class FrontDoor
 
     /// <param name="more">Endpoints of features that need more than Core.</param>
     public FrontDoor(OzCore core, FrontDoorOptions options, ILoggerFactory loggers, params IReadOnlyList<IEndpoints> more)
-        : this(options, loggers, Endpoints(core, options).Concat(more))
     {
+        ArgumentNullException.ThrowIfNull(core);
+        _hosts = new(options);
+        _keys = new(options.Keys);
+        _logger = loggers.CreateLogger<FrontDoor>();
+
+        // A feature's folder adds its endpoints here, and its operations to Documents/openapi.json.
+        IEndpoints[] own =
+        [
+            new HealthEndpoints(),
+            new DocumentEndpoints(),
+            new PageEndpoints(),
+            new RunEndpoints(core, options),
+            new LogEndpoints(core),
+            new ArtifactEndpoints(core, options),
+            new DeadLetterEndpoints(core, options.Requests),
+            new WorkerEndpoints(core),
+            new ScheduleEndpoints(core),
+        ];
+        _table = new(own.Concat(more).SelectMany(endpoints => endpoints.Routes));
     }
 
     private FrontDoor(FrontDoorOptions options, ILoggerFactory loggers, IEnumerable<IEndpoints> endpoints)
@@ -48,18 +68,6 @@ public sealed partial class FrontDoor
 
     /// <summary>Only health, readiness and metrics: for a host that has no API.</summary>
     public static FrontDoor ForStatus(HostStatus status, ILoggerFactory loggers) => new(new() { Keys = [] }, loggers, [new HealthEndpoints(), new StatusEndpoints(status)]);
-
-    // A feature's folder adds its endpoints here.
-    private static IEndpoints[] Endpoints(OzCore core, FrontDoorOptions options) =>
-    [
-        new HealthEndpoints(),
-        new RunEndpoints(core, options),
-        new LogEndpoints(core),
-        new ArtifactEndpoints(core, options),
-        new DeadLetterEndpoints(core, options.Requests),
-        new WorkerEndpoints(core),
-        new ScheduleEndpoints(core),
-    ];
 
     /// <summary>Every route, for the document that describes them.</summary>
     public IReadOnlyList<Route> Routes => _table.Routes;
@@ -113,7 +121,7 @@ public sealed partial class FrontDoor
         if (route?.Access.Kind != AccessKind.Health)
         {
             _hosts.CheckHost(request);
-            _hosts.CheckOrigin(request);
+            _hosts.CheckOrigin(request, isPage: route?.Access.Kind == AccessKind.Page);
         }
 
         ApiKey? key = null;

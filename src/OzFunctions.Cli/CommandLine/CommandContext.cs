@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
@@ -41,7 +42,29 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     public LineLoggers Loggers(LogLevel least, LogFormat format = LogFormat.Text) => new(Surroundings, least, format, Settings.Mask);
 
     /// <summary>The store, with what goes wrong behind an answer said on stderr.</summary>
-    public OpenStore OpenStore() => ConfiguredStore.Open(Settings, Surroundings, Loggers(LogLevel.Warning));
+    public OpenStore OpenStore() => Server is null
+        ? ConfiguredStore.Open(Settings, Surroundings, Loggers(LogLevel.Warning))
+        : throw CommandException.Usage("--server: this command works on a store of this machine only; leave --server out, or run it there.");
+
+    /// <summary>Where commands about runs ask: the front door of <c>--server</c>, else the store.</summary>
+    public IRunDesk OpenDesk()
+    {
+        if (Server is not { } server)
+        {
+            return new StoreDesk(OpenStore(), Surroundings, Screen.Warn);
+        }
+
+        var address = DeskAddress.Parse(server);
+        var key = DeskAddress.FindKey(address, parsed.GetValue(GlobalOptions.KeyFile), Settings.DataDirectory, Surroundings);
+        if (address.Scheme == "http" && !address.IsLoopback)
+        {
+            Screen.Warn($"{address} is not encrypted: the key and everything else can be read on the way. Use https.");
+        }
+
+        return new RemoteDesk(new(address, key, Time), Time);
+    }
+
+    private string? Server => parsed.GetValue(GlobalOptions.Server);
 }
 
 /// <summary>How commands are put together.</summary>

@@ -26,6 +26,20 @@ internal static class GlobalOptions
         Recursive = true,
     };
 
+    public static readonly Option<string?> Server = new("--server")
+    {
+        Description = "Ask the front door at this address instead of a store (run, runs, workers, dead-letters)",
+        HelpName = "URL",
+        Recursive = true,
+    };
+
+    public static readonly Option<string?> KeyFile = new("--key-file")
+    {
+        Description = "Key for --server [default: $OZF_API_KEY; on this machine the data directory's]",
+        HelpName = "FILE",
+        Recursive = true,
+    };
+
     public static readonly Option<string> Output = MakeOutput();
 
     private static Option<string> MakeOutput()

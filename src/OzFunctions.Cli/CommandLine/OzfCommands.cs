@@ -3,6 +3,7 @@ using OzFunctions.Cli.Completion;
 using OzFunctions.Cli.Configuring;
 using OzFunctions.Cli.Demo;
 using OzFunctions.Cli.Events;
+using OzFunctions.Cli.Keys;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Queues;
 using OzFunctions.Cli.Runs;
@@ -27,7 +28,7 @@ internal static class OzfCommands
             version.Action = new VersionAction(surroundings);
         }
 
-        root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage);
+        root.With(GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Output, GlobalOptions.Storage, GlobalOptions.Server, GlobalOptions.KeyFile);
         root.With(
             UpCommand.Create(surroundings),
             RunCommand.Create(surroundings),
@@ -40,6 +41,7 @@ internal static class OzfCommands
             WebhooksCommand.Create(surroundings),
             DeadLettersCommand.Create(surroundings),
             EventsCommand.Create(surroundings),
+            KeysCommand.Create(surroundings),
             ConfigCommand.Create(surroundings),
             DoctorCommand.Create(surroundings),
             DemoCommand.Create(surroundings),

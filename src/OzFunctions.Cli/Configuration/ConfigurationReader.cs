@@ -53,7 +53,7 @@ internal static class ConfigurationReader
             Events = ListReaders.Events(root),
             Schedules = ListReaders.Schedules(root),
             Webhooks = ListReaders.Webhooks(root),
-            ApiKeys = ListReaders.Secrets(root, "api_keys"),
+            ApiKeys = ApiKeyReader.Read(root),
             PublicUrl = root.Text("public_url", FindUrlFault)?.TrimEnd('/'),
         };
         root.End();

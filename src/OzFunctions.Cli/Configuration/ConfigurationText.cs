@@ -101,6 +101,9 @@ internal static partial class ConfigurationText
     private static IEnumerable<(string Key, string? Value)> Fields(NamedSecret secret) =>
         [("name", Text(secret.Name)), ("env", secret.Source.Env), ("file", Text(secret.Source.File))];
 
+    private static IEnumerable<(string Key, string? Value)> Fields(ApiKeyConfiguration key) =>
+        [("name", Text(key.Name)), ("sha256", key.Sha256), ("env", key.Source?.Env), ("file", Text(key.Source?.File)), ("scopes", List([.. ApiKeyConfiguration.ScopeNames(key.Scopes)]))];
+
     private static IEnumerable<(string Key, string? Value)> Fields(EventConfiguration publisher) =>
     [
         ("name", Text(publisher.Name)), ("queue", Text(publisher.Queue)), ("topic", Text(publisher.Topic)), ("url", Text(publisher.Url)), ("command", Text(publisher.Command)),

@@ -208,20 +208,20 @@ internal static partial class ListReaders
         fault.Rule,
         entry.Find("request") is YamlMap map ? LineOf(map, fault.Path) : entry.LineOf("request"));
 
-    private static SecretSource? EnvOrFile(Section section, string path)
+    internal static SecretSource? EnvOrFile(Section section, string path, string others = "")
     {
         var env = section.Text("env", text => EnvironmentNames.IsName(text) ? null : EnvironmentNames.Rule);
         var file = section.Text("file");
         if (section.Has("env") == section.Has("file"))
         {
-            section.Faults.Add(path, null, "needs exactly one of 'env: NAME' and 'file: PATH'", section.Line);
+            section.Faults.Add(path, null, $"needs exactly one of {others}'env: NAME' and 'file: PATH'", section.Line);
             return null;
         }
 
         return env is not null ? SecretSource.FromEnv(env) : file is not null ? SecretSource.FromFile(file) : null;
     }
 
-    private static string? Name(Section entry, HashSet<string> names, Func<string, string?> findFault)
+    internal static string? Name(Section entry, HashSet<string> names, Func<string, string?> findFault)
     {
         var name = entry.Text("name", findFault);
         if (!entry.Has("name"))

@@ -40,7 +40,7 @@ internal sealed record OzfConfiguration
 
     public IReadOnlyList<WebhookConfiguration> Webhooks { get; init; } = [];
 
-    public IReadOnlyList<NamedSecret> ApiKeys { get; init; } = [];
+    public IReadOnlyList<ApiKeyConfiguration> ApiKeys { get; init; } = [];
 
     /// <summary>Where the API is reached from outside, for links. Without a slash at the end.</summary>
     public string? PublicUrl { get; init; }

@@ -25,7 +25,7 @@ internal sealed class SecretValues
     /// <summary>Null: the source has a fault.</summary>
     public string? Find(SecretSource source) => _values.GetValueOrDefault(source);
 
-    /// <summary>Names with values, as <c>secrets[]</c> and <c>api_keys[]</c> have them.</summary>
+    /// <summary>Names with values, as <c>secrets[]</c> has them.</summary>
     public IReadOnlyDictionary<string, string> ByName(IEnumerable<NamedSecret> secrets) =>
         secrets.Where(secret => _values.ContainsKey(secret.Source)).ToDictionary(secret => secret.Name, secret => _values[secret.Source], StringComparer.Ordinal);
 
@@ -64,11 +64,11 @@ internal sealed class SecretValues
     private static IEnumerable<(string Key, SecretSource Source)> Sources(OzfConfiguration configuration)
     {
         var named = configuration.Secrets.Select(secret => ($"secrets.{secret.Name}", secret.Source))
-            .Concat(configuration.ApiKeys.Select(key => ($"api_keys.{key.Name}", key.Source)))
             .Concat(configuration.Webhooks.SelectMany(webhook => webhook.Secrets.Select((secret, i) => (webhook.Secrets.Count == 1 ? $"webhooks.{webhook.Name}.secret" : $"webhooks.{webhook.Name}.secrets[{i}]", secret))));
         var optional = configuration.Events.SelectMany(FindSources)
             .Concat(configuration.Direct.Environment.Select(entry => ($"backend.direct.environment.{entry.Name}", entry.Source)))
             .Concat(configuration.Direct.AgentEnvironment.Select(entry => ($"backend.direct.agent_environment.{entry.Name}", entry.Source)))
+            .Concat(configuration.ApiKeys.Select(key => ($"api_keys.{key.Name}", key.Source)))
             .Append(("storage", configuration.Storage?.Connection));
         return named.Concat(optional.Where(entry => entry.Item2 is not null).Select(entry => (entry.Item1, entry.Item2!)));
     }

@@ -10,6 +10,7 @@ using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Hosts;
+using OzFunctions.Logs;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Demo;
@@ -68,8 +69,8 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
         Head($"Its run, and the log of the agent as it comes{(realOz ? "" : " (a stand-in: no key, no network)")}");
         _screen.Line(_screen.Paint($"message {messageId}", Style.Quiet));
         _screen.Line(_screen.Paint($"run     {run.RunId}", Style.Quiet));
-        var printer = new LogPrinter(store.Core, _screen.Out);
-        await printer.PrintTextAsync(printer.QueryOf(run.RunId, attempt: null, follow: true), _screen.HasColours, attemptBegins: null, cancellationToken);
+        var log = new RunLogs(store.Core.Ports.Blobs, context.Time).ReadRawAsync(RunLogQuery.Of(store.Core.Records, run.RunId, follow: true), cancellationToken);
+        await new LogPrinter(_screen.Out).PrintTextAsync(log, _screen.HasColours, attemptBegins: null);
 
         run = await AwaitPublishedAsync(store, run.RunId, cancellationToken);
         Head("The record");

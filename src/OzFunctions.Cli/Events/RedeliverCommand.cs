@@ -60,12 +60,12 @@ internal static class RedeliverCommand
         }
 
         var run = await RunSearch.GetAsync(core, which.Split(':')[0], cancellationToken);
-        if (!run.Record.State.IsTerminal())
+        if (!run.State.IsTerminal())
         {
-            throw CommandException.Usage($"run {run.Record.RunId} is {run.Record.State.Text()}: its completion event comes when it ends.");
+            throw CommandException.Usage($"run {run.RunId} is {run.State.Text()}: its completion event comes when it ends.");
         }
 
-        return [(run.Record.RunId, publisher is not null ? [publisher] : await core.OwedPublishers.FindAsync(run.Record.WorkerId, cancellationToken))];
+        return [(run.RunId, publisher is not null ? [publisher] : await core.OwedPublishers.FindAsync(run.WorkerId, cancellationToken))];
     }
 
     private static async Task<IReadOnlyList<Outcome>> RedeliverAsync(OzCore core, RunId runId, IReadOnlyList<string> publishers, CancellationToken cancellationToken)

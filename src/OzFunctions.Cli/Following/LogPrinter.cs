@@ -1,42 +1,42 @@
 using System.Text;
 using OzFunctions.Logs;
-using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Following;
 
 /// <summary>Prints a run's log as it stands, or as it grows until the run is over.</summary>
-internal sealed class LogPrinter(OzCore core, TextWriter output)
+internal sealed class LogPrinter(TextWriter output)
 {
-    public async Task PrintTextAsync(RunLogQuery query, bool colours, Action<int>? attemptBegins, CancellationToken cancellationToken)
+    public async Task PrintTextAsync(IAsyncEnumerable<LogChunk> log, bool colours, Action<int>? attemptBegins)
     {
         var text = new LogText(colours);
         var attempt = 0;
-        await foreach (var line in new RunLogs(core.Ports.Blobs, core.Ports.Time).ReadAsync(query, cancellationToken))
+        await foreach (var chunk in log)
         {
-            if (line.Attempt != attempt)
+            foreach (var line in chunk.Parse())
             {
-                await WriteAsync(text.End());
-                text = new(colours);
-                attempt = line.Attempt;
-                attemptBegins?.Invoke(attempt);
-            }
+                if (line.Attempt != attempt)
+                {
+                    await WriteAsync(text.End());
+                    text = new(colours);
+                    attempt = line.Attempt;
+                    attemptBegins?.Invoke(attempt);
+                }
 
-            await WriteAsync(text.Add(line));
+                await WriteAsync(text.Add(line));
+            }
         }
 
         await WriteAsync(text.End());
     }
 
-    public async Task PrintRawAsync(RunLogQuery query, CancellationToken cancellationToken)
+    public async Task PrintRawAsync(IAsyncEnumerable<LogChunk> log, CancellationToken cancellationToken)
     {
-        await foreach (var chunk in new RunLogs(core.Ports.Blobs, core.Ports.Time).ReadRawAsync(query, cancellationToken))
+        await foreach (var chunk in log)
         {
             await output.WriteAsync(Encoding.UTF8.GetString(chunk.Lines.Span));
             await output.FlushAsync(cancellationToken);
         }
     }
-
-    public RunLogQuery QueryOf(RunId runId, int? attempt, bool follow) => RunLogQuery.Of(core.Records, runId, follow) with { Attempt = attempt };
 
     private async Task WriteAsync(string? text)
     {

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Screens;
-using OzFunctions.Cli.Stores;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Following;
@@ -9,7 +9,7 @@ namespace OzFunctions.Cli.Following;
 /// <summary>Waits for a run: shows its log as it comes and answers the exit code that stands for its end. Leaving never touches the run.</summary>
 internal static class RunFollower
 {
-    public static async Task<int> FollowAsync(CommandContext context, OpenStore store, RunId runId, TimeSpan? atMost, CancellationToken cancellationToken)
+    public static async Task<int> FollowAsync(CommandContext context, IRunDesk desk, RunId runId, TimeSpan? atMost, CancellationToken cancellationToken)
     {
         var screen = context.Screen;
         using var deadline = atMost is { } time ? new CancellationTokenSource(time, context.Time) : new CancellationTokenSource();
@@ -26,14 +26,13 @@ internal static class RunFollower
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Leave);
 
         // Programs get data on stdout and nothing else.
-        var printer = new LogPrinter(store.Core, screen.Json ? context.Surroundings.Error : screen.Out);
+        var printer = new LogPrinter(screen.Json ? context.Surroundings.Error : screen.Out);
         try
         {
             await printer.PrintTextAsync(
-                printer.QueryOf(runId, attempt: null, follow: true),
+                desk.ReadLogAsync(runId, attempt: null, follow: true, either.Token),
                 screen.HasColours && !screen.Json,
-                attempt => Announce(screen, attempt),
-                either.Token);
+                attempt => Announce(screen, attempt));
         }
         catch (OperationCanceledException) when (either.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -41,9 +40,9 @@ internal static class RunFollower
             return ExitCodes.WaitEnded;
         }
 
-        var run = await store.Core.Records.FindAsync(runId, cancellationToken) ?? throw CommandException.Unavailable($"the record of run {runId} is gone from this store.");
-        screen.Note(Summary(run.Record), PlainText.Style(run.Record.State));
-        return RunExit.CodeOf(run.Record);
+        var run = await desk.FindAsync(runId, cancellationToken) ?? throw CommandException.Unavailable($"the record of run {runId} is gone from {desk.Place}.");
+        screen.Note(Summary(run), PlainText.Style(run.State));
+        return RunExit.CodeOf(run);
     }
 
     /// <summary>One line on how a run ended.</summary>

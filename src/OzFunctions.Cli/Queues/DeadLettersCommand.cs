@@ -1,9 +1,8 @@
 using System.CommandLine;
-using System.Text;
 using System.Text.Json;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Screens;
-using OzFunctions.Cli.Stores;
 using OzFunctions.DeadLetters;
 
 namespace OzFunctions.Cli.Queues;
@@ -17,8 +16,8 @@ internal static class DeadLettersCommand
     private static Command CreateList(Surroundings surroundings) =>
         new Command("list", "List dead letters, newest first").Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var letters = await ListAsync(store, cancellationToken);
+            await using var desk = context.OpenDesk();
+            var letters = await desk.ListDeadLettersAsync(cancellationToken);
             if (context.Screen.Json)
             {
                 context.Screen.WriteJson(json =>
@@ -57,8 +56,8 @@ internal static class DeadLettersCommand
         var id = new Argument<string>("id") { Description = "The dead letter" };
         return new Command("show", "Show one dead letter with its faults and body").With(id).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var letter = await GetAsync(store, context.Get(id)!, cancellationToken);
+            await using var desk = context.OpenDesk();
+            var letter = await GetAsync(desk, context.Get(id)!, cancellationToken);
             if (context.Screen.Json)
             {
                 context.Screen.WriteIndented(json => JsonSerializer.Serialize(json, letter, DeadLetterJson.Wire.DeadLetter));
@@ -90,8 +89,8 @@ internal static class DeadLettersCommand
         var file = new Option<string?>("--file", "-f") { HelpName = "FILE", Description = "Send this body in its place (one id), - for stdin" };
         return new Command("requeue", "Put dead letters back on their queue").With(ids, all, file).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var letters = await SelectAsync(context, store, ids, all, cancellationToken);
+            await using var desk = context.OpenDesk();
+            var letters = await SelectAsync(context, desk, ids, all, cancellationToken);
             if (context.Get(file) is not null && letters.Count != 1)
             {
                 throw CommandException.Usage("--file replaces the body of one dead letter: give one id.");
@@ -99,11 +98,8 @@ internal static class DeadLettersCommand
 
             foreach (var letter in letters)
             {
-                var body = context.Get(file) is { } path ? await InputFile.ReadAsync(path, context.Surroundings, cancellationToken) : Encoding.UTF8.GetBytes(letter.Body);
-
-                // Sent first: a crash in between leaves the letter, never neither.
-                await store.Requests.SendAsync(body, cancellationToken);
-                await store.Core.DeadLetters.TryRemoveAsync(letter.Id, cancellationToken);
+                var body = context.Get(file) is { } path ? await InputFile.ReadAsync(path, context.Surroundings, cancellationToken) : (ReadOnlyMemory<byte>?)null;
+                await desk.RequeueAsync(letter, body, cancellationToken);
             }
 
             Tell(context.Screen, "requeued", letters);
@@ -116,11 +112,11 @@ internal static class DeadLettersCommand
         var (ids, all) = Selection();
         return new Command("purge", "Delete dead letters").With(ids, all).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var letters = await SelectAsync(context, store, ids, all, cancellationToken);
+            await using var desk = context.OpenDesk();
+            var letters = await SelectAsync(context, desk, ids, all, cancellationToken);
             foreach (var letter in letters)
             {
-                await store.Core.DeadLetters.TryRemoveAsync(letter.Id, cancellationToken);
+                await desk.RemoveDeadLetterAsync(letter, cancellationToken);
             }
 
             Tell(context.Screen, "purged", letters);
@@ -131,8 +127,8 @@ internal static class DeadLettersCommand
     private static (Argument<string[]> Ids, Option<bool> All) Selection() =>
         (new("id") { Description = "Dead letters", Arity = ArgumentArity.ZeroOrMore }, new("--all") { Description = "All of them" });
 
-    private static async Task<List<DeadLetter>> SelectAsync(
-        CommandContext context, OpenStore store, Argument<string[]> ids, Option<bool> all, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<DeadLetter>> SelectAsync(
+        CommandContext context, IRunDesk desk, Argument<string[]> ids, Option<bool> all, CancellationToken cancellationToken)
     {
         var named = context.Get(ids) ?? [];
         if (context.Get(all) == named.Length > 0)
@@ -142,31 +138,20 @@ internal static class DeadLettersCommand
 
         if (context.Get(all))
         {
-            return await ListAsync(store, cancellationToken);
+            return await desk.ListDeadLettersAsync(cancellationToken);
         }
 
         var letters = new List<DeadLetter>();
         foreach (var id in named.Distinct())
         {
-            letters.Add(await GetAsync(store, id, cancellationToken));
+            letters.Add(await GetAsync(desk, id, cancellationToken));
         }
 
         return letters;
     }
 
-    private static async Task<List<DeadLetter>> ListAsync(OpenStore store, CancellationToken cancellationToken)
-    {
-        var letters = new List<DeadLetter>();
-        await foreach (var letter in store.Core.DeadLetters.ListAsync(cancellationToken))
-        {
-            letters.Add(letter);
-        }
-
-        return letters;
-    }
-
-    private static async Task<DeadLetter> GetAsync(OpenStore store, string id, CancellationToken cancellationToken) =>
-        await store.Core.DeadLetters.FindAsync(id, cancellationToken) ?? throw CommandException.Usage($"there is no dead letter '{id}' (ozf dead-letters list).");
+    private static async Task<DeadLetter> GetAsync(IRunDesk desk, string id, CancellationToken cancellationToken) =>
+        await desk.FindDeadLetterAsync(id, cancellationToken) ?? throw CommandException.Usage($"there is no dead letter '{id}' (ozf dead-letters list).");
 
     private static void Tell(Screen screen, string done, IReadOnlyList<DeadLetter> letters)
     {

@@ -1,13 +1,13 @@
 using System.Security.Cryptography;
 using OzFunctions.Artifacts;
-using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Desks;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Runs;
 
 /// <summary>Writes artifacts below one directory and nowhere else: an agent chose their names.</summary>
-internal sealed class ArtifactDownload(IBlobStore blobs, RunId runId, int attempt, string directory)
+internal sealed class ArtifactDownload(IRunDesk desk, RunId runId, int attempt, string directory)
 {
     public async Task RunAsync(ArtifactManifest manifest, CancellationToken cancellationToken)
     {
@@ -31,7 +31,7 @@ internal sealed class ArtifactDownload(IBlobStore blobs, RunId runId, int attemp
         var temporary = $"{target}.{Guid.NewGuid():N}";
         try
         {
-            await using (var content = await blobs.OpenReadAsync(RunBlobs.Artifact(runId, attempt, artifact.Path), 0, null, cancellationToken)
+            await using (var content = await desk.OpenArtifactAsync(runId, attempt, artifact.Path, cancellationToken)
                 ?? throw CommandException.Unavailable($"the artifact '{artifact.Path}' is no longer in the store."))
             await using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
             {

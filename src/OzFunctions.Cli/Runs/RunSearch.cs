@@ -1,4 +1,5 @@
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Desks;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Runs;
@@ -7,17 +8,29 @@ namespace OzFunctions.Cli.Runs;
 internal static class RunSearch
 {
     private const int LeastCharacters = 8;
+    private const int PageSize = 500;
 
     /// <summary>How many of the newest runs an abbreviation is looked for in.</summary>
     private const int Searched = 5_000;
 
-    public static async Task<StoredRun> GetAsync(OzCore core, string text, CancellationToken cancellationToken)
+    public static Task<RunRecord> GetAsync(IRunDesk desk, string text, CancellationToken cancellationToken) =>
+        GetAsync(desk.Place, desk.FindAsync, (from, token) => desk.ListAsync(RunWish.All, from, PageSize, token), text, cancellationToken);
+
+    public static Task<RunRecord> GetAsync(OzCore core, string text, CancellationToken cancellationToken) => GetAsync(
+        "this store",
+        async (runId, token) => (await core.Records.FindAsync(runId, token))?.Record,
+        (from, token) => new RunListing(core.Records).ListAsync(from, PageSize, int.MaxValue, (runs, _) => Task.FromResult(runs), unreadable: null, token),
+        text,
+        cancellationToken);
+
+    private static async Task<RunRecord> GetAsync(
+        string place, Func<RunId, CancellationToken, Task<RunRecord?>> find, Func<ListCursor, CancellationToken, Task<RunListPage>> list, string text, CancellationToken cancellationToken)
     {
-        var runId = RunId.TryParse(text.ToLowerInvariant(), out var whole) ? whole : await ExpandAsync(core, text.ToLowerInvariant(), cancellationToken);
-        return await core.Records.FindAsync(runId, cancellationToken) ?? throw CommandException.Usage($"there is no run {runId} in this store.");
+        var runId = RunId.TryParse(text.ToLowerInvariant(), out var whole) ? whole : await ExpandAsync(list, text.ToLowerInvariant(), cancellationToken);
+        return await find(runId, cancellationToken) ?? throw CommandException.Usage($"there is no run {runId} in {place}.");
     }
 
-    private static async Task<RunId> ExpandAsync(OzCore core, string text, CancellationToken cancellationToken)
+    private static async Task<RunId> ExpandAsync(Func<ListCursor, CancellationToken, Task<RunListPage>> list, string text, CancellationToken cancellationToken)
     {
         if (text.Length < LeastCharacters || text.Any(character => !char.IsAsciiHexDigitLower(character) && character != '-'))
         {
@@ -25,16 +38,16 @@ internal static class RunSearch
         }
 
         var found = new List<RunId>();
-        string? continuation = null;
+        ListCursor? next = default(ListCursor);
         var looked = 0;
         do
         {
-            var page = await core.Records.ListAsync(continuation, 500, unreadable: null, cancellationToken);
+            var page = await list(next.Value, cancellationToken);
             found.AddRange(page.Runs.Select(run => run.RunId).Where(id => id.Value.StartsWith(text, StringComparison.Ordinal) || id.Value.EndsWith(text, StringComparison.Ordinal)));
             looked += page.Runs.Count;
-            continuation = page.Continuation;
+            next = page.Next;
         }
-        while (continuation is not null && looked < Searched);
+        while (next is not null && looked < Searched);
 
         return found switch
         {

@@ -17,19 +17,19 @@ internal static class RunsArtifactsCommand
         var attempt = new Option<int?>("--attempt") { HelpName = "N", Description = "Of this attempt [default: the last]" };
         return new Command("artifacts", "List or download what was kept of a run").With(id, download, attempt).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var run = (await RunSearch.GetAsync(store.Core, context.Get(id)!, cancellationToken)).Record;
+            await using var desk = context.OpenDesk();
+            var run = await RunSearch.GetAsync(desk, context.Get(id)!, cancellationToken);
             var number = context.Get(attempt) ?? run.Attempt;
             if (number < 0 || number > run.Attempt)
             {
                 throw CommandException.Usage($"--attempt: '{number}': run {run.RunId} has had {PlainText.Count(run.Attempt, "attempt")}.");
             }
 
-            var manifest = await ArtifactManifests.ReadAsync(store.Core.Ports.Blobs, run.RunId, number, cancellationToken);
+            var manifest = await desk.ReadManifestAsync(run.RunId, number, cancellationToken);
             if (context.Get(download) is { } directory)
             {
                 var target = Path.GetFullPath(Path.Combine(context.Surroundings.Directory, directory));
-                await new ArtifactDownload(store.Core.Ports.Blobs, run.RunId, number, target).RunAsync(manifest, cancellationToken);
+                await new ArtifactDownload(desk, run.RunId, number, target).RunAsync(manifest, cancellationToken);
             }
 
             Show(context, run, manifest);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using OzFunctions.Cancelling;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Runs;
 
@@ -23,18 +24,17 @@ internal static class RunsCancelCommand
                 throw CommandException.Usage("give the ids of the runs to cancel, or --all.");
             }
 
-            await using var store = context.OpenStore();
-            var by = context.Surroundings.Variable("USER") is { } user ? $"{user} (ozf)" : "ozf";
-            var answers = new List<(RunId RunId, CancelAnswer Answer)>();
+            await using var desk = context.OpenDesk();
+            var answers = new List<(RunId RunId, CancelResult Result, RunState? State)>();
             if (context.Get(all))
             {
-                var cancelled = await store.Core.Cancels.CancelAllAsync(context.Get(worker), by, context.Get(reason), broken => context.Screen.Warn(broken.Message), cancellationToken);
-                answers.AddRange(cancelled.Select(answer => (answer.Run!.RunId, answer)));
+                answers.AddRange((await desk.CancelAllAsync(context.Get(worker), context.Get(reason), cancellationToken)).Select(run => (run.RunId, run.Result, (RunState?)run.State)));
             }
 
-            foreach (var runId in await FindAsync(store.Core, named, cancellationToken))
+            foreach (var runId in await FindAsync(desk, named, cancellationToken))
             {
-                answers.Add((runId, await store.Core.Cancels.CancelAsync(runId, by, context.Get(reason), cancellationToken)));
+                var answer = await desk.CancelAsync(runId, context.Get(reason), cancellationToken);
+                answers.Add((runId, answer.Result, answer.Run?.State));
             }
 
             Show(context.Screen, answers);
@@ -42,19 +42,19 @@ internal static class RunsCancelCommand
         });
     }
 
-    private static async Task<List<RunId>> FindAsync(OzCore core, string[] named, CancellationToken cancellationToken)
+    private static async Task<List<RunId>> FindAsync(IRunDesk desk, string[] named, CancellationToken cancellationToken)
     {
         // All are looked up before the first is cancelled: a slip in one changes nothing.
         var runs = new List<RunId>();
         foreach (var text in named)
         {
-            runs.Add((await RunSearch.GetAsync(core, text, cancellationToken)).Record.RunId);
+            runs.Add((await RunSearch.GetAsync(desk, text, cancellationToken)).RunId);
         }
 
         return runs;
     }
 
-    private static void Show(Screen screen, IReadOnlyList<(RunId RunId, CancelAnswer Answer)> answers)
+    private static void Show(Screen screen, IReadOnlyList<(RunId RunId, CancelResult Result, RunState? State)> answers)
     {
         if (screen.Json)
         {
@@ -62,14 +62,14 @@ internal static class RunsCancelCommand
             {
                 json.WriteStartObject();
                 json.WriteStartArray("runs");
-                foreach (var (runId, answer) in answers)
+                foreach (var (runId, result, state) in answers)
                 {
                     json.WriteStartObject();
                     json.WriteString("run_id", runId.Value);
-                    json.WriteString("result", System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(answer.Result.ToString()));
-                    if (answer.Run is { } run)
+                    json.WriteString("result", System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(result.ToString()));
+                    if (state is { } known)
                     {
-                        json.WriteString("state", run.State.Text());
+                        json.WriteString("state", known.Text());
                     }
 
                     json.WriteEndObject();
@@ -86,13 +86,13 @@ internal static class RunsCancelCommand
             screen.Note("Nothing to cancel.");
         }
 
-        foreach (var (runId, answer) in answers)
+        foreach (var (runId, result, state) in answers)
         {
-            screen.Line($"{runId}  " + answer.Result switch
+            screen.Line($"{runId}  " + result switch
             {
                 CancelResult.Cancelled => screen.Paint("cancelled", Style.Warning),
                 CancelResult.Requested => screen.Paint("cancel requested", Style.Warning) + "; its host stops it within seconds",
-                CancelResult.AlreadyFinished => $"already finished: {answer.Run!.State.Text()}",
+                CancelResult.AlreadyFinished => $"already finished: {state?.Text()}",
                 _ => "not found",
             });
         }

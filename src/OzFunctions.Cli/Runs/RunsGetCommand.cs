@@ -1,6 +1,5 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Runs;
 
@@ -12,15 +11,15 @@ internal static class RunsGetCommand
         var id = new Argument<string>("run-id") { Description = "The run" };
         return new Command("get", "Show one run's record").With(id).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var run = await RunSearch.GetAsync(store.Core, context.Get(id)!, cancellationToken);
+            await using var desk = context.OpenDesk();
+            var run = await RunSearch.GetAsync(desk, context.Get(id)!, cancellationToken);
             if (!context.Screen.Json)
             {
-                RunPageText.Write(context.Screen, run.Record, context.Now);
+                RunPageText.Write(context.Screen, run, context.Now);
             }
-            else if (await store.Core.Ports.Blobs.FindAsync(RunBlobs.Record(run.Record.RunId), cancellationToken) is { } blob)
+            else if (await desk.FindStoredAsync(run.RunId, cancellationToken) is { } stored)
             {
-                context.Screen.WriteStored(blob.Content);
+                context.Screen.WriteStored(stored);
             }
 
             return ExitCodes.Success;

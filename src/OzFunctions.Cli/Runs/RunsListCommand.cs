@@ -33,14 +33,8 @@ internal static class RunsListCommand
                 throw CommandException.Usage($"--cursor: '{text}': the next_cursor of an earlier list is expected.");
             }
 
-            await using var store = context.OpenStore();
-            var page = await new RunListing(store.Core.Records).ListAsync(
-                from,
-                context.Get(limit),
-                int.MaxValue,
-                (runs, _) => Task.FromResult<IReadOnlyList<RunSummary>>([.. runs.Where(run => (wanted.Count == 0 || wanted.Contains(run.State.Text())) && (name is null || run.WorkerId == name))]),
-                unreadable => context.Screen.Warn(unreadable.Message),
-                cancellationToken);
+            await using var desk = context.OpenDesk();
+            var page = await desk.ListAsync(new(wanted, name), from, context.Get(limit), cancellationToken);
             Show(context, page);
             return ExitCodes.Success;
         });

@@ -17,22 +17,22 @@ internal static class RunsLogsCommand
         var attempt = new Option<int?>("--attempt") { HelpName = "N", Description = "Only this attempt [default: all]" };
         return new Command("logs", "Show a run's log").With(id, follow, raw, attempt).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var run = (await RunSearch.GetAsync(store.Core, context.Get(id)!, cancellationToken)).Record;
+            await using var desk = context.OpenDesk();
+            var run = await RunSearch.GetAsync(desk, context.Get(id)!, cancellationToken);
             var wanted = context.Get(attempt);
             Check(run, wanted, context.Get(follow));
 
-            var printer = new LogPrinter(store.Core, context.Screen.Out);
-            var query = printer.QueryOf(run.RunId, wanted, context.Get(follow));
+            var printer = new LogPrinter(context.Screen.Out);
+            var log = desk.ReadLogAsync(run.RunId, wanted, context.Get(follow), cancellationToken);
             if (context.Get(raw) || context.Screen.Json)
             {
-                await printer.PrintRawAsync(query, cancellationToken);
+                await printer.PrintRawAsync(log, cancellationToken);
                 return ExitCodes.Success;
             }
 
             var several = wanted is null && run.Attempt > 1;
             await printer.PrintTextAsync(
-                query,
+                log,
                 context.Screen.HasColours,
                 begun =>
                 {
@@ -40,8 +40,7 @@ internal static class RunsLogsCommand
                     {
                         context.Screen.Note($"Attempt {begun}", Style.Quiet);
                     }
-                },
-                cancellationToken);
+                });
             if (run.Attempt == 0 && !context.Get(follow))
             {
                 context.Screen.Note($"No log yet: the run is {run.State.Text()}.");

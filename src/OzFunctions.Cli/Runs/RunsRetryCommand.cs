@@ -1,6 +1,5 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Requests;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Runs;
@@ -13,28 +12,20 @@ internal static class RunsRetryCommand
         var id = new Argument<string>("run-id") { Description = "The run to repeat" };
         return new Command("retry", "Submit a finished run's request again").With(id).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var first = (await RunSearch.GetAsync(store.Core, context.Get(id)!, cancellationToken)).Record;
+            await using var desk = context.OpenDesk();
+            var first = await RunSearch.GetAsync(desk, context.Get(id)!, cancellationToken);
             if (!first.State.IsTerminal())
             {
                 throw CommandException.Usage($"run {first.RunId} is {first.State.Text()}; only a finished run can be repeated (ozf runs cancel ends it).");
             }
 
-            var answer = await store.Core.Intake.SubmitAsync(
-                new()
-                {
-                    Request = first.Request.ToRepeat(first.WorkerId, context.Now),
-                    Trigger = new() { Kind = TriggerKind.Cli },
-                    AskedBy = context.Surroundings.Variable("USER"),
-                    RetryOf = first.RunId,
-                },
-                cancellationToken);
+            var answer = await desk.RetryAsync(first, cancellationToken);
             if (context.Screen.Json)
             {
                 context.Screen.WriteJson(json =>
                 {
                     json.WriteStartObject();
-                    json.WriteString("run_id", answer.Run.RunId.Value);
+                    json.WriteString("run_id", answer.RunId.Value);
                     json.WriteBoolean("created", answer.Created);
                     json.WriteString("retry_of", first.RunId.Value);
                     json.WriteEndObject();
@@ -42,7 +33,7 @@ internal static class RunsRetryCommand
             }
             else
             {
-                context.Screen.Line(answer.Run.RunId.Value);
+                context.Screen.Line(answer.RunId.Value);
             }
 
             return ExitCodes.Success;

@@ -1,11 +1,8 @@
 using System.CommandLine;
-using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Following;
-using OzFunctions.Cli.Stores;
-using OzFunctions.Intake;
 using OzFunctions.Requests;
-using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Submitting;
 
@@ -27,20 +24,11 @@ internal static class RunCommand
     {
         var atMost = ParseWait(context.Get(waitTimeout));
         var request = await RequestText.ReadAsync(options, context, cancellationToken);
-        await using var store = context.OpenStore();
-        var answer = await store.Core.Intake.SubmitAsync(
-            new()
-            {
-                Request = request,
-                Trigger = new() { Kind = TriggerKind.Cli },
-                Key = IntakeKeys.Cli(request.IdempotencyKey),
-                AskedBy = context.Surroundings.Variable("USER"),
-            },
-            cancellationToken);
+        await using var desk = context.OpenDesk();
+        var answer = await desk.SubmitAsync(request, cancellationToken);
         Show(context, answer);
-        await WarnSafelyAsync(context, store, answer.Run, cancellationToken);
         return context.Get(wait) || context.Has(waitTimeout)
-            ? await RunFollower.FollowAsync(context, store, answer.Run.RunId, atMost, cancellationToken)
+            ? await RunFollower.FollowAsync(context, desk, answer.RunId, atMost, cancellationToken)
             : ExitCodes.Success;
     }
 
@@ -48,14 +36,14 @@ internal static class RunCommand
         ? null
         : DurationText.TryParse(text, out var atMost) ? atMost : throw CommandException.Usage($"--wait-timeout: '{text}': {DurationText.Rule}");
 
-    private static void Show(CommandContext context, IntakeAnswer answer)
+    private static void Show(CommandContext context, SubmitAnswer answer)
     {
         if (context.Screen.Json)
         {
             context.Screen.WriteJson(json =>
             {
                 json.WriteStartObject();
-                json.WriteString("run_id", answer.Run.RunId.Value);
+                json.WriteString("run_id", answer.RunId.Value);
                 json.WriteBoolean("created", answer.Created);
                 if (answer.RequestDiffers)
                 {
@@ -67,7 +55,7 @@ internal static class RunCommand
         }
         else
         {
-            context.Screen.Line(answer.Run.RunId.Value);
+            context.Screen.Line(answer.RunId.Value);
         }
 
         // A script that reads the id line by line gets it now, not when the run is over.
@@ -76,35 +64,10 @@ internal static class RunCommand
         {
             context.Screen.Warn("this idempotency key was used before with another request; this is the first run, nothing new was started.");
         }
-    }
 
-    private static async Task WarnSafelyAsync(CommandContext context, OpenStore store, RunRecord run, CancellationToken cancellationToken)
-    {
-        try
+        if (answer.Warning is { } warning)
         {
-            await WarnWhenNobodyListensAsync(context, store, run, cancellationToken);
-        }
-        catch (BlobStoreException)
-        {
-            // The run is accepted: a store that fails now must not make the call look refused.
-        }
-    }
-
-    private static async Task WarnWhenNobodyListensAsync(CommandContext context, OpenStore store, RunRecord run, CancellationToken cancellationToken)
-    {
-        if (run.State.IsTerminal())
-        {
-            return;
-        }
-
-        var hosts = await store.Core.Hosts.ListAsync(cancellationToken);
-        if (!hosts.Any(host => host.Alive && host.Heartbeat.WorkerId == run.WorkerId))
-        {
-            context.Screen.Warn($"no live host serves worker '{run.WorkerId}'; the run waits for one (ozf worker --worker-id {run.WorkerId}).");
-        }
-        else if ((await store.Core.Workers.GetPausedAsync(cancellationToken)).Contains(run.WorkerId))
-        {
-            context.Screen.Warn($"worker '{run.WorkerId}' is paused; the run waits (ozf workers resume {run.WorkerId}).");
+            context.Screen.Warn(warning);
         }
     }
 }

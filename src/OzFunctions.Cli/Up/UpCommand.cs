@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
+using OzFunctions.Cli.Keys;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Telemetry;
@@ -98,7 +99,7 @@ internal static class UpCommand
 
     private static FrontDoorOptions DoorOptions(Settings settings, OpenStore store, IPEndPoint endPoint, string key) => new()
     {
-        Keys = [new ApiKey(KeyText.LocalName, KeyText.Hash(key), KeyScopes.All)],
+        Keys = [new ApiKey(KeyText.LocalName, KeyText.Hash(key), KeyScopes.All), .. ConfiguredKeys.Read(settings)],
         Hosts = IPAddress.IsLoopback(endPoint.Address) ? [endPoint.Address.ToString()] : [endPoint.Address.ToString(), Environment.MachineName],
         AnyAddressHost = ListenAddress.IsAny(endPoint),
         PublicUrl = settings.Configuration.PublicUrl is { } url ? new(url) : null,

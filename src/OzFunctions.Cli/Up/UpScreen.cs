@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Keys;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
@@ -81,7 +82,17 @@ internal static class UpScreen
         var others = (await core.Hosts.ListAsync(cancellationToken)).Where(host => host.Alive && host.Heartbeat.Machine == setup.Worker.Machine).ToList();
         if (others.Count > 0)
         {
-            context.Screen.Note($"Another host works on this data already ({PlainText.Count(others.Count, "host")} of worker {string.Join(", ", others.Select(host => $"'{host.Heartbeat.WorkerId}'").Distinct())}); this one is one more, and runs are shared.");
+            var text = $"Another host works on this data already ({PlainText.Count(others.Count, "host")} of worker {string.Join(", ", others.Select(host => $"'{host.Heartbeat.WorkerId}'").Distinct())}); this one is one more, and runs are shared.";
+            if (context.Screen.Json)
+            {
+                context.Screen.Note(text);
+            }
+            else
+            {
+                context.Screen.Line();
+                context.Screen.Line(text);
+                await context.Screen.Out.FlushAsync(cancellationToken);
+            }
         }
     }
 

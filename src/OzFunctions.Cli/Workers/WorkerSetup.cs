@@ -95,7 +95,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
     /// <summary>Variables that hold secrets of this host by configuration, whatever their names.</summary>
     private static IEnumerable<string> CredentialVariables(OzfConfiguration configuration)
     {
-        var sources = configuration.Secrets.Concat(configuration.ApiKeys).Select(secret => secret.Source)
+        var sources = configuration.Secrets.Select(secret => secret.Source).Concat(configuration.ApiKeys.Select(key => key.Source).OfType<SecretSource>())
             .Concat(configuration.Webhooks.SelectMany(webhook => webhook.Secrets))
             .Concat(configuration.Events.SelectMany(sink => sink.Secrets.Append(sink.Connection).Concat(sink.Environment.Select(entry => entry.Source))).OfType<SecretSource>());
         return sources.Append(configuration.Storage?.Connection).Select(source => source?.Env).OfType<string>().Append(ApiKey).Append(StorageSetting.Variable).Distinct();

@@ -14,8 +14,8 @@ internal static class WorkersCommand
     private static Command CreateList(Surroundings surroundings) =>
         new Command("list", "List workers and their hosts").Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var list = await WorkerList.ReadAsync(store.Core, cancellationToken);
+            await using var desk = context.OpenDesk();
+            var list = await desk.ListWorkersAsync(cancellationToken);
             if (context.Screen.Json)
             {
                 context.Screen.WriteJson(list.Write);
@@ -34,9 +34,9 @@ internal static class WorkersCommand
         var description = paused ? "Let all hosts of a worker take no more runs" : "Let a paused worker take runs again";
         return new Command(name, description).With(worker).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
+            await using var desk = context.OpenDesk();
             var id = context.Get(worker)!;
-            var changed = await store.Core.Workers.SetPausedAsync(id, paused, cancellationToken);
+            var changed = await desk.SetPausedAsync(id, paused, cancellationToken);
             if (context.Screen.Json)
             {
                 context.Screen.WriteJson(json =>

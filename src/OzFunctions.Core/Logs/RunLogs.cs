@@ -17,13 +17,11 @@ public sealed class RunLogs(IBlobStore blobs, TimeProvider time)
 
     public async IAsyncEnumerable<LogLine> ReadAsync(RunLogQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var (attempt, lines) in ReadRawAsync(query, cancellationToken))
+        await foreach (var chunk in ReadRawAsync(query, cancellationToken))
         {
-            for (var rest = lines; !rest.IsEmpty;)
+            foreach (var line in chunk.Parse())
             {
-                var end = rest.Span.IndexOf((byte)'\n');
-                yield return LogLine.Parse(attempt, rest.Span[..end]);
-                rest = rest[(end + 1)..];
+                yield return line;
             }
         }
     }
@@ -118,4 +116,15 @@ public sealed class RunLogs(IBlobStore blobs, TimeProvider time)
 }
 
 /// <summary>Whole stored lines of one attempt, each with its line feed.</summary>
-public readonly record struct LogChunk(int Attempt, ReadOnlyMemory<byte> Lines);
+public readonly record struct LogChunk(int Attempt, ReadOnlyMemory<byte> Lines)
+{
+    public IEnumerable<LogLine> Parse()
+    {
+        for (var rest = Lines; !rest.IsEmpty;)
+        {
+            var end = rest.Span.IndexOf((byte)'\n');
+            yield return LogLine.Parse(Attempt, rest.Span[..end]);
+            rest = rest[(end + 1)..];
+        }
+    }
+}

@@ -37,13 +37,14 @@ internal sealed class HostRule
         }
     }
 
-    public void CheckOrigin(HttpRequest request)
+    /// <param name="isPage">A page without data may be reached by a link from anywhere.</param>
+    public void CheckOrigin(HttpRequest request, bool isPage)
     {
         var origins = request.Headers.Origin;
         var own = $"{request.Scheme}://{request.Host.Value}";
         var foreign = origins.Count > 0
             ? origins.Count > 1 || !(string.Equals(origins[0], own, StringComparison.OrdinalIgnoreCase) || (_publicOrigin is not null && string.Equals(origins[0], _publicOrigin, StringComparison.OrdinalIgnoreCase)))
-            : request.Headers["Sec-Fetch-Site"] is [("cross-site" or "same-site"), ..];
+            : !isPage && request.Headers["Sec-Fetch-Site"] is [("cross-site" or "same-site"), ..];
         if (foreign)
         {
             throw new ApiException(ApiError.NotAuthorized, "Pages of other origins get nothing here.");

@@ -43,7 +43,7 @@ public sealed class ConfigurationFileTests : IDisposable
 
         Assert.Empty(values.Faults);
         Assert.Equal(new Dictionary<string, string> { ["A"] = "from-env", ["B"] = "from-file" }, values.ByName(configuration.Secrets));
-        Assert.Equal("from-env", values.Get(configuration.ApiKeys[0].Source));
+        Assert.Equal("from-env", values.Get(configuration.ApiKeys[0].Source!));
         Assert.Equal(["from-env", "from-file"], values.All.Order(StringComparer.Ordinal));
         Assert.DoesNotContain("from-", values.ToString(), StringComparison.Ordinal);
     }

@@ -1,4 +1,5 @@
 using OzFunctions.Cli.Configuration;
+using OzFunctions.Http.Keys;
 using OzFunctions.Schedules;
 using OzFunctions.Webhooks;
 
@@ -88,6 +89,7 @@ public sealed class ConfigurationReaderTests
               concurrency_key: "{{issue.number}}"
         api_keys:
           - {name: ci, env: CI_KEY}
+          - {name: dashboards, sha256: 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08, scopes: [read]}
         """;
 
     [Fact]
@@ -115,7 +117,12 @@ public sealed class ConfigurationReaderTests
         Assert.Equal(("0 6 * * 1-5", "Europe/Berlin", "Update the dependencies", TimeSpan.FromMinutes(90)), (schedule.Definition.Cron, schedule.Definition.TimeZone, schedule.Definition.Request.Prompt, schedule.Definition.Request.Timeout!.Value));
         Assert.Equal((ScheduleOverlap.Queue, MissedRuns.All, TimeSpan.FromHours(6)), (schedule.Definition.Overlap, schedule.Definition.Missed, schedule.Definition.MissedWindow));
         Assert.Equal(WebhookKind.GitHub, Assert.Single(configuration.Webhooks).Kind);
-        Assert.Equal(new NamedSecret("ci", SecretSource.FromEnv("CI_KEY")), Assert.Single(configuration.ApiKeys));
+        Assert.Equal(
+            [
+                new() { Name = "ci", Source = SecretSource.FromEnv("CI_KEY"), Scopes = KeyScopes.Submit | KeyScopes.Read | KeyScopes.Cancel },
+                new() { Name = "dashboards", Sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Scopes = KeyScopes.Read },
+            ],
+            configuration.ApiKeys);
     }
 
     [Theory]
@@ -187,6 +194,10 @@ public sealed class ConfigurationReaderTests
     [InlineData("schedules:\n- name: a\n  cron: '@daily'\n  request:\n    prompt: p\n    timeout: -5s", "schedules[0].request.timeout", 6, "a duration")]
     [InlineData("webhooks: [{name: a, request: {prompt: p}}]", "webhooks[0].secret", 1, "is missing")]
     [InlineData("webhooks: [{name: a, secret: {env: X}, request: {promt: p}}]", "webhooks[0].request.promt", 1, "did you mean 'prompt'?")]
+    [InlineData("api_keys: [{name: local, env: A}]", "api_keys[0].name", 1, "is the name of the key file's own key")]
+    [InlineData("api_keys: [{name: a, sha256: abc}]", "api_keys[0].sha256", 1, "64 hex digits")]
+    [InlineData("api_keys: [{name: a, env: A, scopes: [red]}]", "api_keys[0].scopes", 1, "did you mean 'read'?")]
+    [InlineData("api_keys: [{name: a}]", "api_keys[0]", 1, "needs exactly one of sha256")]
     public void A_bad_key_is_named_with_line_and_rule(string text, string key, int line, string rule)
     {
         var read = ConfigurationReader.Read(text);

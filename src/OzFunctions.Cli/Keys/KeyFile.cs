@@ -3,7 +3,7 @@ using OzFunctions.Cli.CommandLine;
 using OzFunctions.Http.Keys;
 using OzFunctions.Local;
 
-namespace OzFunctions.Cli.Up;
+namespace OzFunctions.Cli.Keys;
 
 /// <summary><c>&lt;data&gt;/api-key</c>, mode 0600: the key that is always there. Made by the first <c>ozf up</c>; commands of the same user read it.</summary>
 internal static class KeyFile

@@ -1,0 +1,155 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using OzFunctions.Cli.CommandLine;
+
+namespace OzFunctions.Cli.Desks;
+
+/// <summary>Calls a front door and turns what it refuses into sentences and exit codes: 64 for what the caller can mend, 69 for what is not to be had now.</summary>
+internal sealed class RemoteCalls : IDisposable
+{
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(100);
+    private static readonly TimeSpan[] Waits = [TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(5)];
+
+    private readonly HttpClient _client;
+    private readonly TimeProvider _time;
+
+    /// <param name="address">Of the front door, without <c>/api/v1</c>.</param>
+    public RemoteCalls(Uri address, string key, TimeProvider time)
+    {
+        // Where a proxy is set for the machine, loopback is not behind it; and a redirect would carry the key elsewhere.
+        _client = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = !address.IsLoopback, ConnectTimeout = TimeSpan.FromSeconds(15) })
+        {
+            BaseAddress = new(address.ToString().TrimEnd('/') + "/api/v1/"),
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+        _client.DefaultRequestHeaders.Authorization = new("Bearer", key);
+        _client.DefaultRequestHeaders.UserAgent.Add(new("ozf", null));
+        (Address, _time) = (address, time);
+    }
+
+    public Uri Address { get; }
+
+    /// <summary>The answer's body; null: 404.</summary>
+    public Task<JsonElement?> FindAsync(string path, CancellationToken cancellationToken) => SendAsync(HttpMethod.Get, path, body: null, cancellationToken);
+
+    public async Task<JsonElement> GetAsync(string path, CancellationToken cancellationToken) => await FindAsync(path, cancellationToken) ?? throw NotThere(path);
+
+    public async Task<JsonElement> PostAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken) =>
+        await SendAsync(HttpMethod.Post, path, json, cancellationToken) ?? throw NotThere(path);
+
+    /// <summary>Sent again when the way there or back fails: only for what a repeat changes nothing of.</summary>
+    /// <param name="idempotencyKey">Makes a repeat harmless where the call alone does not.</param>
+    public async Task<JsonElement?> SendAsync(HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string? idempotencyKey = null)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                using var deadline = new CancellationTokenSource(AnswerWithin, _time);
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+                using var response = await OpenAsync(method, path, body, idempotencyKey, either.Token);
+                if (response.StatusCode is HttpStatusCode.NotFound)
+                {
+                    return null;
+                }
+
+                await using var content = await response.Content.ReadAsStreamAsync(either.Token);
+                using var document = response.StatusCode == HttpStatusCode.NoContent ? JsonDocument.Parse("{}") : await JsonDocument.ParseAsync(content, cancellationToken: either.Token);
+                return document.RootElement.Clone();
+            }
+            catch (Exception ex) when (IsOutage(ex, cancellationToken) && tries < Waits.Length)
+            {
+                await Task.Delay(Waits[tries], _time, cancellationToken);
+            }
+            catch (Exception ex) when (IsOutage(ex, cancellationToken))
+            {
+                throw Unreachable(ex);
+            }
+            catch (JsonException)
+            {
+                throw CommandException.Unavailable($"{Address} answered something that is not JSON; is it an OzFunctions front door?");
+            }
+        }
+    }
+
+    /// <summary>The open answer of a call that streams; 404 is left to the caller, other refusals are thrown.</summary>
+    public async Task<HttpResponseMessage> OpenAsync(HttpMethod method, string path, ReadOnlyMemory<byte>? body, string? idempotencyKey, CancellationToken cancellationToken, Action<HttpRequestHeaders>? headers = null)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        if (body is { } json)
+        {
+            request.Content = new ReadOnlyMemoryContent(json) { Headers = { ContentType = new("application/json") } };
+        }
+
+        if (idempotencyKey is not null)
+        {
+            request.Headers.TryAddWithoutValidation("Idempotency-Key", idempotencyKey);
+        }
+
+        headers?.Invoke(request.Headers);
+        var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        if (response.IsSuccessStatusCode || response.StatusCode == HttpStatusCode.NotFound)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            throw response.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.BadGateway or HttpStatusCode.GatewayTimeout
+                ? new RefusedForNowException(await DetailAsync(response, cancellationToken))
+                : Refused(response.StatusCode, await ReadProblemAsync(response, cancellationToken));
+        }
+    }
+
+    /// <summary>The way there or back failed, and may not fail the next time.</summary>
+    public static bool IsOutage(Exception exception, CancellationToken cancellationToken) =>
+        exception is HttpRequestException or IOException or RefusedForNowException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested);
+
+    public CommandException Unreachable(Exception exception) => CommandException.Unavailable(exception is RefusedForNowException
+        ? $"{Address}: {exception.Message}"
+        : $"{Address} cannot be reached: {(exception is OperationCanceledException ? "no answer" : (exception.InnerException ?? exception).Message)}. Is 'ozf up' running there?");
+
+    public void Dispose() => _client.Dispose();
+
+    private CommandException Refused(HttpStatusCode status, JsonElement? problem)
+    {
+        var number = ((int)status).ToString(CultureInfo.InvariantCulture);
+        var detail = Text(problem, "detail") ?? $"it answered {number}";
+        var lines = problem is { } json && json.TryGetProperty("faults", out var faults) && faults.ValueKind == JsonValueKind.Array
+            ? [.. faults.EnumerateArray().Select(fault => $"{Text(fault, "path")}: {(Text(fault, "value") is { } value ? $"'{value}': " : "")}{Text(fault, "rule")}")]
+            : new[] { $"{Address}: {detail}" };
+        return status switch
+        {
+            HttpStatusCode.Unauthorized => CommandException.Usage($"{Address} does not know this key; give one with --key-file FILE or OZF_API_KEY."),
+            HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError => CommandException.Unavailable($"{Address}: {detail}"),
+            < HttpStatusCode.BadRequest => CommandException.Usage($"{Address} answered {number}; is it the address of an OzFunctions front door?"),
+            _ => CommandException.Usage(lines),
+        };
+    }
+
+    private CommandException NotThere(string path) => CommandException.Usage($"{Address} has no {path}; is it an OzFunctions front door of this version?");
+
+    private static async Task<string> DetailAsync(HttpResponseMessage response, CancellationToken cancellationToken) =>
+        Text(await ReadProblemAsync(response, cancellationToken), "detail") ?? $"it answered {(int)response.StatusCode}";
+
+    private static async Task<JsonElement?> ReadProblemAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(await response.Content.ReadAsStringAsync(cancellationToken));
+            return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone() : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static string? Text(JsonElement? json, string name) =>
+        json is { } element && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    /// <summary>The front door, or a proxy before it, says: not now.</summary>
+    private sealed class RefusedForNowException(string message) : Exception(message);
+}

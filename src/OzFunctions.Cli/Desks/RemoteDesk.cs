@@ -1,0 +1,225 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using OzFunctions.Artifacts;
+using OzFunctions.Cancelling;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.DeadLetters;
+using OzFunctions.Hosts;
+using OzFunctions.Json;
+using OzFunctions.Logs;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.Desks;
+
+/// <summary>The desk behind a front door elsewhere (<c>--server</c>).</summary>
+internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDesk
+{
+    private const int MostAtOnce = 500;
+
+    public string Place => calls.Address.ToString().TrimEnd('/');
+
+    public async Task<SubmitAnswer> SubmitAsync(RunRequest request, CancellationToken cancellationToken)
+    {
+        // With a key of its own the call can be repeated when its answer is lost.
+        var own = request.IdempotencyKey is null ? "ozf-" + Guid.NewGuid().ToString("N") : null;
+        var body = JsonSerializer.SerializeToUtf8Bytes(request, RunJson.Wire.RunRequest);
+        var answer = Read(await calls.SendAsync(HttpMethod.Post, "agent/runs", body, cancellationToken, own) ?? throw CommandException.Usage($"{Place} takes no runs; is it an OzFunctions front door?"));
+        return own is null ? answer : answer with { Created = true };
+    }
+
+    public async Task<SubmitAnswer> RetryAsync(RunRecord finished, CancellationToken cancellationToken)
+    {
+        using var response = await Once(() => calls.OpenAsync(HttpMethod.Post, $"agent/runs/{finished.RunId}/retry", "{}"u8.ToArray(), null, cancellationToken), cancellationToken);
+        using var document = JsonDocument.Parse(await response.Content.ReadAsStringAsync(cancellationToken));
+        return Read(document.RootElement);
+    }
+
+    public async Task<RunListPage> ListAsync(RunWish wish, ListCursor from, int most, CancellationToken cancellationToken)
+    {
+        var runs = new List<RunSummary>();
+        ListCursor? next = from.Last is null ? null : from;
+        do
+        {
+            var path = new StringBuilder(string.Create(CultureInfo.InvariantCulture, $"agent/runs?limit={Math.Min(most - runs.Count, MostAtOnce)}"));
+            foreach (var state in wish.States)
+            {
+                path.Append(CultureInfo.InvariantCulture, $"&state={state}");
+            }
+
+            if (wish.WorkerId is { } worker)
+            {
+                path.Append("&worker_id=").Append(Uri.EscapeDataString(worker));
+            }
+
+            if (next is { } cursor)
+            {
+                path.Append("&cursor=").Append(cursor);
+            }
+
+            var page = await calls.GetAsync(path.ToString(), cancellationToken);
+            runs.AddRange(page.GetProperty("runs").EnumerateArray().Select(ReadSummary));
+            next = page.GetProperty("page_info").TryGetProperty("next_cursor", out var text) && ListCursor.TryParse(text.GetString(), out var onward) ? onward : null;
+        }
+        while (next is not null && runs.Count < most);
+
+        return new(runs, next);
+    }
+
+    public async Task<RunRecord?> FindAsync(RunId runId, CancellationToken cancellationToken)
+    {
+        if (await calls.FindAsync($"agent/runs/{runId}", cancellationToken) is not { } json)
+        {
+            return null;
+        }
+
+        try
+        {
+            return json.GetProperty("schema").GetInt32() <= RunRecord.CurrentSchema
+                ? json.Deserialize(RunJson.Wire.RunRecord)
+                : throw CommandException.Unavailable($"{Place} is of a newer version than this ozf: upgrade ozf.");
+        }
+        catch (Exception ex) when (ex is JsonException or KeyNotFoundException)
+        {
+            throw CommandException.Unavailable($"{Place} answered something that is no run; is it an OzFunctions front door?");
+        }
+    }
+
+    public async Task<ReadOnlyMemory<byte>?> FindStoredAsync(RunId runId, CancellationToken cancellationToken) =>
+        await calls.FindAsync($"agent/runs/{runId}", cancellationToken) is { } json ? Encoding.UTF8.GetBytes(json.GetRawText()) : null;
+
+    public IAsyncEnumerable<LogChunk> ReadLogAsync(RunId runId, int? attempt, bool follow, CancellationToken cancellationToken) =>
+        new RemoteLog(calls, time).ReadAsync(runId, attempt, follow, cancellationToken);
+
+    public async Task<ArtifactManifest> ReadManifestAsync(RunId runId, int attempt, CancellationToken cancellationToken) => attempt == 0
+        ? new() { Artifacts = [] }
+        : new ArtifactManifest
+        {
+            Artifacts = [.. (await calls.GetAsync(string.Create(CultureInfo.InvariantCulture, $"agent/runs/{runId}/artifacts?attempt={attempt}"), cancellationToken))
+                .GetProperty("artifacts").EnumerateArray().Select(entry => entry.Deserialize(RunJson.Wire.ArtifactEntry)!)],
+        };
+
+    public async Task<Stream?> OpenArtifactAsync(RunId runId, int attempt, string path, CancellationToken cancellationToken)
+    {
+        var escaped = string.Join('/', path.Split('/').Select(Uri.EscapeDataString));
+        var response = await Once(
+            () => calls.OpenAsync(HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"agent/runs/{runId}/artifacts/{escaped}?attempt={attempt}"), null, null, cancellationToken), cancellationToken);
+        return response.IsSuccessStatusCode ? await response.Content.ReadAsStreamAsync(cancellationToken) : null;
+    }
+
+    public async Task<CancelAnswer> CancelAsync(RunId runId, string? reason, CancellationToken cancellationToken)
+    {
+        // The vendor's answers say no more than the id or 400: how the run stands shows which it was.
+        if (await FindAsync(runId, cancellationToken) is not { } run)
+        {
+            return new(CancelResult.NotFound, null);
+        }
+
+        if (run.State.IsTerminal())
+        {
+            return new(CancelResult.AlreadyFinished, run);
+        }
+
+        try
+        {
+            await calls.PostAsync($"agent/runs/{runId}/cancel", Reason(reason), cancellationToken);
+        }
+        catch (CommandException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // It may have ended between the look and the wish.
+            if (await FindAsync(runId, cancellationToken) is { } ended && ended.State.IsTerminal())
+            {
+                return new(ended.State == RunState.Cancelled && ended.Cancel is not null ? CancelResult.Cancelled : CancelResult.AlreadyFinished, ended);
+            }
+
+            throw;
+        }
+
+        var now = await FindAsync(runId, cancellationToken) ?? run;
+        return new(run.State == RunState.Queued && now.State == RunState.Cancelled ? CancelResult.Cancelled : CancelResult.Requested, now);
+    }
+
+    public async Task<IReadOnlyList<CancelledRun>> CancelAllAsync(string? workerId, string? reason, CancellationToken cancellationToken)
+    {
+        var answer = await calls.PostAsync("agent/runs/cancel" + (workerId is null ? "" : "?worker_id=" + Uri.EscapeDataString(workerId)), Reason(reason), cancellationToken);
+        return [.. answer.GetProperty("runs").EnumerateArray().Select(run => new CancelledRun(
+            RunId.Parse(run.GetProperty("run_id").GetString()!),
+            run.GetProperty("result").GetString() switch { "cancelled" => CancelResult.Cancelled, "requested" => CancelResult.Requested, _ => CancelResult.AlreadyFinished },
+            StateOf(run)))];
+    }
+
+    public async Task<WorkerList> ListWorkersAsync(CancellationToken cancellationToken) => WorkerList.Read(await calls.GetAsync("workers", cancellationToken));
+
+    public async Task<bool> SetPausedAsync(string workerId, bool paused, CancellationToken cancellationToken) =>
+        (await calls.PostAsync($"workers/{Uri.EscapeDataString(workerId)}/{(paused ? "pause" : "resume")}", "{}"u8.ToArray(), cancellationToken)).GetProperty("changed").GetBoolean();
+
+    public async Task<IReadOnlyList<DeadLetter>> ListDeadLettersAsync(CancellationToken cancellationToken) =>
+        [.. (await calls.GetAsync("dead-letters", cancellationToken)).GetProperty("dead_letters").EnumerateArray().Select(letter => letter.Deserialize(DeadLetterJson.Wire.DeadLetter)!)];
+
+    public async Task<DeadLetter?> FindDeadLetterAsync(string id, CancellationToken cancellationToken) =>
+        (await calls.FindAsync("dead-letters/" + Uri.EscapeDataString(id), cancellationToken))?.Deserialize(DeadLetterJson.Wire.DeadLetter);
+
+    public async Task RequeueAsync(DeadLetter letter, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
+    {
+        var json = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(json))
+        {
+            writer.WriteStartObject();
+            if (body is { } other)
+            {
+                writer.WriteString("body", other.Span);
+            }
+
+            writer.WriteEndObject();
+        }
+
+        using var response = await Once(() => calls.OpenAsync(HttpMethod.Post, $"dead-letters/{Uri.EscapeDataString(letter.Id)}/requeue", json.WrittenMemory, null, cancellationToken), cancellationToken);
+    }
+
+    public Task RemoveDeadLetterAsync(DeadLetter letter, CancellationToken cancellationToken) =>
+        calls.SendAsync(HttpMethod.Delete, "dead-letters/" + Uri.EscapeDataString(letter.Id), null, cancellationToken);
+
+    public ValueTask DisposeAsync()
+    {
+        calls.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A call that is not repeated by itself: a lost answer may have been a yes.</summary>
+    private async Task<HttpResponseMessage> Once(Func<Task<HttpResponseMessage>> call, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await call();
+        }
+        catch (Exception ex) when (RemoteCalls.IsOutage(ex, cancellationToken))
+        {
+            throw calls.Unreachable(ex);
+        }
+    }
+
+    private static byte[] Reason(string? reason) => reason is null ? "{}"u8.ToArray() : Encoding.UTF8.GetBytes($"{{\"reason\":{JsonSerializer.Serialize(reason, RunJson.Wire.String)}}}");
+
+    private static SubmitAnswer Read(JsonElement answer) => new(
+        RunId.Parse(answer.GetProperty("run_id").GetString()!),
+        answer.GetProperty("created").GetBoolean(),
+        answer.TryGetProperty("request_differs", out var differs) && differs.GetBoolean(),
+        answer.TryGetProperty("warnings", out var warnings) ? warnings.EnumerateArray().Select(warning => warning.GetString() + ".").FirstOrDefault() : null);
+
+    private static RunSummary ReadSummary(JsonElement run) => new()
+    {
+        RunId = RunId.Parse(run.GetProperty("run_id").GetString()!),
+        State = StateOf(run),
+        WorkerId = run.GetProperty("worker_id").GetString()!,
+
+        // The API makes a title where there is none; a list shows what the request says.
+        Title = run.GetProperty("request") is var request && (request.TryGetProperty("title", out var title) || request.TryGetProperty("name", out title)) ? title.GetString() : null,
+        Trigger = run.GetProperty("trigger").GetProperty("kind").GetString()!,
+        CreatedAt = TimeText.TryParse(run.GetProperty("created_at").GetString(), out var created) ? created : default,
+        FinishedAt = run.TryGetProperty("finished_at", out var text) && TimeText.TryParse(text.GetString(), out var finished) ? finished : null,
+    };
+
+    private static RunState StateOf(JsonElement run) => Enum.GetValues<RunState>().FirstOrDefault(state => state.Text() == run.GetProperty("state").GetString());
+}

@@ -1,0 +1,104 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Http.Routing;
+using OzFunctions.Http.Webhooks;
+using OzFunctions.Webhooks;
+
+namespace OzFunctions.Http.Tests.Documents;
+
+/// <summary>The OpenAPI document says what the routes do. A route without its operation fails here: add it to src/OzFunctions.Http/Documents/openapi.json.</summary>
+public sealed class OpenApiTests
+{
+    private static readonly string[] Methods = ["get", "put", "post", "delete", "patch", "options"];
+
+    private readonly DoorRig _rig = new();
+
+    [Fact]
+    public async Task Every_route_has_its_operation_and_every_operation_its_route()
+    {
+        var document = await ReadAsync();
+        var described = document.GetProperty("paths").EnumerateObject()
+            .SelectMany(path => path.Value.EnumerateObject().Where(operation => Methods.Contains(operation.Name)).Select(operation => $"{operation.Name.ToUpperInvariant()} {path.Name}"));
+        var routes = Routes.Where(route => route.Access.Kind != AccessKind.Page).Select(route => $"{route.Method} {route.Pattern.Replace("{*", "{", StringComparison.Ordinal)}");
+
+        Assert.Equal(routes.Order(StringComparer.Ordinal), described.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Every_operation_is_whole()
+    {
+        var document = await ReadAsync();
+        var ids = new HashSet<string>();
+        foreach (var (path, method, operation) in Operations(document))
+        {
+            var name = $"{method} {path}";
+            Assert.True(ids.Add(operation.GetProperty("operationId").GetString()!), $"{name}: its operationId is taken");
+            Assert.NotEmpty(operation.GetProperty("summary").GetString()!);
+            var named = operation.TryGetProperty("parameters", out var parameters)
+                ? parameters.EnumerateArray().Where(parameter => parameter.GetProperty("in").GetString() == "path").Select(parameter => parameter.GetProperty("name").GetString()!).Order()
+                : Enumerable.Empty<string>().Order();
+            Assert.Equal(path.Split('/').Where(segment => segment.StartsWith('{')).Select(segment => segment[1..^1]).Order(), named);
+            var route = Routes.Single(route => route.Method.Equals(method, StringComparison.OrdinalIgnoreCase) && route.Pattern.Replace("{*", "{", StringComparison.Ordinal) == path);
+            if (route.Access.Kind == AccessKind.Key)
+            {
+                Assert.True(operation.GetProperty("responses").TryGetProperty("401", out _), $"{name}: 401 is missing");
+                Assert.Contains($"`{route.Access.Scope.ToString().ToLowerInvariant()}`", operation.GetProperty("description").GetString(), StringComparison.Ordinal);
+            }
+        }
+
+        foreach (var reference in References(document))
+        {
+            var at = document;
+            foreach (var step in reference[2..].Split('/'))
+            {
+                Assert.True(at.TryGetProperty(step, out at), $"{reference} leads nowhere");
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Answers_have_the_members_that_the_document_names()
+    {
+        var document = await ReadAsync();
+        var accepted = await _rig.PostAsync("/api/v1/agent/runs", """{"prompt":"p","title":"t","config":{"model_id":"m","harness":{"type":"claude"}},"conversation_id":"c","skill":"a/b:c"}""");
+        var id = accepted.Json.GetProperty("run_id").GetString()!;
+        await _rig.StartAsync(id);
+        await _rig.KeepAsync(id, 1, ("a.txt", "x", "text/plain"));
+        await _rig.PostAsync($"/api/v1/agent/runs/{id}/cancel", """{"reason":"r"}""");
+        await _rig.FinishAsync(id, OzFunctions.Runs.RunReason.HostLost);
+        var run = await _rig.GetAsync($"/api/v1/agent/runs/{id}");
+        var manifest = await _rig.GetAsync($"/api/v1/agent/runs/{id}/artifacts");
+
+        Check(document, "Accepted", accepted.Json);
+        Check(document, "Run", run.Json);
+        Check(document, "Run", (await _rig.GetAsync("/api/v1/agent/runs")).Json.GetProperty("runs")[0]);
+        Check(document, "Artifact", manifest.Json.GetProperty("artifacts")[0]);
+        Check(document, "Artifact", manifest.Json.GetProperty("artifacts")[1]);
+        Check(document, "Problem", (await _rig.PostAsync("/api/v1/agent/runs", "{}")).Is(400).Json);
+        Check(document, "WorkerSwitch", (await _rig.SendAsync("POST", "/api/v1/workers/w/pause")).Json);
+        Check(document, "Worker", (await _rig.GetAsync("/api/v1/workers")).Json.GetProperty("workers")[0]);
+    }
+
+    /// <summary>Those of the door itself, and of what a composition root adds to it.</summary>
+    private IEnumerable<Route> Routes => _rig.Door.Routes.Concat(new WebhookEndpoints(new([], _rig.Core, NullLogger<WebhookReceiver>.Instance), null).Routes);
+
+    private async Task<JsonElement> ReadAsync() => (await _rig.GetAsync("/api/v1/openapi.json")).Is(200).Json;
+
+    private static IEnumerable<(string Path, string Method, JsonElement Operation)> Operations(JsonElement document) =>
+        document.GetProperty("paths").EnumerateObject().SelectMany(path => path.Value.EnumerateObject().Select(operation => (path.Name, operation.Name, operation.Value)));
+
+    private static IEnumerable<string> References(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.Object => element.EnumerateObject().SelectMany(property => property.Name == "$ref" ? [property.Value.GetString()!] : References(property.Value)),
+        JsonValueKind.Array => element.EnumerateArray().SelectMany(References),
+        _ => [],
+    };
+
+    private static void Check(JsonElement document, string schema, JsonElement answer)
+    {
+        var described = document.GetProperty("components").GetProperty("schemas").GetProperty(schema);
+        var members = answer.EnumerateObject().Select(property => property.Name).ToList();
+        Assert.Empty(members.Except(described.GetProperty("properties").EnumerateObject().Select(property => property.Name)));
+        Assert.Empty(described.GetProperty("required").EnumerateArray().Select(name => name.GetString()!).Except(members));
+    }
+}
