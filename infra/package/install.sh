@@ -31,7 +31,7 @@ if [ -n "$archive" ]; then
 fi
 [ -x "$here/ozf" ] && [ -f "$here/shim/ozf-shim" ] || { echo "install.sh: $here holds no package; name the archive" >&2; exit 64; }
 
-version=$("$here/ozf" --version 2>/dev/null | head -n 1 | tr -cd '0-9A-Za-z.-')
+version=$("$here/ozf" --version 2>/dev/null | sed -n '1s/^ozf //p' | tr -cd '0-9A-Za-z.-')
 target=$prefix/lib/ozf/${version:-current}
 mkdir -p "$prefix/bin" "$prefix/lib/ozf"
 rm -rf "$target.new"
