@@ -99,7 +99,7 @@ public sealed class PipelineTests
         Assert.Contains("ozf exec", commands, StringComparison.Ordinal);
         Directory.CreateDirectory(Path.Combine(rig.Place, "empty"));
 
-        var (code, output, error) = await rig.RawAsync($"PATH={rig.Place}:$PATH DEMO_STEP_SECONDS=0; export PATH DEMO_STEP_SECONDS; cd empty\n{commands}");
+        var (code, output, error) = await rig.RawAsync($"OZF_CONFIG= PATH={rig.Place}:$PATH DEMO_STEP_SECONDS=0; export OZF_CONFIG PATH DEMO_STEP_SECONDS; cd empty\n{commands}");
 
         Assert.True(code == 0, output + error);
         Assert.Contains("Run ID:", output, StringComparison.Ordinal);
