@@ -49,6 +49,8 @@ public sealed class OzCore
         Intake = new(ports, Records, _index, _notices, Cancels, options.Intake, loggers.CreateLogger<RunIntake>());
         Hosts = new(ports, options.Tick.Lease);
         DeadLetters = new(ports.Blobs, ports.Time);
+        Fleet = new(ports, Hosts, loggers.CreateLogger<FleetWatch>());
+        Messages = new(Intake, DeadLetters, Metrics, ports.Time);
         Repair = new(ports, Records);
         Schedules = new(ports, Intake, options.Schedules);
         var schedules = new ScheduleTick(ports, Schedules, Records, Intake, loggers.CreateLogger<ScheduleTick>());
@@ -85,13 +87,19 @@ public sealed class OzCore
 
     public DeadLetterStore DeadLetters { get; }
 
+    /// <summary>How things stand, for alerts.</summary>
+    public FleetWatch Fleet { get; }
+
+    /// <summary>What a queue's message means.</summary>
+    public MessageIntake Messages { get; }
+
     public ScheduleStore Schedules { get; }
 
     public RunTick Tick { get; }
 
     public IndexRepair Repair { get; }
 
-    public RequestConsumer CreateConsumer(IRequestQueue queue) => new(queue, Intake, DeadLetters, Metrics, Ports.Time, _loggers.CreateLogger<RequestConsumer>());
+    public RequestConsumer CreateConsumer(IRequestQueue queue) => new(queue, Messages, Ports.Time, _loggers.CreateLogger<RequestConsumer>());
 
     /// <summary>A worker host on this machine; <paramref name="requests"/> null: it consumes no request queue.</summary>
     public WorkerHost CreateHost(WorkerOptions worker, IRunBackend backend, IRequestQueue? requests)

@@ -8,7 +8,7 @@ namespace OzFunctions.AzureStorage;
 /// <summary>
 /// Bodies as message text: plain UTF-8 where the service's XML can carry it, else base64. Producers may send either: base64 that holds JSON is read as that JSON.
 /// </summary>
-internal static class MessageText
+public static class MessageText
 {
     /// <summary>Of the text, as the service counts.</summary>
     public const int Largest = 64 << 10;

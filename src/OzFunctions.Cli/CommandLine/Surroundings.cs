@@ -27,6 +27,9 @@ internal sealed record Surroundings
     /// <summary>Told after each step of the protocol; nobody listens but tests.</summary>
     public IProtocolProbe Probe { get; init; } = NoProbe.Instance;
 
+    /// <summary>Put around the ports of the store that a command opens; tests put faults there.</summary>
+    public Func<OzPorts, OzPorts> Ports { get; init; } = ports => ports;
+
     public bool OutIsTerminal { get; init; }
 
     public bool ErrorIsTerminal { get; init; }

@@ -23,7 +23,7 @@ internal static class EventPublishers
 
             if (sink.Connection is not null && sink.Queue is not null)
             {
-                faults.Add($"events.{sink.Name}.connection: a queue of another account comes with Azure Storage; leave it out to use the store's own queues.");
+                faults.Add($"events.{sink.Name}.connection: a queue of another storage account is not supported in this version; leave it out, and the queue is one of the store's own.");
             }
 
             foreach (var secret in sink.Secrets.Where(secret => settings.Secrets.Find(secret) is { } value && StandardSignature.FindKey(value) is null))

@@ -15,7 +15,7 @@ internal static class AzureStore
         EventPublishers.Check(settings);
         var account = OpenAccount(storage, surroundings.Time);
         var core = ConfiguredStore.CreateCore(
-            new()
+            surroundings.Ports(new()
             {
                 StoreId = account.StoreId,
                 Blobs = new AzureBlobStore(account),
@@ -25,7 +25,7 @@ internal static class AzureStore
                     settings, surroundings, sink => sink is null ? new AzureEventQueue(account) : new AzureEventQueue(account, sink.Queue!, sink.Name, sink.Kinds)),
                 Time = surroundings.Time,
                 Probe = surroundings.Probe,
-            },
+            }),
             settings,
             loggers);
         return new(core, new AzureRequestQueue(account, ConfiguredStore.RequestQueue))

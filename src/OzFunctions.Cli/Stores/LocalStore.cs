@@ -18,7 +18,7 @@ internal static class LocalStore
         {
             var publishers = EventPublishers.Create(settings, surroundings, sink => sink is null ? new FilesEventQueue(files) : new FilesEventQueue(files, sink.Queue!, sink.Name, sink.Kinds));
             var core = ConfiguredStore.CreateCore(
-                new()
+                surroundings.Ports(new()
                 {
                     StoreId = files.StoreId,
                     Blobs = new FilesBlobStore(files, RunMetadata.Describe),
@@ -27,7 +27,7 @@ internal static class LocalStore
                     Publishers = publishers,
                     Time = time,
                     Probe = surroundings.Probe,
-                },
+                }),
                 settings,
                 loggers);
             return new(core, new FilesRequestQueue(files, ConfiguredStore.RequestQueue))

@@ -62,7 +62,7 @@ internal static class UpCommand
         using var export = TelemetryExport.Start(context, store.Core.Metrics, setup.Worker.WorkerId);
         var status = new HostStatus { NotReady = () => host?.FindReasons() ?? ["It is starting."], Metrics = metrics.Write };
         var options = DoorOptions(settings, store, endPoint, key);
-        var receiver = new WebhookReceiver(WebhookSetup.Create(settings), store.Core, loggers.CreateLogger<WebhookReceiver>());
+        var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
         var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl), new StatusEndpoints(status));
         await using var server = new FrontDoorServer(door, endPoint, loggers);
         await ListenAsync(server, endPoint, cancellationToken);

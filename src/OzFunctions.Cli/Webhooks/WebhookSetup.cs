@@ -1,4 +1,4 @@
-using OzFunctions.Cli.Stores;
+using OzFunctions.Cli.Configuration;
 using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Webhooks;
@@ -7,19 +7,19 @@ namespace OzFunctions.Cli.Webhooks;
 internal static class WebhookSetup
 {
     /// <summary>
-    /// The webhooks with their secrets. A secret that this process cannot read is left out, and nothing is genuine without one: who listens calls
-    /// <see cref="Settings.RequireSecrets"/> first.
+    /// The webhooks with their secrets. A secret that this process cannot read is left out, and nothing is genuine without one: who listens refuses
+    /// <see cref="SecretValues.Faults"/> first.
     /// </summary>
-    public static IReadOnlyList<WebhookOptions> Create(Settings settings)
+    public static IReadOnlyList<WebhookOptions> Create(IReadOnlyList<WebhookConfiguration> webhooks, SecretValues secrets)
     {
         var options = new List<WebhookOptions>();
-        foreach (var webhook in settings.Configuration.Webhooks)
+        foreach (var webhook in webhooks)
         {
             var one = new WebhookOptions
             {
                 Name = webhook.Name,
                 Kind = webhook.Kind,
-                Secrets = [.. webhook.Secrets.Select(settings.Secrets.Find).OfType<string>()],
+                Secrets = [.. webhook.Secrets.Select(secrets.Find).OfType<string>()],
                 Header = webhook.Header,
                 EventHeader = webhook.EventHeader,
                 Tolerance = webhook.Tolerance,

@@ -17,7 +17,7 @@ internal static class WebhooksRedeliverCommand
         return new Command("redeliver", "Take a stored delivery in again, by today's configuration").With(webhook, id, newRun).Does(surroundings, async (context, cancellationToken) =>
         {
             await using var store = context.OpenStore();
-            var receiver = new WebhookReceiver(WebhookSetup.Create(context.Settings), store.Core, context.Loggers(LogLevel.Warning).CreateLogger<WebhookReceiver>());
+            var receiver = new WebhookReceiver(WebhookSetup.Create(context.Settings.Configuration.Webhooks, context.Settings.Secrets), store.Core, context.Loggers(LogLevel.Warning).CreateLogger<WebhookReceiver>());
             var delivery = await WebhooksDeliveriesCommand.GetAsync(receiver.Log, context.Get(webhook)!, context.Get(id)!, cancellationToken);
             if (delivery.Payload is null)
             {

@@ -71,9 +71,13 @@ public sealed class HttpEventPublisher : IEventPublisher, IDisposable
         {
             throw new EventDeliveryException(string.Create(CultureInfo.InvariantCulture, $"No answer within {_options.Timeout.TotalSeconds:0} s."), ex);
         }
+        catch (HttpRequestException ex) when (ex.InnerException is PrivateAddressException)
+        {
+            throw new EventDeliveryException(ex.InnerException.Message);
+        }
         catch (HttpRequestException ex)
         {
-            throw new EventDeliveryException(ex.InnerException is PrivateAddressException inside ? inside.Message : $"No connection: {Sentence(ex)}", ex);
+            throw new EventDeliveryException($"No connection: {Sentence(ex)}", ex);
         }
     }
 

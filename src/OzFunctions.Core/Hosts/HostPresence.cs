@@ -46,6 +46,9 @@ internal sealed partial class HostPresence : IDisposable
 
     public bool HasBeaten => _etag is not null;
 
+    /// <summary>Since when no heartbeat could be written; null: the last one was.</summary>
+    public DateTimeOffset? AwaySince { get; private set; }
+
     /// <summary>
     /// How long agents may still run: lease less a minute, counted from the sending of the last heartbeat that succeeded, on the clock that ran faster.
     /// Where the store guards hosts by a lock, holding it is enough (L6).
@@ -95,6 +98,7 @@ internal sealed partial class HostPresence : IDisposable
         }
         catch (BlobStoreException ex)
         {
+            AwaySince ??= _ports.Time.GetUtcNow();
             BeatFailed(HostId, ex);
             return false;
         }
@@ -141,6 +145,7 @@ internal sealed partial class HostPresence : IDisposable
             if (written is not null)
             {
                 (_etag, _aliveTimestamp, _aliveTime) = (written, sentTimestamp, sentTime);
+                AwaySince = null;
                 return true;
             }
 

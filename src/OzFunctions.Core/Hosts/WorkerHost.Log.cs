@@ -30,6 +30,9 @@ public sealed partial class WorkerHost
     [LoggerMessage(LogLevel.Warning, "The {Loop} step failed and is repeated")]
     private partial void LoopFailed(string loop, Exception exception);
 
+    [LoggerMessage(LogLevel.Information, "The {Loop} step works again after {Failures} failures")]
+    private partial void LoopWorks(string loop, int failures);
+
     [LoggerMessage(LogLevel.Error, "Run {RunId} could not be carried on; its directory is looked at again")]
     private partial void AttemptFailed(RunId runId, Exception exception);
 }

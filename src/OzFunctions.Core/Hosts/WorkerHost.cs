@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Numerics;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Attempts;
 using OzFunctions.Backends;
@@ -24,6 +25,7 @@ public sealed partial class WorkerHost
     private static readonly TimeSpan PauseReadEvery = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan StartPause = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
+    private const int MostFaultPauses = 15;
     private static readonly TimeSpan FaultPause = TimeSpan.FromSeconds(1);
 
     private readonly OzPorts _ports;
@@ -56,6 +58,7 @@ public sealed partial class WorkerHost
     private volatile bool _leavesRuns;
     private volatile bool _connected;
     private long _beatAt;
+    private readonly ConcurrentDictionary<string, int> _failing = new();
 
     internal WorkerHost(
         OzPorts ports,
@@ -102,7 +105,9 @@ public sealed partial class WorkerHost
     public string HostId => _presence.HostId;
 
     /// <summary>Why this host takes no runs now; null: it does.</summary>
-    public string? NotReady => _presence.NotReady;
+    public string? NotReady => _presence.AwaySince is { } since
+        ? $"The store has not been reached since {Json.TimeText.Format(since)}; {(_presence.LeaseLeft > TimeSpan.Zero ? $"agents go on for {DurationText.Format(WholeSeconds(_presence.LeaseLeft))} more" : "agents were stopped")}."
+        : _presence.NotReady;
 
     /// <summary>Its loops turn: the last heartbeat was tried not longer ago than two of its periods and a minute, whether or not the store answered.</summary>
     public bool IsAlive => _ports.Time.GetElapsedTime(Volatile.Read(ref _beatAt)) < 2 * _options.HeartbeatEvery + TimeSpan.FromMinutes(1);
@@ -565,16 +570,29 @@ public sealed partial class WorkerHost
         try
         {
             await step(stop);
+            if (_failing.TryRemove(name, out var failed) && failed > 1)
+            {
+                LoopWorks(name, failed);
+            }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
         }
         catch (Exception ex)
         {
-            LoopFailed(name, ex);
-            await _ports.Time.DelayAsync(FaultPause, stop, CancellationToken.None);
+            // An outage of hours is not to fill the log, nor to be met with as many calls as a store that answers.
+            var failures = _failing.AddOrUpdate(name, 1, (_, before) => before + 1);
+            if (BitOperations.IsPow2(failures))
+            {
+                LoopFailed(name, ex);
+            }
+
+            var pause = FaultPause * Math.Min(failures, MostFaultPauses);
+            await _ports.Time.DelayAsync(pause, stop, CancellationToken.None);
         }
     }
+
+    private static TimeSpan WholeSeconds(TimeSpan time) => TimeSpan.FromSeconds(Math.Ceiling(time.TotalSeconds));
 
     private static async Task UntilAsync(CancellationToken token, CancellationToken cancellationToken)
     {

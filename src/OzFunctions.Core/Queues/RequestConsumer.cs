@@ -1,16 +1,13 @@
-using System.Text;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
-using OzFunctions.DeadLetters;
 using OzFunctions.Intake;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
-using OzFunctions.Telemetry;
 
 namespace OzFunctions.Queues;
 
 /// <summary>Takes run requests from a queue into intake: accepted or known → completed; bad → a dead letter, then completed; trouble of ours → given back.</summary>
-public sealed partial class RequestConsumer(IRequestQueue queue, RunIntake intake, DeadLetterStore deadLetters, OzMetrics metrics, TimeProvider time, ILogger<RequestConsumer> logger)
+public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake messages, TimeProvider time, ILogger<RequestConsumer> logger)
 {
     private const int MostDeliveries = 5;
     private static readonly TimeSpan Visibility = TimeSpan.FromMinutes(1);
@@ -65,41 +62,20 @@ public sealed partial class RequestConsumer(IRequestQueue queue, RunIntake intak
 
     private async Task TakeInAsync(QueuedMessage message, CancellationToken cancellationToken)
     {
-        var read = RunRequestReader.Read(message.Body);
-        if (!read.IsValid)
+        var verdict = await messages.TakeAsync(queue.Name, message.MessageId, message.Body, traceparent: null, cancellationToken);
+        if (verdict.Answer is { } answer)
         {
-            await BuryAsync(message, "invalid_request", $"The message is not a run request: {read.Faults.Count} fault(s).", read.Faults, cancellationToken);
-            return;
+            TakenIn(answer.Run.RunId, queue.Name, message.MessageId, answer.Created);
         }
-
-        var answer = await intake.SubmitAsync(
-            new()
-            {
-                Request = read.Request!,
-                Trigger = new() { Kind = TriggerKind.Queue, Name = queue.Name, DeliveryId = message.MessageId },
-                Key = IntakeKeys.Queue(queue.Name, read.Request!.IdempotencyKey ?? message.MessageId),
-            },
-            cancellationToken);
-        TakenIn(answer.Run.RunId, queue.Name, message.MessageId, answer.Created);
+        else
+        {
+            await BuryAsync(message, MessageIntake.InvalidRequest, MessageIntake.Describe(verdict.Faults), verdict.Faults, cancellationToken);
+        }
     }
 
     private async Task BuryAsync(QueuedMessage message, string reason, string description, IReadOnlyList<RequestFault> faults, CancellationToken cancellationToken)
     {
-        var id = DeadLetterStore.IdOf(queue.Name, message.MessageId);
-        await deadLetters.AddAsync(
-            new()
-            {
-                Id = id,
-                Queue = queue.Name,
-                MessageId = message.MessageId,
-                Reason = reason,
-                Description = description,
-                Faults = faults,
-                Body = Encoding.UTF8.GetString(message.Body.Span),
-                ReceivedAt = time.GetUtcNow(),
-            },
-            cancellationToken);
-        metrics.DeadLettered();
+        var id = await messages.BuryAsync(queue.Name, message.MessageId, message.Body, reason, description, faults, cancellationToken);
         Buried(queue.Name, message.MessageId, id, reason, faults is [var first, ..] ? first.ToString() : description);
     }
 

@@ -45,11 +45,11 @@ public sealed partial class EventOutbox : IAsyncDisposable
             publisher => publisher.Name, publisher => new EventLane(publisher, ports.Time, DeliverAsync, _stop.Token), StringComparer.Ordinal);
     }
 
-    /// <summary>A host lives here: from now on this process sends to foreign ground.</summary>
-    internal void Start() => _running ??= Task.WhenAll(_lanes.Values.Select(lane => Task.Run(() => lane.RunAsync())));
+    /// <summary>A long-lived process: from now on it sends to foreign ground. Worker hosts call it themselves; so does who ticks without one.</summary>
+    public void Start() => _running ??= Task.WhenAll(_lanes.Values.Select(lane => Task.Run(() => lane.RunAsync())));
 
     /// <summary>Gives deliveries that are under way or due up to <paramref name="grace"/>, then stops. What is still owed stands in the records.</summary>
-    internal async Task StopAsync(TimeSpan grace)
+    public async Task StopAsync(TimeSpan grace)
     {
         if (_running is null)
         {
@@ -122,6 +122,8 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// </summary>
     public async Task<StoredRun?> OweAgainAsync(RunId runId, IReadOnlyList<string> publishers, CancellationToken cancellationToken)
     {
+        // Without a marker all was sent, and what stands in the outbox is of the past.
+        var owed = await _ports.Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken) is not null;
         await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
         var update = await _records.UpdateAsync(
             runId,
@@ -133,7 +135,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
                     return RecordDecision.Refuse;
                 }
 
-                OutboxEntry[] next = [.. (record.Outbox ?? []).Where(entry => entry.Tries > 0 && !publishers.Contains(entry.Publisher)), .. publishers.Select(name => new OutboxEntry(name, 0))];
+                OutboxEntry[] next = [.. (record.Outbox ?? []).Where(entry => owed && !publishers.Contains(entry.Publisher)), .. publishers.Select(name => new OutboxEntry(name, 0))];
                 return record.Outbox is { } there && there.SequenceEqual(next) ? RecordDecision.Done : RecordDecision.Write(record with { Outbox = next });
             },
             cancellationToken);

@@ -221,7 +221,7 @@ public sealed class SampleWebhooksTests : IDisposable
         var surroundings = new Surroundings { Out = TextWriter.Null, Error = TextWriter.Null, In = () => Stream.Null, Environment = _rig.Environment, Directory = _rig.Place };
         var settings = Settings.Load(Path.Join(Samples, sample), new(), null, surroundings);
         await using var store = LocalStore.Open(settings, surroundings, new LineLoggers(surroundings, Microsoft.Extensions.Logging.LogLevel.None, LogFormat.Text, text => text));
-        var receiver = new WebhookReceiver(WebhookSetup.Create(settings), store.Core, NullLogger<WebhookReceiver>.Instance);
+        var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, NullLogger<WebhookReceiver>.Instance);
         var answer = await receiver.ReceiveAsync(
             name,
             new()

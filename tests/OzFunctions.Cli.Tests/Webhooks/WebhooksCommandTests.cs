@@ -84,7 +84,7 @@ public sealed class WebhooksCommandTests : IDisposable
         var surroundings = new Surroundings { Out = TextWriter.Null, Error = TextWriter.Null, In = () => Stream.Null, Environment = _rig.Environment, Directory = _rig.Place };
         var settings = Settings.Load(null, new(), null, surroundings);
         await using var store = LocalStore.Open(settings, surroundings, new LineLoggers(surroundings, Microsoft.Extensions.Logging.LogLevel.None, LogFormat.Text, text => text));
-        var receiver = new WebhookReceiver(WebhookSetup.Create(settings), store.Core, NullLogger<WebhookReceiver>.Instance);
+        var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, NullLogger<WebhookReceiver>.Instance);
         var signature = Convert.ToHexStringLower(HMACSHA256.HashData(Encoding.UTF8.GetBytes(Secret), Encoding.UTF8.GetBytes(body)));
         var answer = await receiver.ReceiveAsync(
             "issues",

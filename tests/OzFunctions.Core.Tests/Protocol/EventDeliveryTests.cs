@@ -8,7 +8,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>Completion events on foreign ground: each receiver by itself, again by its schedule, and known to people when it came to nothing.</summary>
 public sealed class EventDeliveryTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -190,6 +190,25 @@ public sealed class EventDeliveryTests
         Assert.Equal([$"{run}:1:completed"], hook.Taken);
         Assert.Equal(EventDeliveryState.Delivered, (await process.Core.Deliveries.FindAsync(run, $"{run}:1:completed", Cancellation))!.Publishers[0].State);
         Assert.Single(world.CompletionIds(run));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Owing_an_event_to_one_again_takes_nothing_from_another_that_is_still_owed_it()
+    {
+        var (hook, other) = (new Receiver(), new Receiver(name: "other"));
+        await using var world = new World { Publishers = [hook, other] };
+        var command = world.NewProcess().Core;
+        var run = (await command.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await command.Cancels.CancelAsync(run, "ann", null, Cancellation);
+
+        await command.Outbox.OweAgainAsync(run, ["oz-events"], Cancellation);
+        Assert.Equal(["hook", "other", "oz-events"], (await world.FindAsync(run))!.Outbox!.Select(entry => entry.Publisher).Order());
+        world.StartHost(world.NewMachine());
+        world.Clock.Shift(TimeSpan.FromMinutes(2));
+        await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal([$"{run}:0:completed"], hook.Taken);
+        Assert.Equal([$"{run}:0:completed"], other.Taken);
     }
 
     [Fact(Timeout = Limit)]

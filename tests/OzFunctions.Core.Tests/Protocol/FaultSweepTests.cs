@@ -1,9 +1,13 @@
 using System.Collections.Concurrent;
+using OzFunctions.AzureStorage;
 using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Files;
 using OzFunctions.Testing;
+using OzFunctions.Testing.Azurite;
 using OzFunctions.Testing.Faults;
+
+[assembly: AssemblyFixture(typeof(SharedAzurite))]
 
 namespace OzFunctions.Core.Tests.Protocol;
 
@@ -11,7 +15,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// Every step of a whole run, on each store: the process is killed before or after it, the store fails, answers too late or loses its answer; then time goes by, a
 /// killed host is started anew, and guarantees 1 to 5 are looked at.
 /// </summary>
-public sealed class FaultSweepTests : IDisposable
+public sealed class FaultSweepTests(SharedAzurite azurite) : IDisposable
 {
     private const int Limit = 600_000;
 
@@ -57,6 +61,27 @@ public sealed class FaultSweepTests : IDisposable
         Assert.NotEmpty(met);
     }
 
+    /// <summary>The same on Azurite: real conditions, real ETags, real requests. Fewer kinds, for each run takes its time there.</summary>
+    [Theory(Timeout = Limit)]
+    [InlineData(FaultPhase.Submit, FaultKind.KillAfter)]
+    [InlineData(FaultPhase.Submit, FaultKind.FailAfter)]
+    [InlineData(FaultPhase.Run, FaultKind.KillBefore)]
+    [InlineData(FaultPhase.Run, FaultKind.KillAfter)]
+    [InlineData(FaultPhase.Run, FaultKind.FailAfter)]
+    [InlineData(FaultPhase.Run, FaultKind.LateByOne)]
+    [InlineData(FaultPhase.Adopt, FaultKind.KillAfter)]
+    [InlineData(FaultPhase.CancelWaiting, FaultKind.FailAfter)]
+    public async Task A_fault_at_any_step_of_a_whole_run_on_Azurite_breaks_no_guarantee(FaultPhase phase, FaultKind kind)
+    {
+        var emulator = await azurite.GetAsync();
+
+        var (breaches, met) = await SweepAsync(
+            clock => new ShiftedAges(new AzureBlobStore(StorageAccount.Open(emulator.TakeAccount(), new(), TimeProvider.System)), clock), phase, kind, startsTooEarly: false, isRemote: true);
+
+        Assert.Empty(breaches);
+        Assert.NotEmpty(met);
+    }
+
     /// <summary>The check's own proof: a store that does not keep its conditions.</summary>
     [Fact(Timeout = Limit)]
     public async Task A_store_that_takes_every_write_is_caught()
@@ -84,9 +109,9 @@ public sealed class FaultSweepTests : IDisposable
         Assert.Contains(breaches, breach => breach.Contains("5:", StringComparison.Ordinal));
     }
 
-    private async Task<(IReadOnlyList<string> Breaches, IReadOnlyList<PortCall> Met)> SweepAsync(Func<TimeProvider, IBlobStore> store, FaultPhase phase, FaultKind kind, bool startsTooEarly)
+    private async Task<(IReadOnlyList<string> Breaches, IReadOnlyList<PortCall> Met)> SweepAsync(Func<ShiftedTimeProvider, IBlobStore> store, FaultPhase phase, FaultKind kind, bool startsTooEarly, bool isRemote = false)
     {
-        var counting = new FaultRun(store) { StartsTooEarly = startsTooEarly };
+        var counting = new FaultRun(store) { StartsTooEarly = startsTooEarly, IsRemote = isRemote };
         await counting.FindBreachesAsync(phase, step: 0, kind, Cancellation);
         var breaches = new ConcurrentBag<string>();
         var met = new ConcurrentBag<PortCall>();
@@ -97,7 +122,7 @@ public sealed class FaultSweepTests : IDisposable
             new ParallelOptions { MaxDegreeOfParallelism = 6, CancellationToken = Cancellation },
             async (step, cancellationToken) =>
             {
-                var run = new FaultRun(store) { StartsTooEarly = startsTooEarly };
+                var run = new FaultRun(store) { StartsTooEarly = startsTooEarly, IsRemote = isRemote };
                 foreach (var breach in await run.FindBreachesAsync(phase, step, kind, cancellationToken))
                 {
                     breaches.Add($"{phase}, {kind} at step {step} ({run.Met}): {breach}");
@@ -111,7 +136,7 @@ public sealed class FaultSweepTests : IDisposable
         return ([.. breaches.Order(StringComparer.Ordinal)], [.. met]);
     }
 
-    private Func<TimeProvider, IBlobStore> Store(string name) => name == "memory"
+    private Func<ShiftedTimeProvider, IBlobStore> Store(string name) => name == "memory"
         ? time => new InMemoryBlobStore(time)
         : time =>
         {

@@ -14,10 +14,10 @@ namespace OzFunctions.Core.Tests.Simulation;
 /// Two hosts on two machines, a queue and submitters, all of them failed, held up and killed by chance; then the faults end, time goes by, and everything must come to its
 /// one end. The seed decides what is asked for and what becomes of each call.
 /// </summary>
-internal sealed partial class RandomRound(int seed, Func<TimeProvider, IBlobStore>? store)
+internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IBlobStore>? store)
 {
     private const int Submissions = 18;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);
 
     private readonly Random _random = new(seed);
     private readonly ConcurrentDictionary<string, int> _runs = new();
@@ -186,7 +186,7 @@ internal sealed partial class RandomRound(int seed, Func<TimeProvider, IBlobStor
             }
 
             await clean.Cancels.CancelAllAsync(null, "the end", null, unreadable: null, cancellationToken);
-            if (queue.Count == 0 && (await world.NamesAsync("active/")).Count == 0 && (await world.NamesAsync("ready/")).Count == 0
+            if (queue.Count == 0 && (await world.NamesAsync("active/")).Count == 0 && (await world.NamesAsync("ready/")).Count == 0 && (await world.NamesAsync("later/")).Count == 0
                 && (await world.NamesAsync("locks/")).Count == 0 && world.Machines.All(machine => machine.Lost || machine.Directories.IsEmpty))
             {
                 return true;

@@ -5,6 +5,9 @@ internal sealed class ShiftedTimeProvider : TimeProvider
 {
     private long _shift;
 
+    /// <summary>How far it was moved so far.</summary>
+    public TimeSpan Shifted => TimeSpan.FromTicks(Interlocked.Read(ref _shift));
+
     public void Shift(TimeSpan by) => Interlocked.Add(ref _shift, by.Ticks);
 
     public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + TimeSpan.FromTicks(Interlocked.Read(ref _shift));

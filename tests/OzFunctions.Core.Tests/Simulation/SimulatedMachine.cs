@@ -62,7 +62,16 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
     public IAttemptDirectory CreateDirectory(AttemptIntent intent)
     {
         var name = machine.NextName();
-        machine.Directories[name] = new() { Intent = intent, LockedBy = process };
+        var directory = machine.Directories[name] = new() { Intent = intent, LockedBy = process };
+        lock (directory)
+        {
+            if (process.IsKilled)
+            {
+                // The rest of a killed process runs on until its next call; what it leaves is not locked.
+                directory.LockedBy = null;
+            }
+        }
+
         return new Handle(process, machine, name);
     }
 

@@ -6,6 +6,7 @@ using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Queues;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 using OzFunctions.Testing.Faults;
 
 namespace OzFunctions.Core.Tests.Simulation;
@@ -17,6 +18,7 @@ namespace OzFunctions.Core.Tests.Simulation;
 internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
 {
     private readonly World _world;
+    private readonly bool _quick;
     private readonly ProtocolStep? _killAfter;
     private readonly ProtocolStep? _pauseAfter;
     private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -39,12 +41,16 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
             Time = time ?? world.Clock,
             Probe = this,
         };
+        _quick = time is not ManualTimeProvider;
         Core = new(ports, new() { Tick = new() { Lease = World.Lease } }, NullLoggerFactory.Instance);
     }
 
     public OzCore Core { get; }
 
     public World World => _world;
+
+    /// <summary>Cut off from the store, this process alone.</summary>
+    public bool IsCutOff { get; set; }
 
     /// <summary>What becomes of this process' calls; null: they are made.</summary>
     public IPortFaults? Faults { get; set; }
@@ -60,26 +66,24 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     /// <summary>Steps this process passed, in order.</summary>
     public List<ProtocolStep> Steps { get; } = [];
 
-    public WorkerHost CreateHost(SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null) => Core.CreateHost(
-        new()
-        {
-            WorkerId = "local",
-            Machine = machine.Name,
-            Version = "test",
-            Slots = slots,
-            Lease = World.Lease,
-            HeartbeatEvery = TimeSpan.FromMilliseconds(50),
-            AdoptEvery = TimeSpan.FromMilliseconds(50),
-            TickEvery = TimeSpan.FromMilliseconds(50),
-            ListEvery = TimeSpan.FromMilliseconds(50),
-        },
-        new SimulatedBackend(this, machine),
-        requests);
+    /// <summary>A host in a hurry; on a clock that a test moves by hand it keeps the product's own times.</summary>
+    public WorkerHost CreateHost(SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null)
+    {
+        var options = new WorkerOptions { WorkerId = "local", Machine = machine.Name, Version = "test", Slots = slots, Lease = Simulation.World.Lease };
+        var often = _world.Often;
+        return Core.CreateHost(
+            _quick ? options with { HeartbeatEvery = often, AdoptEvery = often, TickEvery = often, ListEvery = often } : options,
+            new SimulatedBackend(this, machine),
+            requests);
+    }
 
     public void Kill()
     {
         _world.Release(this);
         _killed.TrySetResult();
+
+        // What another thread locked in between.
+        _world.Release(this);
     }
 
     /// <summary>Completes when the process was stopped where it was to be (SIGSTOP): its port calls wait until <see cref="Resume"/>, its locks stay held.</summary>
@@ -95,8 +99,18 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     {
         await AliveAsync();
         _world.Count(call);
+        if (IsCutOff)
+        {
+            throw new BlobStoreException("cut off", isTransient: true, null);
+        }
+
         if (call.Port == "blobs" && (_world.Outage?.Invoke(call) ?? (call.Writes ? _world.TakeOutage() : null)) is { } outage)
         {
+            if (_world.DropsAnswers)
+            {
+                await make();
+            }
+
             throw outage;
         }
 

@@ -30,7 +30,7 @@ internal sealed class World : IAsyncDisposable
     private readonly InMemoryBlobStore? _memory;
 
     /// <param name="store">Makes the store on the world's clock, which is the store's own; null: in memory.</param>
-    public World(Func<TimeProvider, IBlobStore>? store = null)
+    public World(Func<ShiftedTimeProvider, IBlobStore>? store = null)
     {
         Blobs = new RecordHistory(store is null ? _memory = new InMemoryBlobStore(Clock) : store(Clock), this);
         Bell = new InMemoryBell(Clock);
@@ -43,11 +43,17 @@ internal sealed class World : IAsyncDisposable
     /// <summary>The store in memory, with its hooks before and after each call.</summary>
     public InMemoryBlobStore Store => _memory ?? throw new InvalidOperationException("This world's store is another one.");
 
+    /// <summary>How often hosts beat, tick, list and adopt. A store beyond a network is not to be called twenty times a second by everybody.</summary>
+    public TimeSpan Often { get; init; } = TimeSpan.FromMilliseconds(50);
+
     /// <summary>Every version of every record, in the order they were written.</summary>
     public ConcurrentQueue<RunRecord> Versions { get; } = new();
 
     /// <summary>What the store answers instead of doing what it is asked; null: nothing.</summary>
     public Func<PortCall, Exception?>? Outage { get; set; }
+
+    /// <summary>While the store is away it does what it is asked all the same; only its answers are lost.</summary>
+    public bool DropsAnswers { get; set; }
 
     /// <summary>Calls of all processes so far.</summary>
     public int Calls => Volatile.Read(ref _calls);

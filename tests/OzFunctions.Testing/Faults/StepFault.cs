@@ -34,6 +34,8 @@ public enum FaultKind
 /// <param name="kill">Ends the process at once.</param>
 public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> counts, Action kill) : IPortFaults, IProtocolProbe
 {
+    private static readonly string[] RunPrefixes = ["runs/", "active/", "ready/", "later/", "keys/", "locks/", "data/"];
+
     private readonly Lock _gate = new();
     private int _passed;
     private int _writesSince;
@@ -44,6 +46,9 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
 
     /// <summary>The call that the fault met; null: it did not come to it.</summary>
     public PortCall? Met { get; private set; }
+
+    /// <summary>Counts what belongs to runs: their records, markers, entries, keys and locks, rings, events, and the protocol's steps.</summary>
+    public static bool OfRuns(PortCall call) => call.Port != "blobs" || (call.Method != "ListAsync" && RunPrefixes.Any(prefix => call.Name.StartsWith(prefix, StringComparison.Ordinal)));
 
     public async Task<T> CallAsync<T>(PortCall call, Func<Task<T>> make, Func<T>? refused)
     {

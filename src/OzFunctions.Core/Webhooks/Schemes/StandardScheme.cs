@@ -1,11 +1,11 @@
 using System.Text.Json;
+using OzFunctions.Events;
 
 namespace OzFunctions.Webhooks.Schemes;
 
 /// <summary>Standard Webhooks: <c>webhook-id</c>, <c>webhook-timestamp</c>, <c>webhook-signature</c> with a list of <c>v1,&lt;base64&gt;</c> over <c>id.timestamp.body</c>.</summary>
 internal sealed class StandardScheme(WebhookOptions options) : WebhookScheme(options)
 {
-    private const string Prefix = "whsec_";
     private const int MostSignatures = 20;
 
     private readonly IReadOnlyList<byte[]> _keys = [.. options.Secrets.Select(secret => FindKey(secret) ?? throw new ArgumentException(KeyRule, nameof(options)))];
@@ -14,12 +14,7 @@ internal sealed class StandardScheme(WebhookOptions options) : WebhookScheme(opt
     public const string KeyRule = "a secret of Standard Webhooks is base64 of 16 to 128 bytes, with or without 'whsec_' in front (openssl rand -base64 32)";
 
     /// <summary>The key behind a secret's text; null when it is none.</summary>
-    public static byte[]? FindKey(string secret)
-    {
-        var text = secret.StartsWith(Prefix, StringComparison.Ordinal) ? secret[Prefix.Length..] : secret;
-        var key = new byte[text.Length];
-        return Convert.TryFromBase64String(text, key, out var length) && length is >= 16 and <= 128 ? key[..length] : null;
-    }
+    public static byte[]? FindKey(string secret) => StandardSignature.FindKey(secret);
 
     public override string? FindForgery(WebhookArrival arrival, DateTimeOffset now)
     {

@@ -1,0 +1,66 @@
+// What a person should hear of: dead letters, runs that wait too long, no host, lost hosts. The queries read lines that the function app's Tick writes.
+param name string
+param location string
+param email string
+param applicationInsightsId string
+param serviceBusId string
+
+var fleet = 'traces | where message startswith "Fleet: " | extend waiting = toint(customDimensions.Waiting), oldest = toint(customDimensions.OldestSeconds), ready = toint(customDimensions.ReadyHosts)'
+var queries = [
+  { name: 'oldest-run', severity: 2, text: 'The oldest ready run has waited for more than an hour.', query: '${fleet} | where oldest > 3600' }
+  { name: 'no-ready-host', severity: 1, text: 'Runs are ready, and no host takes runs.', query: '${fleet} | where waiting > 0 and ready == 0' }
+  { name: 'lost-host', severity: 2, text: 'A run was lost with its host.', query: 'traces | where message contains " was lost with host "' }
+  { name: 'dead-letter', severity: 3, text: 'A message became a dead letter (ozf dead-letters list).', query: 'requests | where name startswith "PoisonedRequests" and success == true' }
+]
+
+resource people 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
+  name: '${name}-people'
+  location: 'global'
+  properties: {
+    groupShortName: take(name, 12)
+    enabled: true
+    emailReceivers: [{ name: 'mail', emailAddress: email, useCommonAlertSchema: true }]
+  }
+}
+
+resource rules 'Microsoft.Insights/scheduledQueryRules@2023-03-15-preview' = [
+  for rule in queries: {
+    name: '${name}-${rule.name}'
+    location: location
+    properties: {
+      description: rule.text
+      severity: rule.severity
+      enabled: true
+      scopes: [applicationInsightsId]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT10M'
+      criteria: {
+        allOf: [
+          { query: rule.query, timeAggregation: 'Count', operator: 'GreaterThan', threshold: 0, failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 } }
+        ]
+      }
+      autoMitigate: true
+      actions: { actionGroups: empty(email) ? [] : [people.id] }
+    }
+  }
+]
+
+resource deadLetters 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: '${name}-dead-messages'
+  location: 'global'
+  properties: {
+    description: 'Messages lie in a dead-letter queue: PoisonedRequests does not take them.'
+    severity: 2
+    enabled: true
+    scopes: [serviceBusId]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        { name: 'dead', criterionType: 'StaticThresholdCriterion', metricName: 'DeadletteredMessages', metricNamespace: 'Microsoft.ServiceBus/namespaces', timeAggregation: 'Minimum', operator: 'GreaterThan', threshold: 0 }
+      ]
+    }
+    actions: empty(email) ? [] : [{ actionGroupId: people.id }]
+  }
+}

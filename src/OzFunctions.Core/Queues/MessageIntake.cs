@@ -1,0 +1,88 @@
+using System.Text;
+using System.Text.RegularExpressions;
+using OzFunctions.DeadLetters;
+using OzFunctions.Intake;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+using OzFunctions.Telemetry;
+
+namespace OzFunctions.Queues;
+
+/// <summary>What a queue's message means, for consumers that poll and for triggers that are called: a run, or a dead letter with every fault.</summary>
+public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore deadLetters, OzMetrics metrics, TimeProvider time)
+{
+    public const string InvalidRequest = "invalid_request";
+
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
+    /// <summary>Makes the run, or finds the faults. Trouble of ours is an exception: the message is to come back.</summary>
+    /// <param name="queue">Part of the run's key: the request's own, else the message id.</param>
+    /// <param name="traceparent">W3C trace context that came beside the message; one that is none is left out.</param>
+    public async Task<MessageVerdict> TakeAsync(string queue, string messageId, ReadOnlyMemory<byte> body, string? traceparent, CancellationToken cancellationToken)
+    {
+        var read = RunRequestReader.Read(body);
+        if (!read.IsValid)
+        {
+            return new(null, read.Faults);
+        }
+
+        var answer = await intake.SubmitAsync(
+            new()
+            {
+                Request = read.Request!,
+                Trigger = new() { Kind = TriggerKind.Queue, Name = queue, DeliveryId = messageId },
+                Key = IntakeKeys.Queue(queue, read.Request!.IdempotencyKey ?? messageId),
+                Traceparent = traceparent is not null && Traceparent().IsMatch(traceparent) ? traceparent : null,
+            },
+            cancellationToken);
+        return new(answer, []);
+    }
+
+    /// <summary>Keeps a message as a dead letter; answers its id. Durable when it answers; then the message may be completed. A repeat changes nothing.</summary>
+    public async Task<string> BuryAsync(
+        string queue, string messageId, ReadOnlyMemory<byte> body, string reason, string description, IReadOnlyList<RequestFault> faults, CancellationToken cancellationToken)
+    {
+        var id = DeadLetterStore.IdOf(queue, messageId);
+        await deadLetters.AddAsync(
+            new()
+            {
+                Id = id,
+                Queue = queue,
+                MessageId = messageId,
+                Reason = reason,
+                Description = description,
+                Faults = faults,
+                Body = Encoding.UTF8.GetString(body.Span),
+                ReceivedAt = time.GetUtcNow(),
+            },
+            cancellationToken);
+        metrics.DeadLettered();
+        return id;
+    }
+
+    /// <summary>Keeps a message that a broker gave up, with the faults that are found in it now and what the broker says.</summary>
+    public Task<string> BuryGivenUpAsync(string queue, string messageId, ReadOnlyMemory<byte> body, string? reason, string? description, int deliveries, CancellationToken cancellationToken)
+    {
+        var faults = RunRequestReader.Read(body).Faults;
+        return BuryAsync(
+            queue,
+            messageId,
+            body,
+            reason ?? (faults.Count > 0 ? InvalidRequest : "delivered_too_often"),
+            description ?? (faults.Count > 0 ? Describe(faults) : $"The message was delivered {deliveries} times and could not be taken in."),
+            faults,
+            cancellationToken);
+    }
+
+    public static string Describe(IReadOnlyList<RequestFault> faults) => $"The message is not a run request: {faults.Count} fault(s).";
+
+    /// <summary>How long a message that came for the n-th time is kept before it is given back: an outage must not use up its deliveries in seconds.</summary>
+    public static TimeSpan PauseBefore(int delivery) =>
+        delivery > 5 ? LongestPause : TimeSpan.FromSeconds(Math.Pow(2, Math.Max(0, delivery - 1)));
+
+    [GeneratedRegex(@"\A[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z")]
+    private static partial Regex Traceparent();
+}
+
+/// <summary>A run, or the faults of what was no request.</summary>
+public sealed record MessageVerdict(IntakeAnswer? Answer, IReadOnlyList<RequestFault> Faults);

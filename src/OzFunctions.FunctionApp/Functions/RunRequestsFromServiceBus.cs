@@ -1,0 +1,48 @@
+using Azure.Messaging.ServiceBus;
+using Microsoft.Azure.Functions.Worker;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Queues;
+using OzFunctions.ServiceBus;
+
+namespace OzFunctions.FunctionApp.Functions;
+
+/// <summary>A run request on Service Bus: accepted or known → completed; bad → dead-lettered with every fault; trouble of ours → given back after a pause.</summary>
+internal sealed partial class RunRequestsFromServiceBus(OzCore core, TimeProvider time, ILogger<RunRequestsFromServiceBus> logger)
+{
+    [Function(nameof(RunRequestsFromServiceBus))]
+    public async Task RunAsync(
+        [ServiceBusTrigger(SettingNames.RequestQueue, Connection = SettingNames.ServiceBus, AutoCompleteMessages = false)] ServiceBusReceivedMessage message,
+        ServiceBusMessageActions actions,
+        CancellationToken cancellationToken)
+    {
+        MessageVerdict verdict;
+        try
+        {
+            verdict = await core.Messages.TakeAsync(SettingNames.RequestQueue, message.MessageId, message.Body.ToMemory(), MessageTrace.Of(message), cancellationToken);
+        }
+        catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The boundary of this function: whatever it is, the message is not lost.
+            GivenBack(message.MessageId, message.DeliveryCount, ex);
+            await Task.Delay(MessageIntake.PauseBefore(message.DeliveryCount), time, cancellationToken);
+            await actions.AbandonMessageAsync(message, cancellationToken: cancellationToken);
+            return;
+        }
+
+        if (verdict.Answer is null)
+        {
+            await actions.DeadLetterMessageAsync(
+                message,
+                deadLetterReason: MessageIntake.InvalidRequest,
+                deadLetterErrorDescription: DeadLetterText.Shorten(string.Join('\n', verdict.Faults)),
+                cancellationToken: cancellationToken);
+        }
+        else
+        {
+            await actions.CompleteMessageAsync(message, cancellationToken);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Message {MessageId}, delivery {Delivery}, is given back")]
+    private partial void GivenBack(string messageId, int delivery, Exception exception);
+}

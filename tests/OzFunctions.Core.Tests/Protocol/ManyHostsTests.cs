@@ -1,0 +1,119 @@
+using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Protocol;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Core.Tests.Protocol;
+
+/// <summary>Hosts on several machines over a store that only they share: clocks that differ, networks that part, machines that are lost.</summary>
+public sealed class ManyHostsTests
+{
+    private const int Limit = 300_000;
+
+    private static readonly TimeSpan[] Skews = [TimeSpan.Zero, TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(-10)];
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = Limit)]
+    public async Task Clocks_that_differ_by_twenty_minutes_change_nothing()
+    {
+        await using var world = new World { SharedLocks = false };
+        var hosts = Skews.Select((skew, i) => world.StartHost(Process(world, skew), world.NewMachine($"m{i}"), slots: 2)).ToList();
+        var runs = new List<RunId>();
+        for (var i = 0; i < 45; i++)
+        {
+            var ask = World.Ask(i % 5 == 0 ? AgentPlan.Fails : AgentPlan.Succeeds, key: $"k{i}");
+            ask = ask with { Request = ask.Request with { IdempotencyKey = $"k{i}", ConcurrencyKey = i % 3 == 0 ? "one" : null } };
+            runs.Add((await Process(world, Skews[i % 3]).Core.Intake.SubmitAsync(ask, Cancellation)).Run.RunId);
+        }
+
+        foreach (var run in runs)
+        {
+            var record = await world.UntilAsync(run, ended => ended.State.IsTerminal(), Cancellation);
+            Assert.Equal((true, 1), (record.State is RunState.Succeeded or RunState.Failed, record.Starts));
+        }
+
+        await world.UntilAsync(async () => (await world.NamesAsync("active/")).Count == 0, Cancellation);
+        Assert.Empty(await world.FindBreachesAsync(runs));
+        Assert.Equal(hosts.Select(host => host.HostId).Order(), (await world.NewProcess().Core.Hosts.ListAsync(Cancellation)).Where(known => known.Alive).Select(known => known.Heartbeat.HostId).Order());
+        Assert.True(world.Machines.Count(machine => !machine.Executions.IsEmpty) >= 2);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(10)]
+    [InlineData(-10)]
+    public async Task A_lost_host_is_given_its_whole_lease_by_a_ticker_whose_clock_is_wrong(int minutes)
+    {
+        await using var world = new World { SharedLocks = false };
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var lost = new SimulatedProcess(world, ProtocolStep.C10, time: new SkewedTimeProvider(world.Clock, TimeSpan.FromMinutes(-minutes)));
+        world.StartHost(lost, world.NewMachine("lost"));
+        await lost.Killed.WaitAsync(Cancellation);
+        var ticker = Process(world, TimeSpan.FromMinutes(minutes)).Core.Tick;
+
+        world.Clock.Shift(World.Lease + TimeSpan.FromSeconds(30));
+        await ticker.TickAsync(Cancellation);
+        Assert.Equal(RunState.InProgress, (await world.FindAsync(run))!.State);
+
+        world.Clock.Shift(TimeSpan.FromMinutes(1));
+        await ticker.TickAsync(Cancellation);
+        Assert.Equal(RunReason.HostLost, (await world.FindAsync(run))!.Reason);
+        Assert.Single(world.CompletionIds(run));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_host_that_is_cut_off_stops_its_agents_before_others_may_take_over_and_its_late_writes_are_refused()
+    {
+        await using var world = new World { SharedLocks = false };
+        var machine = world.NewMachine("cut off");
+        var cut = world.NewProcess();
+        var host = world.StartHost(cut, machine);
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(run, record => record.State == RunState.InProgress, Cancellation);
+        var other = world.NewProcess();
+        world.StartHost(other, world.NewMachine("other"));
+
+        cut.IsCutOff = true;
+        await UntilAsync(world, () => host.NotReady is not null);
+        Assert.Contains("has not been reached", host.NotReady, StringComparison.Ordinal);
+
+        // Nine minutes after the last heartbeat that was sent: its own stop, two minutes before anybody else may act.
+        await PassAsync(world, World.Lease - TimeSpan.FromSeconds(30));
+        await UntilAsync(world, () => machine.Directories.Values.All(directory => directory.Outcome is not null));
+        Assert.Equal(RunState.InProgress, (await world.FindAsync(run))!.State);
+
+        await PassAsync(world, TimeSpan.FromMinutes(2));
+        var settled = await world.UntilAsync(run, record => record.State.IsTerminal(), Cancellation);
+        Assert.Equal(RunReason.HostLost, settled.Reason);
+
+        cut.IsCutOff = false;
+        await UntilAsync(world, () => host.NotReady is null);
+        await UntilAsync(world, () => machine.Directories.IsEmpty);
+        Assert.Equal(settled.Event!.Value.GetRawText(), (await world.FindAsync(run))!.Event!.Value.GetRawText());
+        await world.UntilAsync(async () => (await world.NamesAsync("active/")).Count == 0, Cancellation);
+        Assert.Empty(await world.FindBreachesAsync([run]));
+
+        // And it works again.
+        var next = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        Assert.Equal(RunState.Succeeded, (await world.UntilAsync(next, record => record.State.IsTerminal(), Cancellation)).State);
+    }
+
+    private static SimulatedProcess Process(World world, TimeSpan skew) => world.NewProcess(new SkewedTimeProvider(world.Clock, skew));
+
+    /// <summary>Time goes by in steps that heartbeats of living hosts fall into.</summary>
+    private static async Task PassAsync(World world, TimeSpan time)
+    {
+        for (var passed = TimeSpan.Zero; passed < time; passed += TimeSpan.FromSeconds(30))
+        {
+            world.Clock.Shift(TimeSpan.FromSeconds(30));
+            await Task.Delay(TimeSpan.FromMilliseconds(120), TimeProvider.System, Cancellation);
+        }
+    }
+
+    private static Task UntilAsync(World world, Func<bool> condition) => world.UntilAsync(
+        () =>
+        {
+            world.PulseSoon();
+            return Task.FromResult(condition());
+        },
+        Cancellation);
+}

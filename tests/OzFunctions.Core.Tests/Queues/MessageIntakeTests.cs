@@ -1,0 +1,74 @@
+using System.Text;
+using OzFunctions.Core.Tests.Schedules;
+using OzFunctions.Queues;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Core.Tests.Queues;
+
+/// <summary>What consumers and triggers do with a message; the triggers of the function app hold no more than this and a settlement.</summary>
+public sealed class MessageIntakeTests
+{
+    private const string Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_request_becomes_a_run_a_repeat_of_its_message_the_same_and_its_trace_goes_on()
+    {
+        var messages = new ScheduleScene().Process.Messages;
+
+        var first = await messages.TakeAsync("oz-requests", "m1", Bytes("""{"prompt":"p"}"""), Trace, Cancellation);
+        var again = await messages.TakeAsync("oz-requests", "m1", Bytes("""{"prompt":"p"}"""), null, Cancellation);
+        var other = await messages.TakeAsync("oz-requests", "m2", Bytes("""{"prompt":"p"}"""), null, Cancellation);
+
+        Assert.Equal((true, Trace, TriggerKind.Queue, "m1"), (first.Answer!.Created, first.Answer.Run.Traceparent, first.Answer.Run.Trigger.Kind, first.Answer.Run.Trigger.DeliveryId));
+        Assert.Equal((false, first.Answer.Run.RunId), (again.Answer!.Created, again.Answer.Run.RunId));
+        Assert.NotEqual(first.Answer.Run.RunId, other.Answer!.Run.RunId);
+    }
+
+    [Fact]
+    public async Task The_requests_own_key_wins_over_the_message_id_also_inside_a_cloud_event()
+    {
+        var messages = new ScheduleScene().Process.Messages;
+
+        var first = await messages.TakeAsync("oz-requests", "m1", Bytes("""{"prompt":"p","idempotency_key":"k"}"""), null, Cancellation);
+        var again = await messages.TakeAsync(
+            "oz-requests", "m2", Bytes("""{"specversion":"1.0","id":"e","source":"/s","type":"t","data":{"prompt":"p","idempotency_key":"k"}}"""), null, Cancellation);
+
+        Assert.Equal((first.Answer!.Run.RunId, false), (again.Answer!.Run.RunId, again.Answer.Created));
+    }
+
+    [Fact]
+    public async Task A_bad_message_is_told_with_every_fault_and_starts_nothing()
+    {
+        var scene = new ScheduleScene();
+
+        var verdict = await scene.Process.Messages.TakeAsync("oz-requests", "m1", Bytes("""{"promt":"p","priority":9}"""), null, Cancellation);
+
+        Assert.Null(verdict.Answer);
+        Assert.True(verdict.Faults.Count >= 2);
+        Assert.Empty(scene.Store.Names);
+    }
+
+    [Fact]
+    public async Task What_a_broker_gave_up_is_kept_once_with_its_reason_and_the_faults()
+    {
+        var core = new ScheduleScene().Process;
+
+        var id = await core.Messages.BuryGivenUpAsync("oz-requests", "m1", Bytes("""{"promt":"p"}"""), "invalid_request", "as the broker says", 1, Cancellation);
+        Assert.Equal(id, await core.Messages.BuryGivenUpAsync("oz-requests", "m1", Bytes("""{"promt":"p"}"""), null, null, 2, Cancellation));
+        await core.Messages.BuryGivenUpAsync("oz-requests", "m2", Bytes("""{"prompt":"p"}"""), null, null, 100, Cancellation);
+
+        var letter = (await core.DeadLetters.FindAsync(id, Cancellation))!;
+        Assert.Equal(("invalid_request", "as the broker says"), (letter.Reason, letter.Description));
+        Assert.Contains(letter.Faults, fault => fault.Path == "promt");
+        var letters = await core.DeadLetters.ListAsync(Cancellation).ToListAsync(Cancellation);
+        Assert.Equal(["delivered_too_often", "invalid_request"], letters.Select(one => one.Reason).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_message_that_comes_back_again_and_again_is_kept_longer_each_time() =>
+        Assert.Equal([1, 1, 2, 4, 8, 16, 30, 30], ((int[])[0, 1, 2, 3, 4, 5, 6, 1000]).Select(delivery => (int)MessageIntake.PauseBefore(delivery).TotalSeconds));
+
+    private static ReadOnlyMemory<byte> Bytes(string text) => Encoding.UTF8.GetBytes(text);
+}
