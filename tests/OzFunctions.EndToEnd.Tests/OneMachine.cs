@@ -199,7 +199,7 @@ internal sealed class OneMachine : IAsyncDisposable
     {
         // For ends that send no signal to this process: directories that other processes remove.
         var began = TimeProvider.System.GetTimestamp();
-        while (!condition() && TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(30))
+        while (!condition() && TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(60))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancellationToken);
         }

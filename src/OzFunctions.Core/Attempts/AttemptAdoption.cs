@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Backends;
@@ -12,7 +13,8 @@ namespace OzFunctions.Attempts;
 internal sealed partial class AttemptAdoption(
     OzPorts ports, RunRecords records, EventNotices notices, UnownedRuns unowned, IRunBackend backend, ILogger<AttemptAdoption> logger)
 {
-    private readonly HashSet<string> _named = new(StringComparer.Ordinal);
+    private const int AtOnce = 8;
+    private readonly ConcurrentDictionary<string, bool> _named = new(StringComparer.Ordinal);
 
     /// <summary>Runs that this host goes on with. The heartbeat is sent after the locks were got (A2).</summary>
     public async IAsyncEnumerable<AdoptedAttempt> AdoptAsync(HostPresence presence, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -24,18 +26,27 @@ internal sealed partial class AttemptAdoption(
         }
 
         var beaten = await presence.TryBeatAsync(cancellationToken);
-        var nobodys = new List<(IAttemptDirectory Directory, StoredRun? Run)>();
-        foreach (var directory in directories)
+        if (!beaten)
         {
-            if (!beaten)
+            foreach (var directory in directories)
             {
                 directory.Dispose();
-                continue;
             }
 
-            AdoptedAttempt? adopted = null;
-            await SafelyAsync(directory, async () => adopted = await TryAdoptAsync(directory, presence, nobodys, cancellationToken));
-            if (adopted is not null)
+            yield break;
+        }
+
+        // Several at a time: each costs a durable write or a round trip to the store, and none waits for another.
+        var nobodys = new ConcurrentQueue<(IAttemptDirectory Directory, StoredRun? Run)>();
+        foreach (var group in directories.Chunk(AtOnce))
+        {
+            var tried = group.Select(async directory =>
+            {
+                AdoptedAttempt? adopted = null;
+                await SafelyAsync(directory, async () => adopted = await TryAdoptAsync(directory, presence, nobodys, cancellationToken));
+                return adopted;
+            }).ToList();
+            foreach (var adopted in (await Task.WhenAll(tried)).OfType<AdoptedAttempt>())
             {
                 yield return adopted;
             }
@@ -65,7 +76,7 @@ internal sealed partial class AttemptAdoption(
         {
             // Not known whose it is: the lock goes back and the next round looks again.
             directory.Dispose();
-            if (ex is not UnreadableRecordException || _named.Add(directory.Name))
+            if (ex is not UnreadableRecordException || _named.TryAdd(directory.Name, true))
             {
                 NotAdopted(directory.Name, ex);
             }
@@ -73,7 +84,7 @@ internal sealed partial class AttemptAdoption(
     }
 
     private async Task<AdoptedAttempt?> TryAdoptAsync(
-        IAttemptDirectory directory, HostPresence presence, List<(IAttemptDirectory Directory, StoredRun? Run)> nobodys, CancellationToken cancellationToken)
+        IAttemptDirectory directory, HostPresence presence, ConcurrentQueue<(IAttemptDirectory Directory, StoredRun? Run)> nobodys, CancellationToken cancellationToken)
     {
         if (directory.Intent is not { } intent)
         {
@@ -127,7 +138,7 @@ internal sealed partial class AttemptAdoption(
         {
             // C4 before C5, fenced, or requeued: nobody's attempt any more.
             Discarded(intent.RunId, intent.Attempt, directory.Name);
-            nobodys.Add((directory, update.Run));
+            nobodys.Enqueue((directory, update.Run));
             return null;
         }
 
