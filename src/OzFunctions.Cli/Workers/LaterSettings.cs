@@ -20,11 +20,6 @@ internal static class LaterSettings
             refused.Add("backend.direct.limits: limits of a run come with a later version; remove them, or set them for the whole worker (systemd MemoryMax, TasksMax).");
         }
 
-        if (configuration.Policy.Senders is not null)
-        {
-            refused.Add("policy.senders: is not checked in this version; remove it, or guard who may write to the store.");
-        }
-
         if (refused.Count > 0)
         {
             throw CommandException.Usage([.. refused]);
