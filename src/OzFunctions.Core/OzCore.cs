@@ -13,6 +13,7 @@ using OzFunctions.Retention;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
 using OzFunctions.Settlement;
+using OzFunctions.Telemetry;
 using OzFunctions.Ticks;
 
 namespace OzFunctions;
@@ -42,15 +43,15 @@ public sealed class OzCore
         _ending = new(ports, Events, OwedPublishers);
         _signals = new(ports.Blobs);
         Deliveries = new(ports.Blobs);
-        Outbox = new(ports, Records, OwedPublishers, Deliveries, loggers.CreateLogger<EventOutbox>());
-        _notices = new(ports, Events, Outbox, loggers.CreateLogger<EventNotices>());
+        Outbox = new(ports, Records, OwedPublishers, Deliveries, Metrics, loggers.CreateLogger<EventOutbox>());
+        _notices = new(ports, Events, Outbox, Metrics, loggers.CreateLogger<EventNotices>());
         _unowned = new(ports, Records, _index, _ending, Outbox);
         Cancels = new(ports, Records, _index, _ending, Outbox, _signals);
         Intake = new(ports, Records, _index, _notices, Cancels, options.Intake, loggers.CreateLogger<RunIntake>());
         Hosts = new(ports, options.Tick.Lease);
         DeadLetters = new(ports.Blobs, ports.Time);
         Fleet = new(ports, Hosts, loggers.CreateLogger<FleetWatch>());
-        Messages = new(Intake, DeadLetters, ports.Time);
+        Messages = new(Intake, DeadLetters, Metrics, ports.Time);
         Repair = new(ports, Records);
         Schedules = new(ports, Intake, options.Schedules);
         Removal = new(ports, Records);
@@ -59,6 +60,9 @@ public sealed class OzCore
         var schedules = new ScheduleTick(ports, Schedules, Records, Intake, loggers.CreateLogger<ScheduleTick>());
         Tick = new(ports, Records, _index, _unowned, _ending, _locks, Outbox, Deliveries, Hosts, schedules, retention, options.Tick, loggers.CreateLogger<RunTick>());
     }
+
+    /// <summary>What happens here, for whoever reads it.</summary>
+    public OzMetrics Metrics { get; } = new();
 
     public OzPorts Ports { get; }
 
@@ -109,9 +113,9 @@ public sealed class OzCore
     public WorkerHost CreateHost(WorkerOptions worker, IRunBackend backend, IRequestQueue? requests)
     {
         var claims = new RunClaims(Ports, Records, _index, _locks, _ending, _unowned, Cancels, _notices, backend, worker, _loggers.CreateLogger<RunClaims>());
-        var runner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, backend, _loggers.CreateLogger<AttemptRunner>());
+        var runner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, backend, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, backend, _loggers.CreateLogger<AttemptAdoption>());
-        return new(Ports, worker, backend, claims, runner, adoption, Tick, _signals, Workers, OwedPublishers, Outbox, requests is null ? null : CreateConsumer(requests), _loggers.CreateLogger<WorkerHost>());
+        return new(Ports, worker, backend, claims, runner, adoption, Tick, _signals, Workers, OwedPublishers, Outbox, Metrics, requests is null ? null : CreateConsumer(requests), _loggers.CreateLogger<WorkerHost>());
     }
 
     /// <summary>A host for one <c>ozf exec</c>, which settles on the way what earlier ones left on this machine.</summary>
@@ -119,8 +123,8 @@ public sealed class OzCore
     /// <param name="others">Settles what was left; its agents' output goes to nobody's terminal.</param>
     public UnmanagedHost CreateUnmanaged(WorkerOptions worker, IRunBackend own, IRunBackend others)
     {
-        var ownRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, own, _loggers.CreateLogger<AttemptRunner>());
-        var otherRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, others, _loggers.CreateLogger<AttemptRunner>());
+        var ownRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, own, Metrics, _loggers.CreateLogger<AttemptRunner>());
+        var otherRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, others, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, others, _loggers.CreateLogger<AttemptAdoption>());
         return new(Ports, worker, Records, _notices, own, ownRunner, otherRunner, adoption, _signals, Outbox, _loggers.CreateLogger<UnmanagedHost>());
     }

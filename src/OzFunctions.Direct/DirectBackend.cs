@@ -48,6 +48,12 @@ public sealed partial class DirectBackend : IRunBackend
 
     public string? FindShortage() => _shortages.Find();
 
+    public BackendMeasures Measure() => new()
+    {
+        DiskFreeBytes = Posix.Libc.FindFileSystem(_options.WorkspaceRoot)?.FreeBytes,
+        SpoolBytes = _directories.MeasureSpools(),
+    };
+
     public IAttemptDirectory CreateDirectory(AttemptIntent intent) => _directories.Create(intent);
 
     public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store)

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using OzFunctions.Direct.Accounts;
+using OzFunctions.Runs;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct;
@@ -57,6 +58,12 @@ public sealed record DirectOptions
 
     /// <summary>Sees every piece of the agent's output as it came, on the reader's thread. Default: nobody.</summary>
     public Action<SpoolStream, ReadOnlyMemory<byte>>? Output { get; init; }
+
+    /// <summary>Answers the version of the agent at a path; null: not known. Default: nobody is asked.</summary>
+    public Func<string, CancellationToken, Task<string?>>? AgentVersion { get; init; }
+
+    /// <summary>Sees what is started for whom, one line of JSON without secrets. Default: only the run's log has it.</summary>
+    public Action<RunRecord, string>? Audit { get; init; }
 
     /// <summary>Told once how the agent ended, before anything of it is stored. Default: nobody.</summary>
     public Action<ShimCommandStatus>? AgentEnded { get; init; }
@@ -158,4 +165,13 @@ public sealed record RunPolicy
 
     /// <summary>Names a run may set in <c>env</c>, with <c>*</c> at the end for any rest. Default: null, any.</summary>
     public IReadOnlyList<string>? Env { get; init; }
+
+    /// <summary>Who may have asked for a run (<c>asked_by</c>); <c>*</c> stands for any part. Default: null, anybody.</summary>
+    public IReadOnlyList<string>? Senders { get; init; }
+
+    /// <summary>Agents a run may ask for (<c>harness</c>, <c>oz</c> where it asks for none). Default: null, any.</summary>
+    public IReadOnlyList<string>? Agents { get; init; }
+
+    /// <summary>Asked last of all: why the run is refused; null: it may start. Default: nobody is asked.</summary>
+    public Func<RunRecord, CancellationToken, Task<string?>>? Veto { get; init; }
 }

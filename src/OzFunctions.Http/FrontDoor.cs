@@ -58,6 +58,17 @@ public sealed partial class FrontDoor
         _table = new(own.Concat(more).SelectMany(endpoints => endpoints.Routes));
     }
 
+    private FrontDoor(FrontDoorOptions options, ILoggerFactory loggers, IEnumerable<IEndpoints> endpoints)
+    {
+        _hosts = new(options);
+        _keys = new(options.Keys);
+        _logger = loggers.CreateLogger<FrontDoor>();
+        _table = new(endpoints.SelectMany(feature => feature.Routes));
+    }
+
+    /// <summary>Only health, readiness and metrics: for a host that has no API.</summary>
+    public static FrontDoor ForStatus(HostStatus status, ILoggerFactory loggers) => new(new() { Keys = [] }, loggers, [new HealthEndpoints(), new StatusEndpoints(status)]);
+
     /// <summary>Every route, for the document that describes them.</summary>
     public IReadOnlyList<Route> Routes => _table.Routes;
 

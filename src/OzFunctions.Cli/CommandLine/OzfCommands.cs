@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OzFunctions.Cli.Completion;
 using OzFunctions.Cli.Configuring;
 using OzFunctions.Cli.Demo;
 using OzFunctions.Cli.Events;
@@ -45,6 +46,7 @@ internal static class OzfCommands
             DoctorCommand.Create(surroundings),
             DemoCommand.Create(surroundings),
             SyncCommand.Create(surroundings),
+            CompletionCommand.Create(surroundings, root),
             VersionCommand.Create(surroundings));
         return root;
     }

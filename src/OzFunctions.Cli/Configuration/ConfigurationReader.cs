@@ -138,6 +138,8 @@ internal static class ConfigurationReader
             Env = policy.Texts("env"),
             MaxTimeout = policy.Duration("max_timeout", TimeSpan.FromSeconds(1), Longest) ?? defaults.MaxTimeout,
             Senders = policy.Texts("senders"),
+            Agents = policy.Texts("agents"),
+            VetoCommand = policy.Text("veto_command"),
             Concurrency = policy.Number("concurrency", 1, 10_000) ?? defaults.Concurrency,
         };
         policy.End();

@@ -93,6 +93,8 @@ internal static partial class ConfigurationText
         yaml.Key("env", List(policy.Env));
         yaml.Key("max_timeout", DurationText.Format(policy.MaxTimeout));
         yaml.Key("senders", List(policy.Senders));
+        yaml.Key("agents", List(policy.Agents));
+        yaml.Key("veto_command", policy.VetoCommand);
         yaml.Key("concurrency", Number(policy.Concurrency));
         yaml.Close();
     }

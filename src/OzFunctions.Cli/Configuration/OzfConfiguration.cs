@@ -160,8 +160,14 @@ internal sealed record PolicyConfiguration
     /// <summary>A longer <c>timeout</c> is cut to this. Default: 24 hours.</summary>
     public TimeSpan MaxTimeout { get; init; } = TimeSpan.FromHours(24);
 
-    /// <summary>Who may ask for runs (<c>asked_by</c>), with <c>*</c> at the end for any rest; null: anybody who gets in.</summary>
+    /// <summary>Who may ask for runs (<c>asked_by</c>), with <c>*</c> for any part; null: anybody who gets in.</summary>
     public IReadOnlyList<string>? Senders { get; init; }
+
+    /// <summary>Agents a run may ask for; null: any.</summary>
+    public IReadOnlyList<string>? Agents { get; init; }
+
+    /// <summary>By <c>/bin/sh</c>, with the record on its standard input; an exit code but 0 refuses the run. Default: none.</summary>
+    public string? VetoCommand { get; init; }
 
     /// <summary>Live attempts per concurrency key. Default: 1.</summary>
     public int Concurrency { get; init; } = 1;

@@ -8,9 +8,12 @@ using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Keys;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Stores;
+using OzFunctions.Cli.Telemetry;
 using OzFunctions.Cli.Webhooks;
 using OzFunctions.Cli.Workers;
+using OzFunctions.Hosts;
 using OzFunctions.Http;
+using OzFunctions.Http.Health;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Serving;
 using OzFunctions.Http.Webhooks;
@@ -42,7 +45,6 @@ internal static class UpCommand
         Platform.RequireLinux("up");
         var settings = OfOneMachine(context.LoadSettings(flags.Read(context)));
         settings.RequireSecrets();
-        LaterSettings.Refuse(settings.Configuration);
         RequireKeys(settings, endPoint);
         var setup = WorkerSetup.Create(
             settings,
@@ -60,18 +62,23 @@ internal static class UpCommand
 
         // A run of the same user can read the file; its log need not show it to others.
         setup = setup with { Direct = setup.Direct with { OtherSecrets = [.. setup.Direct.OtherSecrets, key] } };
+        WorkerHost? host = null;
+        using var metrics = new PrometheusText(store.Core.Metrics);
+        using var export = TelemetryExport.Start(context, store.Core.Metrics, setup.Worker.WorkerId);
+        var status = new HostStatus { NotReady = () => host?.FindReasons() ?? ["It is starting."], Metrics = metrics.Write };
         var options = DoorOptions(settings, store, endPoint, key);
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
-        var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl));
+        var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl), new StatusEndpoints(status));
 
         // Kestrel tells of every connection that a client drops.
         using var quiet = context.Loggers(LogLevel.Warning, flags.FormatOf(context));
         await using var server = new FrontDoorServer(door, endPoint, quiet);
         await ListenAsync(server, endPoint, cancellationToken);
-        var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
+        host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         await UpScreen.ShowAsync(context, settings, setup, store, server.Address, loggers.CreateLogger("OzFunctions.Cli"), cancellationToken);
         using (HostStop.Listen(host, setup, context.Time))
         {
+            await using var notices = ServiceNotices.Start(context.Surroundings, () => host.IsAlive);
             await host.RunAsync(cancellationToken);
         }
 

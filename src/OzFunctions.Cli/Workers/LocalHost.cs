@@ -9,11 +9,12 @@ using OzFunctions.Direct.Shims;
 using OzFunctions.Hosts;
 using OzFunctions.Local;
 using OzFunctions.Shim.Protocol;
+using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Workers;
 
 /// <summary>Puts a worker host of this machine together.</summary>
-internal static class LocalHost
+internal static partial class LocalHost
 {
     public static async Task<WorkerHost> CreateAsync(
         OpenStore store, WorkerSetup setup, long logBytes, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
@@ -28,9 +29,10 @@ internal static class LocalHost
             throw CommandException.Unavailable(ex.Message);
         }
 
+        var audit = loggers.CreateLogger("OzFunctions.Audit");
         var blobs = store.Core.Ports.Blobs;
         var logs = new AttemptLogs(blobs, LogOptions(store, logBytes), time, loggers.CreateLogger<AttemptLogs>());
-        var backend = new DirectBackend(setup.Direct, new Shims(new(shim), time), logs.Open, blobs, time, loggers.CreateLogger<DirectBackend>());
+        var backend = new DirectBackend(setup.Direct with { Audit = (record, line) => Audit(audit, record.RunId, line) }, new Shims(new(shim), time), logs.Open, blobs, time, loggers.CreateLogger<DirectBackend>());
         return store.Core.CreateHost(setup.Worker, backend, setup.Behaviour.ConsumeRequests ? store.Requests : null);
     }
 
@@ -113,4 +115,7 @@ internal static class LocalHost
         CheckAccount(direct);
         CheckLimits(direct.Limits);
     }
+
+    [LoggerMessage(LogLevel.Information, "Run {RunId} starts its agent: {Audit}")]
+    private static partial void Audit(ILogger logger, RunId runId, string audit);
 }

@@ -7,6 +7,7 @@ using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
+using OzFunctions.Cli.Telemetry;
 using OzFunctions.Hosts;
 using OzFunctions.Local;
 using OzFunctions.Requests;
@@ -27,7 +28,11 @@ internal static partial class WorkerCommand
         Platform.RequireLinux("worker");
         var settings = context.LoadSettings(flags.Read(context));
         settings.RequireSecrets();
-        LaterSettings.Refuse(settings.Configuration);
+        foreach (var flag in flags.WithoutEffect.Where(context.Has))
+        {
+            context.Screen.Warn($"{flag.Name} has no effect here: there is no such server.");
+        }
+
         var setup = WorkerSetup.Create(
             settings,
             new()
@@ -48,7 +53,17 @@ internal static partial class WorkerCommand
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         Introduce(context, store, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
+        using var export = TelemetryExport.Start(context, store.Core.Metrics, setup.Worker.WorkerId);
+        await using var status = (context.Get(flags.StatusPort) ?? TelemetryExport.PrometheusAddress(context.Surroundings)) is { } place
+            ? await StatusServer.StartAsync(place, host, store.Core.Metrics, context, loggers, cancellationToken)
+            : null;
+        if (status is not null)
+        {
+            Serving(loggers.CreateLogger("OzFunctions.Cli"), status.Address);
+        }
+
         using var signals = HostStop.Listen(host, setup, context.Time);
+        await using var notices = ServiceNotices.Start(context.Surroundings, () => host.IsAlive);
         await host.RunAsync(cancellationToken);
         return ExitCodes.Success;
     }
@@ -104,6 +119,9 @@ internal static partial class WorkerCommand
 
     [LoggerMessage(LogLevel.Information, "ozf {Version} starts: worker {WorkerId}, data {Data}, workspaces {Workspaces}, agent {Agent}, slots {Slots}")]
     private static partial void Starting(ILogger logger, string version, string workerId, string data, string workspaces, string agent, string slots);
+
+    [LoggerMessage(LogLevel.Information, "Health, readiness and metrics at {Address}")]
+    private static partial void Serving(ILogger logger, Uri address);
 
     [LoggerMessage(LogLevel.Warning, "No limit on runs at a time: set --max-concurrent-tasks or max_concurrent_tasks")]
     private static partial void Unlimited(ILogger logger);

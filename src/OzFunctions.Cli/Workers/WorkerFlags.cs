@@ -38,13 +38,18 @@ internal sealed class WorkerFlags
 
     public Option<bool> ConsumeRequests { get; } = new("--consume-requests") { Description = "Take run requests from the queue oz-requests as well" };
 
+    public Option<string?> StatusPort { get; } = new("--status-port") { HelpName = "[ADDR:]PORT", Description = "Serve /healthz, /readyz and /metrics there; 0 picks a port on loopback" };
+
+    /// <summary>Hidden flags of the vendor's worker that name servers of its own (facts B1.12): taken, so that start scripts work, and without effect.</summary>
+    public Option<string?>[] WithoutEffect { get; } = [new("--web-socket-url") { Hidden = true }, new("--server-root-url") { Hidden = true }, new("--session-sharing-server-url") { Hidden = true }];
+
     public Symbol[] All =>
     [
-        WorkerId, MaxConcurrentTasks, ConsumeRequests, Once, OnSigterm, DrainTimeout, Env, TargetDir, NoCleanup, IdleOnComplete, LogLevel, LogFormat, ApiKey, Backend,
+        WorkerId, MaxConcurrentTasks, ConsumeRequests, Once, OnSigterm, DrainTimeout, Env, TargetDir, NoCleanup, IdleOnComplete, LogLevel, LogFormat, StatusPort, ApiKey, Backend, .. WithoutEffect,
     ];
 
     /// <summary>Those that <c>ozf up</c> takes too: it consumes requests anyway, and goes on after a run.</summary>
-    public Symbol[] AllOfUp => [.. All.Where(flag => flag != Once && flag != ConsumeRequests)];
+    public Symbol[] AllOfUp => [.. All.Where(flag => flag != Once && flag != ConsumeRequests && flag != StatusPort && !WithoutEffect.Contains(flag))];
 
     public LogLevel LevelOf(CommandContext context) => context.Get(LogLevel) switch
     {

@@ -76,7 +76,15 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             Secrets = settings.Secrets.ByName(configuration.Secrets),
             OtherSecrets = [.. settings.Secrets.All, .. settings.Storage?.Secrets ?? []],
             HostCredentials = [.. CredentialVariables(configuration)],
-            Policy = new() { MaxTimeout = configuration.Policy.MaxTimeout, Env = configuration.Policy.Env },
+            AgentVersion = new AgentVersions(hostEnvironment, TimeProvider.System).FindAsync,
+            Policy = new()
+            {
+                MaxTimeout = configuration.Policy.MaxTimeout,
+                Env = configuration.Policy.Env,
+                Senders = configuration.Policy.Senders,
+                Agents = configuration.Policy.Agents,
+                Veto = configuration.Policy.VetoCommand is { } veto ? new VetoCommand(veto, VetoEnvironment(hostEnvironment, configuration), TimeProvider.System).FindReasonAsync : null,
+            },
         };
     }
 
@@ -90,6 +98,12 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
         {
             throw CommandException.Usage(ex.Message);
         }
+    }
+
+    private static Dictionary<string, string> VetoEnvironment(IReadOnlyDictionary<string, string> hostEnvironment, OzfConfiguration configuration)
+    {
+        var credentials = CredentialVariables(configuration).ToHashSet(StringComparer.Ordinal);
+        return hostEnvironment.Where(pair => !credentials.Contains(pair.Key)).ToDictionary();
     }
 
     private static List<EnvironmentEntry> Entries(IReadOnlyList<EnvironmentSetting> settings, SecretValues secrets) =>

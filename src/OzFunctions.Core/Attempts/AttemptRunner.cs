@@ -5,12 +5,13 @@ using OzFunctions.Dispatch;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 using OzFunctions.Settlement;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Attempts;
 
 /// <summary>Carries an owned attempt to its end: the backend's work, then S7 to S11. An outage of the store makes it wait, never give up.</summary>
 internal sealed partial class AttemptRunner(
-    OzPorts ports, DispatchIndex index, ConcurrencyLocks locks, RunEnding ending, UnownedRuns unowned, EventOutbox outbox, IRunBackend backend, ILogger<AttemptRunner> logger)
+    OzPorts ports, DispatchIndex index, ConcurrencyLocks locks, RunEnding ending, UnownedRuns unowned, EventOutbox outbox, IRunBackend backend, OzMetrics metrics, ILogger<AttemptRunner> logger)
 {
     private const int MostReleases = 3;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
@@ -28,6 +29,8 @@ internal sealed partial class AttemptRunner(
             Claimed(attempt.RunId, attempt.Attempt);
         }
 
+        using var span = OzTelemetry.Start(OzTelemetry.RunSpan, System.Diagnostics.ActivityKind.Consumer, attempt.Record.Traceparent);
+        span?.SetTag("ozf.run_id", attempt.RunId.Value).SetTag("ozf.attempt", attempt.Attempt);
         var (outcome, removed) = attempt.Directory.FindOutcome() is { } found ? (found, false) : await RunBackendAsync(attempt, detach);
         var settled = await RetryAsync(() => TrySettleAsync(attempt, outcome, detach), detach);
         if (settled is null)
@@ -44,8 +47,24 @@ internal sealed partial class AttemptRunner(
 
         ports.Probe.Passed(ProtocolStep.S7, attempt.RunId);
         attempt.LeaveRunning();
+        Measure(attempt.Attempt, outcome.Reason, settled.Record);
+        span?.SetTag("ozf.reason", outcome.Reason.Text());
+        span?.SetStatus(outcome.Reason is RunReason.Completed or RunReason.TaskCancelled ? System.Diagnostics.ActivityStatusCode.Ok : System.Diagnostics.ActivityStatusCode.Error);
         Ended(attempt.RunId, attempt.Attempt, settled.Record.State.Text(), outcome.Reason.Text(), outcome.Message is null ? "" : ": " + outcome.Message);
         await FinishAsync(attempt, settled, removed, detach);
+    }
+
+    private void Measure(int number, RunReason reason, RunRecord record)
+    {
+        if (record.Attempts.FirstOrDefault(attempt => attempt.Attempt == number) is { } ended)
+        {
+            metrics.Ended(ended, reason, again: record.State == RunState.Queued);
+        }
+        else
+        {
+            // Given back: its number is not kept.
+            metrics.GivenBack();
+        }
     }
 
     /// <summary>Where an adopted directory belongs to a run that ended already.</summary>

@@ -9,6 +9,9 @@ public interface IRunBackend
     /// <summary>Why this machine should take no run now (disk, inodes, memory, a missing agent), as a sentence; null when it may.</summary>
     string? FindShortage();
 
+    /// <summary>What this machine has left, for metrics.</summary>
+    BackendMeasures Measure() => new();
+
     /// <summary>C4: makes and locks an attempt directory and writes its intent durably.</summary>
     IAttemptDirectory CreateDirectory(AttemptIntent intent);
 
@@ -21,6 +24,16 @@ public interface IRunBackend
     /// Everything else ends in an outcome; when the attempt was fenced the outcome is for nobody.
     /// </summary>
     Task<AttemptOutcome> RunAsync(IOwnedAttempt attempt, CancellationToken detach);
+}
+
+/// <summary>Null: not measured.</summary>
+public sealed record BackendMeasures
+{
+    /// <summary>Free where workspaces are made.</summary>
+    public long? DiskFreeBytes { get; init; }
+
+    /// <summary>Output of attempts that is not removed yet.</summary>
+    public long? SpoolBytes { get; init; }
 }
 
 /// <summary>An attempt directory (<c>&lt;workspace_root&gt;/.ozf/&lt;16 hex&gt;</c>) whose lock this process holds. Disposing frees the lock and keeps the directory.</summary>

@@ -8,7 +8,7 @@ namespace OzFunctions.DeadLetters;
 /// <summary>Dead letters are blobs in every store, newest first. Nothing removes them but a person.</summary>
 public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
 {
-    private const string Prefix = "dead-letters/";
+    internal const string Prefix = "dead-letters/";
 
     /// <summary>The same message makes the same id, so that a repeat after a crash is known.</summary>
     public static string IdOf(string queue, string messageId) => RunBlobs.Hash(queue + "\n" + messageId)[..16];

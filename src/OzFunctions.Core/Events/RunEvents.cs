@@ -45,7 +45,7 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
         record.Event is { ValueKind: JsonValueKind.Object } stored
         && stored.TryGetProperty("id", out var id) && id.ValueKind == JsonValueKind.String
         && stored.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String
-            ? new(id.GetString()!, type.GetString()!, record.RunId, JsonSerializer.SerializeToUtf8Bytes(stored, RunJson.Wire.JsonElement))
+            ? new(id.GetString()!, type.GetString()!, record.RunId, JsonSerializer.SerializeToUtf8Bytes(stored, RunJson.Wire.JsonElement)) { Traceparent = record.Traceparent }
             : null;
 
     private RunEvent Render(
@@ -76,7 +76,7 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
             json.WriteEndObject();
         }
 
-        return new(id, type, record.RunId, buffer.WrittenMemory.ToArray());
+        return new(id, type, record.RunId, buffer.WrittenMemory.ToArray()) { Traceparent = record.Traceparent };
     }
 
     private void WriteData(Utf8JsonWriter json, RunRecord record, IReadOnlyList<ArtifactEntry>? artifacts, bool withArtifacts, bool withTexts)

@@ -6,6 +6,7 @@ using OzFunctions.Intake;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 using OzFunctions.Settlement;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Hosts;
 
@@ -91,7 +92,7 @@ public sealed partial class UnmanagedHost
                 Request = submission.Request,
                 Trigger = submission.Trigger,
                 AskedBy = submission.AskedBy,
-                Traceparent = submission.Traceparent,
+                Traceparent = submission.Traceparent ?? OzTelemetry.NewTraceparent(),
                 Owner = new(_presence.HostId, 1, directory.Name),
                 Attempt = 1,
                 Attempts = [new() { Attempt = 1, HostId = _presence.HostId, Host = _options.Machine, ClaimedAt = now }],

@@ -10,6 +10,7 @@ using OzFunctions.Queues;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Settlement;
+using OzFunctions.Telemetry;
 using OzFunctions.Ticks;
 
 namespace OzFunctions.Hosts;
@@ -38,6 +39,7 @@ public sealed partial class WorkerHost
     private readonly WorkerControl _control;
     private readonly OwedPublishers _owed;
     private readonly EventOutbox _outbox;
+    private readonly OzMetrics _metrics;
     private readonly RequestConsumer? _consumer;
     private readonly ILogger _logger;
 
@@ -54,6 +56,8 @@ public sealed partial class WorkerHost
     private IReadOnlyList<RunId> _signalled = [];
     private int _claimed;
     private volatile bool _leavesRuns;
+    private volatile bool _connected;
+    private long _beatAt;
     private readonly ConcurrentDictionary<string, int> _failing = new();
 
     internal WorkerHost(
@@ -68,6 +72,7 @@ public sealed partial class WorkerHost
         WorkerControl control,
         OwedPublishers owed,
         EventOutbox outbox,
+        OzMetrics metrics,
         RequestConsumer? consumer,
         ILogger<WorkerHost> logger)
     {
@@ -82,9 +87,19 @@ public sealed partial class WorkerHost
         _control = control;
         _owed = owed;
         _outbox = outbox;
+        _metrics = metrics;
         _consumer = consumer;
         _logger = logger;
         _presence = new(ports, options, logger);
+        _beatAt = ports.Time.GetTimestamp();
+        metrics.Watch(new()
+        {
+            Connected = () => _connected,
+            Active = () => RunningCount,
+            WorkerId = options.WorkerId,
+            Version = options.Version,
+            Slots = options.Slots,
+        });
     }
 
     public string HostId => _presence.HostId;
@@ -93,6 +108,31 @@ public sealed partial class WorkerHost
     public string? NotReady => _presence.AwaySince is { } since
         ? $"The store has not been reached since {Json.TimeText.Format(since)}; {(_presence.LeaseLeft > TimeSpan.Zero ? $"agents go on for {DurationText.Format(WholeSeconds(_presence.LeaseLeft))} more" : "agents were stopped")}."
         : _presence.NotReady;
+
+    /// <summary>Its loops turn: the last heartbeat was tried not longer ago than two of its periods and a minute, whether or not the store answered.</summary>
+    public bool IsAlive => _ports.Time.GetElapsedTime(Volatile.Read(ref _beatAt)) < 2 * _options.HeartbeatEvery + TimeSpan.FromMinutes(1);
+
+    /// <summary>Why this host takes no new run, a sentence each; empty: it does. For readiness.</summary>
+    public IReadOnlyList<string> FindReasons()
+    {
+        var reasons = new List<string>();
+        if (_stopClaiming.IsCancellationRequested)
+        {
+            reasons.Add("The host stops and takes no more runs.");
+        }
+
+        if (!_connected)
+        {
+            reasons.Add("The last heartbeat did not reach the store.");
+        }
+
+        if (NotReady is { } reason)
+        {
+            reasons.Add(reason);
+        }
+
+        return reasons;
+    }
 
     /// <summary>Runs here now.</summary>
     public int RunningCount => _attempts.Count;
@@ -126,6 +166,7 @@ public sealed partial class WorkerHost
             LoopAsync("heartbeat", _options.HeartbeatEvery, BeatAsync, stopLoops.Token),
             LoopAsync("signals", SignalsEvery, ReadSignalsAsync, stopLoops.Token),
             LoopAsync("tick", TickPeriod(), _tick.TickAsync, stopLoops.Token),
+            LoopAsync("measures", _options.ListEvery, SampleAsync, stopLoops.Token),
         ];
 
         // Listens first: a ring between the first listing and the first wait would be heard by nobody for a whole listing period.
@@ -160,9 +201,11 @@ public sealed partial class WorkerHost
             await _ports.Time.DelayAsync(StartPause, _stopClaiming.Token, cancellationToken);
         }
 
+        _connected = _presence.HasBeaten;
         Started(_presence.HostId, _options.WorkerId, _options.Machine, _options.Slots == 0 ? "unlimited" : _options.Slots.ToString(System.Globalization.CultureInfo.InvariantCulture));
         await GuardAsync("publishers", token => _owed.ServeAsync(_options.WorkerId, token), cancellationToken);
         await GuardAsync("adoption", AdoptAsync, cancellationToken);
+        await GuardAsync("measures", SampleAsync, cancellationToken);
     }
 
     private async Task DrainAsync(CancellationToken cancellationToken)
@@ -237,6 +280,7 @@ public sealed partial class WorkerHost
         await foreach (var attempt in _claims.ClaimAsync(_presence, cancellationToken))
         {
             _claimed++;
+            _metrics.Claimed();
             Begin(attempt, () => _runner.RunAsync(attempt, _detach.Token));
             if (_options.Once)
             {
@@ -381,10 +425,21 @@ public sealed partial class WorkerHost
 
     private async Task BeatAsync(CancellationToken cancellationToken)
     {
-        if (await _presence.TryBeatAsync(cancellationToken))
+        Volatile.Write(ref _beatAt, _ports.Time.GetTimestamp());
+        _connected = await _presence.TryBeatAsync(cancellationToken);
+        Volatile.Write(ref _beatAt, _ports.Time.GetTimestamp());
+        if (_connected)
         {
             // Once; again only where an outage kept it from being said.
             await _owed.ServeAsync(_options.WorkerId, cancellationToken);
+        }
+        else if (_presence.DeclaredDead)
+        {
+            _metrics.DeclaredDead();
+        }
+        else
+        {
+            _metrics.HeartbeatFailed();
         }
 
         foreach (var attempt in _attempts.Keys)
@@ -392,6 +447,11 @@ public sealed partial class WorkerHost
             // By the lease it was taken under: a claim may have begun just before this host went on under another id.
             if (attempt.LeaseLeft <= TimeSpan.Zero)
             {
+                if (attempt.StopOrder is null or StopOrder.Cancel or StopOrder.Shutdown)
+                {
+                    _metrics.LeaseLost();
+                }
+
                 attempt.Order(StopOrder.Lease);
             }
         }
@@ -453,6 +513,17 @@ public sealed partial class WorkerHost
                     }
                 },
                 stop);
+        }
+    }
+
+    /// <summary>For whoever reads metrics; nothing is listed while nobody does.</summary>
+    private async Task SampleAsync(CancellationToken cancellationToken)
+    {
+        if (_metrics.IsRead)
+        {
+            var sample = await QueueSampling.TakeAsync(_ports, _options.WorkerId, cancellationToken);
+            var measures = _backend.Measure();
+            _metrics.Sample(sample with { DiskFreeBytes = measures.DiskFreeBytes, SpoolBytes = measures.SpoolBytes });
         }
     }
 

@@ -9,6 +9,7 @@ using OzFunctions.Protocol;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Settlement;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Intake;
 
@@ -23,6 +24,7 @@ public sealed partial class RunIntake(
 
     public async Task<IntakeAnswer> SubmitAsync(RunSubmission submission, CancellationToken cancellationToken)
     {
+        using var span = OzTelemetry.Start(OzTelemetry.SubmitSpan, System.Diagnostics.ActivityKind.Producer, submission.Traceparent);
         var workerId = submission.Request.WorkerId ?? options.DefaultWorkerId;
         var now = DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
         var record = new RunRecord
@@ -36,7 +38,7 @@ public sealed partial class RunIntake(
             Trigger = submission.Trigger,
             AskedBy = submission.AskedBy,
             RetryOf = submission.RetryOf,
-            Traceparent = submission.Traceparent,
+            Traceparent = span?.Id ?? submission.Traceparent ?? OzTelemetry.NewTraceparent(),
             KeySha256 = submission.Key is { } text ? RunBlobs.Hash(text) : null,
             WaitingFor = submission.Request.NotBefore > now ? WaitingFor.NotBefore : null,
         };

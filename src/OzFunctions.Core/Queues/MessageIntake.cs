@@ -4,11 +4,12 @@ using OzFunctions.DeadLetters;
 using OzFunctions.Intake;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Queues;
 
 /// <summary>What a queue's message means, for consumers that poll and for triggers that are called: a run, or a dead letter with every fault.</summary>
-public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore deadLetters, TimeProvider time)
+public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore deadLetters, OzMetrics metrics, TimeProvider time)
 {
     public const string InvalidRequest = "invalid_request";
 
@@ -55,6 +56,7 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
                 ReceivedAt = time.GetUtcNow(),
             },
             cancellationToken);
+        metrics.DeadLettered();
         return id;
     }
 

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using OzFunctions.Events;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Settlement;
 
@@ -9,13 +10,17 @@ namespace OzFunctions.Settlement;
 /// The events that are best effort (protocol S11): <c>queued</c> and <c>started</c>, sent once, and lost when a publisher does not take them. A host sends to foreign
 /// ground beside its work; a command has nobody to leave it to and waits a little.
 /// </summary>
-public sealed partial class EventNotices(OzPorts ports, RunEvents events, EventOutbox outbox, ILogger<EventNotices> logger)
+public sealed partial class EventNotices(OzPorts ports, RunEvents events, EventOutbox outbox, OzMetrics metrics, ILogger<EventNotices> logger)
 {
     private static readonly TimeSpan AtMost = TimeSpan.FromSeconds(3);
 
     public Task QueuedAsync(RunRecord record, CancellationToken cancellationToken) => SendAsync(RunEventKind.Queued, () => events.Queued(record), cancellationToken);
 
-    public Task StartedAsync(RunRecord record, CancellationToken cancellationToken) => SendAsync(RunEventKind.Started, () => events.Started(record), cancellationToken);
+    public Task StartedAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        metrics.Started(ports.Time.GetUtcNow() - record.CreatedAt);
+        return SendAsync(RunEventKind.Started, () => events.Started(record), cancellationToken);
+    }
 
     private async Task SendAsync(RunEventKind kind, Func<RunEvent> render, CancellationToken cancellationToken)
     {

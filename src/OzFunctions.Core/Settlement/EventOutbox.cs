@@ -3,6 +3,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Events;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Settlement;
 
@@ -28,6 +29,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private readonly RunRecords _records;
     private readonly OwedPublishers _owed;
     private readonly EventDeliveryLog _log;
+    private readonly OzMetrics _metrics;
     private readonly ILogger _logger;
     private readonly Dictionary<string, IEventPublisher> _publishers;
     private readonly Dictionary<string, EventLane> _lanes;
@@ -35,9 +37,9 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private readonly Dictionary<RunId, (ETag Marker, DateTimeOffset Until)> _waits = [];
     private Task? _running;
 
-    public EventOutbox(OzPorts ports, RunRecords records, OwedPublishers owed, EventDeliveryLog log, ILogger<EventOutbox> logger)
+    public EventOutbox(OzPorts ports, RunRecords records, OwedPublishers owed, EventDeliveryLog log, OzMetrics metrics, ILogger<EventOutbox> logger)
     {
-        (_ports, _records, _owed, _log, _logger) = (ports, records, owed, log, logger);
+        (_ports, _records, _owed, _log, _metrics, _logger) = (ports, records, owed, log, metrics, logger);
         _publishers = ports.Publishers.ToDictionary(publisher => publisher.Name, StringComparer.Ordinal);
         _lanes = ports.Publishers.Where(publisher => publisher is { IsPrompt: false, IsElsewhere: false }).ToDictionary(
             publisher => publisher.Name, publisher => new EventLane(publisher, ports.Time, DeliverAsync, _stop.Token), StringComparer.Ordinal);
@@ -249,16 +251,21 @@ public sealed partial class EventOutbox : IAsyncDisposable
         };
     }
 
-    private static async Task<Exception?> TrySendAsync(IEventPublisher publisher, RunEvent stored, CancellationToken cancellationToken)
+    private async Task<Exception?> TrySendAsync(IEventPublisher publisher, RunEvent stored, CancellationToken cancellationToken)
     {
+        using var span = OzTelemetry.Start(OzTelemetry.PublishSpan, System.Diagnostics.ActivityKind.Producer, stored.Traceparent);
+        span?.SetTag("ozf.run_id", stored.RunId.Value).SetTag("ozf.publisher", publisher.Name);
         try
         {
             await publisher.PublishAsync(stored, cancellationToken);
+            _metrics.Published(sent: true);
             return null;
         }
         catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
         {
             // A publisher is foreign ground: whatever it throws, the others get their event and this one is tried again.
+            _metrics.Published(sent: false);
+            span?.SetStatus(System.Diagnostics.ActivityStatusCode.Error);
             return ex;
         }
     }

@@ -5,6 +5,7 @@ using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Local;
 using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Attempts;
 
@@ -103,6 +104,26 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         }
 
         return taken;
+    }
+
+    /// <summary>Bytes of output in all private directories here, also of other stores.</summary>
+    public long MeasureSpools()
+    {
+        var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
+        var bytes = 0L;
+        try
+        {
+            foreach (var spool in Directory.Exists(home) ? Directory.EnumerateDirectories(home).Where(path => IsName(Path.GetFileName(path))).Select(path => Path.Combine(path, ShimProtocol.SpoolDirectory)) : [])
+            {
+                bytes += Directory.Exists(spool) ? new DirectoryInfo(spool).EnumerateFiles().Sum(file => file.Length) : 0;
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Removed while it was looked at: the next measure is a moment away.
+        }
+
+        return bytes;
     }
 
     private string MakeHome()

@@ -45,6 +45,7 @@ internal static class AttemptRecords
                 Limits = shim.Status?.Limits,
                 PeakMemoryBytes = agent is { SpawnError: 0, Ended: true } ? agent.PeakMemoryBytes : null,
                 CpuSeconds = agent is { SpawnError: 0, Ended: true } ? agent.CpuSeconds : null,
+                AgentVersion = scope.Journal.Find(JournalStep.AgentRequested)?.AgentVersion ?? before.AgentVersion,
                 Teardown = settlement.Teardown,
                 Log = settlement.Log,
                 Artifacts = settlement.Artifacts,

@@ -69,6 +69,11 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
 
         // Looked up first, so that a run that this host must refuse costs nothing.
         var environment = scope.Environment;
+        if (scope.Options.Managed && scope.Journal.Find(JournalStep.WorkspaceReady) is null)
+        {
+            await PolicyCheck.CheckAsync(scope.Options.Policy, scope.Record, cancellationToken);
+        }
+
         if (scope.FindOrder() is { } early)
         {
             return early;
@@ -199,12 +204,15 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
         var softDeadline = scope.Options.Managed && scope.Timeout > ShortRun
             ? scope.Time.GetUtcNow() + scope.Timeout - scope.Options.StopGrace + DeadlineLead
             : (DateTimeOffset?)null;
-        scope.Journal.Append(JournalStep.AgentRequested, durable: true);
+        var given = environment.ForAgent(variables, softDeadline);
+        var version = scope.Options.AgentVersion is { } find ? await find(arguments[0], cancellationToken) : null;
+        NoteAudit(arguments, given, version);
+        scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.AgentRequested, AgentVersion = version }, durable: true);
         var status = await shim.StartAsync(new ShimCommand
         {
             Phase = ShimPhase.Agent,
             Arguments = arguments,
-            Environment = environment.ForAgent(variables, softDeadline),
+            Environment = given,
             WorkingDirectory = scope.Workspace.Path,
             Timeout = scope.Timeout,
             SilenceTimeout = scope.Record.Request.SilenceTimeout,
@@ -232,6 +240,13 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
             await giveUp.CancelAsync();
             await noting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    private void NoteAudit(IReadOnlyList<string> arguments, IReadOnlyList<string> environment, string? version)
+    {
+        var line = AuditLine.Render(scope, arguments, environment, version);
+        scope.Say("Audit: " + line);
+        scope.Options.Audit?.Invoke(scope.Record, line);
     }
 
     private async Task<Verdict> FollowAgentAsync(CancellationToken cancellationToken)

@@ -31,6 +31,8 @@ internal sealed record JournalEntry
     /// <summary>The first kept files, for the completion event.</summary>
     public IReadOnlyList<ArtifactEntry>? Kept { get; init; }
 
+    public string? AgentVersion { get; init; }
+
     public double? Seconds { get; init; }
 }
 

@@ -10,7 +10,6 @@ public sealed class ParsingTests : IDisposable
 
     [Theory]
     [InlineData("ozf: unknown command 'rnu'; did you mean 'run'?", "rnu")]
-    [InlineData("ozf: 'ozf exec' comes with a later version", "exec", "-p", "x")]
     [InlineData("ozf: unknown command 'lst'; did you mean 'list'?", "runs", "lst")]
     [InlineData("ozf: unknown flag '--promt'; did you mean '--prompt'?", "run", "--promt", "x")]
     [InlineData("ozf: unknown flag '--frobnicate'.", "run", "-p", "x", "--frobnicate")]

@@ -75,7 +75,7 @@ public sealed class AgentCommandTests : IDisposable
 
     [Fact]
     public void An_unmanaged_run_is_called_as_a_person_would() => Assert.Equal(
-        ["/opt/oz", "agent", "run", "--prompt=x", "--idle-on-complete=0s", "--debug"],
+        ["/opt/oz", "agent", "run", "--prompt=x", "--debug"],
         Write(new RunRequest { Prompt = "x" }, new DirectOptions { Managed = false, AgentArguments = ["--debug"] }));
 
     [Fact]

@@ -1,0 +1,54 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Up;
+using OzFunctions.Hosts;
+using OzFunctions.Http;
+using OzFunctions.Http.Health;
+using OzFunctions.Http.Serving;
+using OzFunctions.Telemetry;
+
+namespace OzFunctions.Cli.Telemetry;
+
+/// <summary><c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c> of a host that has no API.</summary>
+internal sealed class StatusServer : IAsyncDisposable
+{
+    private static readonly TimeSpan CallsMayEnd = TimeSpan.FromSeconds(2);
+    private readonly FrontDoorServer _server;
+    private readonly PrometheusText _text;
+    private readonly TimeProvider _time;
+
+    private StatusServer(FrontDoorServer server, PrometheusText text, TimeProvider time) => (_server, _text, _time) = (server, text, time);
+
+    public Uri Address => _server.Address;
+
+    /// <param name="place"><c>PORT</c> on loopback, or <c>ADDR:PORT</c>.</param>
+    public static async Task<StatusServer> StartAsync(string place, WorkerHost host, OzMetrics metrics, CommandContext context, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var endPoint = Parse(place);
+        var text = new PrometheusText(metrics);
+        var server = new FrontDoorServer(FrontDoor.ForStatus(new() { NotReady = host.FindReasons, Metrics = text.Write }, loggers), endPoint, loggers);
+        try
+        {
+            await server.StartAsync(cancellationToken);
+        }
+        catch (Exception ex) when (ex is SocketException or IOException)
+        {
+            text.Dispose();
+            await server.DisposeAsync();
+            throw CommandException.Unavailable($"--status-port: {endPoint} cannot be listened on: {(ex.InnerException ?? ex).Message}; choose another (0 picks a free one).");
+        }
+
+        return new(server, text, context.Time);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using var deadline = new CancellationTokenSource(CallsMayEnd, _time);
+        await _server.StopAsync(deadline.Token);
+        await _server.DisposeAsync();
+        _text.Dispose();
+    }
+
+    private static System.Net.IPEndPoint Parse(string place) => int.TryParse(place, out var port) ? ListenAddress.Parse(null, port) : ListenAddress.Parse(place, null);
+}

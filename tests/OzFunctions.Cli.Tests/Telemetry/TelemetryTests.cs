@@ -1,0 +1,253 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using OzFunctions.Cli.Tests.Processes;
+using OzFunctions.Testing;
+using OzFunctions.Testing.Azurite;
+
+namespace OzFunctions.Cli.Tests.Telemetry;
+
+/// <summary>What watches a host sees of it: probes, a scraper, systemd, an OTLP collector, a reader of its log.</summary>
+public sealed partial class TelemetryTests
+{
+    private const int Limit = 180_000;
+
+    private static readonly HttpClient Http = new();
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private static string Root => Path.GetFullPath("../..", TestPackages.Directory);
+
+    [Fact(Timeout = Limit)]
+    public async Task A_scrape_is_read_by_a_standard_parser()
+    {
+        await using var rig = new OzfProcessRig();
+        var worker = rig.Start("worker", "--status-port", "0");
+        var address = await AddressAsync(worker);
+        Assert.Equal(7, (await rig.RunAsync("run", "--wait", "-p", "fake:exit 7")).ExitCode);
+        Assert.Equal(0, (await rig.RunAsync("run", "--wait", "-p", "fake:noop")).ExitCode);
+
+        var response = await Http.GetAsync(new Uri(address, "metrics"), Cancellation);
+        var scrape = await response.Content.ReadAsStringAsync(Cancellation);
+        Assert.Equal("text/plain", response.Content.Headers.ContentType!.MediaType);
+        await TestPackages.RequireAsync(Cancellation);
+        var file = Path.Combine(rig.Place, "scrape");
+        await File.WriteAllTextAsync(file, scrape, Cancellation);
+        var parsed = await TestProcess.RunAsync("/bin/sh", ["-c", $"node '{Path.Combine(TestPackages.Directory, "scrape.mjs")}' < '{file}'"], Cancellation);
+        Assert.True(parsed.ExitCode == 0, parsed.Errors);
+        var families = JsonDocument.Parse(parsed.Output).RootElement.EnumerateArray().ToDictionary(family => family.GetProperty("name").GetString()!);
+
+        foreach (var (name, kind) in new[]
+        {
+            ("oz_worker_connected", "GAUGE"), ("oz_worker_tasks_active", "GAUGE"), ("oz_worker_tasks_max_concurrent", "GAUGE"), ("oz_worker_tasks_claimed_total", "COUNTER"),
+            ("oz_worker_tasks_rejected_total", "COUNTER"), ("oz_worker_tasks_completed_total", "COUNTER"), ("oz_worker_task_duration_seconds", "HISTOGRAM"),
+            ("oz_worker_task_failures_total", "COUNTER"), ("oz_worker_websocket_reconnects_total", "COUNTER"), ("oz_worker_info", "GAUGE"), ("ozf_queue_depth", "GAUGE"),
+            ("ozf_queue_oldest_age_seconds", "GAUGE"), ("ozf_dead_letters", "GAUGE"), ("ozf_run_wait_seconds", "HISTOGRAM"), ("ozf_run_phase_seconds", "HISTOGRAM"),
+            ("ozf_run_retries_total", "COUNTER"), ("ozf_disk_free_bytes", "GAUGE"), ("ozf_spool_bytes", "GAUGE"), ("ozf_leases_lost_total", "COUNTER"), ("ozf_events_published_total", "COUNTER"),
+        })
+        {
+            Assert.Equal(kind, families[name].GetProperty("type").GetString());
+        }
+
+        Assert.Equal("1", Value(families, "oz_worker_connected"));
+        Assert.Equal("4", Value(families, "oz_worker_tasks_max_concurrent"));
+        Assert.Equal("2", Value(families, "oz_worker_tasks_claimed_total"));
+        Assert.Equal("1", Value(families, "oz_worker_tasks_completed_total", "result", "succeeded"));
+        Assert.Equal("1", Value(families, "oz_worker_tasks_completed_total", "result", "failed"));
+        Assert.Equal("0", Value(families, "oz_worker_tasks_completed_total", "result", "cancelled"));
+        Assert.Equal("1", Value(families, "oz_worker_task_failures_total", "reason", "agent_invocation"));
+        Assert.Equal("0", Value(families, "oz_worker_task_failures_total", "reason", "host_lost"));
+        Assert.Equal("2", families["ozf_run_wait_seconds"].GetProperty("metrics")[0].GetProperty("count").GetString());
+        Assert.DoesNotContain("01a", string.Concat(LabelPattern().Matches(scrape).Select(match => match.Value)), StringComparison.Ordinal);
+        Assert.All(DocumentedMetrics(), name => Assert.True(families.ContainsKey(name), name));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Readiness_says_why_not_and_health_goes_on()
+    {
+        await using var rig = new OzfProcessRig();
+        var worker = rig.Start("worker", "--status-port", "0");
+        var address = await AddressAsync(worker);
+        Assert.Equal(0, (await rig.RunAsync("run", "--wait", "-p", "fake:noop")).ExitCode);
+        Assert.Equal(HttpStatusCode.OK, (await Http.GetAsync(new Uri(address, "readyz"), Cancellation)).StatusCode);
+
+        Assert.Equal(0, (await rig.RunAsync("workers", "pause", "local")).ExitCode);
+        var id = await rig.SubmitAsync("noop");
+        HttpResponseMessage answer;
+        do
+        {
+            // The pause is noticed with the next listing; what is waited for is the answer, not a time.
+            answer = await Http.GetAsync(new Uri(address, "readyz"), Cancellation);
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancellation);
+        }
+        while (answer.StatusCode == HttpStatusCode.OK);
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.Contains("is paused", JsonDocument.Parse(await answer.Content.ReadAsStringAsync(Cancellation)).RootElement.GetProperty("reasons")[0].GetString(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, (await Http.GetAsync(new Uri(address, "healthz"), Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await Http.GetAsync(new Uri(address, "api/v1/agent/runs"), Cancellation)).StatusCode);
+        Assert.Equal("QUEUED", (await rig.GetAsync(id)).GetProperty("state").GetString());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Systemd_is_told_that_the_host_is_ready_lives_and_stops()
+    {
+        await using var rig = new OzfProcessRig();
+        var path = Path.Combine(rig.Place, "notify");
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(path));
+        var worker = rig.Start(["worker"], new() { ["NOTIFY_SOCKET"] = path, ["WATCHDOG_USEC"] = "400000" });
+
+        Assert.Equal("READY=1", await ReceiveAsync(socket));
+        Assert.Equal("WATCHDOG=1", await ReceiveAsync(socket));
+        Assert.Equal("WATCHDOG=1", await ReceiveAsync(socket));
+        worker.Signal(Signals.Terminate);
+        while (await ReceiveAsync(socket) != "STOPPING=1")
+        {
+        }
+
+        Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task The_unit_is_accepted_by_systemd()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/systemd-analyze"), "systemd-analyze is not here (Debian: apt-get install systemd)");
+        using var place = new TempDirectory();
+        var unit = (await File.ReadAllTextAsync(Path.Combine(Root, "infra/systemd/ozf-worker.service"), Cancellation))
+            .Replace("/usr/local/bin/ozf", Path.Combine(AppContext.BaseDirectory, "ozf"), StringComparison.Ordinal);
+        await File.WriteAllTextAsync(place["ozf-worker.service"], unit, Cancellation);
+
+        var verdict = await TestProcess.RunAsync("/usr/bin/systemd-analyze", ["verify", "--man=no", place["ozf-worker.service"]], Cancellation);
+
+        Assert.True(verdict.ExitCode == 0, verdict.Errors);
+        Assert.DoesNotContain("ozf-worker.service", verdict.Errors, StringComparison.Ordinal);
+        foreach (var line in (string[])["Type=notify", "WatchdogSec=", "KillMode=process", "--on-sigterm detach", "PrivateTmp=no", "RuntimeDirectoryPreserve=yes", "Delegate=yes", "LoadCredential=", "User=ozf"])
+        {
+            Assert.Contains(line, unit, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task The_units_command_line_restarted_leaves_the_agent_alive()
+    {
+        await using var rig = new OzfProcessRig();
+        var unit = await File.ReadAllLinesAsync(Path.Combine(Root, "infra/systemd/ozf-worker.service"), Cancellation);
+        var line = unit.Single(text => text.StartsWith("ExecStart=", StringComparison.Ordinal)).Split(' ')[1..];
+        string[] arguments = [.. line.Select(word => word switch { "/etc/ozf/ozf.yaml" => Path.Combine(rig.Place, "ozf.yaml"), "127.0.0.1:9465" => "0", _ => word })];
+        var release = Path.Combine(rig.Place, "release");
+        var first = rig.Start(arguments);
+        var waiting = rig.Start("run", "--wait", "-p", $"fake:say before; wait-file {release}; say after");
+        await waiting.WaitForLineAsync("before", Cancellation);
+
+        first.Signal(Signals.Terminate);
+        Assert.Equal(0, await first.WaitForExitAsync(Cancellation));
+        rig.Start(arguments);
+        await File.WriteAllTextAsync(release, "", Cancellation);
+
+        Assert.Equal(0, await waiting.WaitForExitAsync(Cancellation));
+        Assert.Equal(1, (await rig.GetAsync(waiting.Output[0])).GetProperty("attempt").GetInt32());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Metrics_and_one_trace_go_to_a_collector_that_the_standard_variables_name()
+    {
+        await using var rig = new OzfProcessRig();
+        await using var collector = new OtlpCollector();
+        var environment = new Dictionary<string, string?>
+        {
+            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Address.ToString(),
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
+            ["OTEL_METRIC_EXPORT_INTERVAL"] = "500",
+            ["OTEL_BSP_SCHEDULE_DELAY"] = "200",
+        };
+        var worker = rig.Start(["worker"], environment);
+        Assert.Equal(0, (await rig.RunAsync("run", "--wait", "-p", "fake:noop")).ExitCode);
+        var run = await Unmanaged.ExecRig.LastRunAsync(rig);
+        var trace = run.GetProperty("traceparent").GetString()!.Split('-')[1];
+
+        var metrics = await collector.WaitAsync("/v1/metrics", "oz_worker_tasks_claimed", Cancellation);
+        var spans = await collector.WaitAsync("/v1/traces", "ozf.run", Cancellation);
+
+        Assert.Contains("oz-agent-worker", metrics, StringComparison.Ordinal);
+        Assert.Contains(Encoding.Latin1.GetString(Convert.FromHexString(trace)), spans, StringComparison.Ordinal);
+        Assert.Equal(run.GetProperty("traceparent").GetString(), run.GetProperty("event").GetProperty("traceparent").GetString());
+        worker.Signal(Signals.Terminate);
+        Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task The_hosts_log_is_json_with_run_id_and_utc_time_and_holds_no_secret_at_debug()
+    {
+        await using var rig = new OzfProcessRig();
+        await rig.SubmitAsync("say-env MY_TOKEN", "--title", "logged");
+        var worker = rig.Start(["worker", "--once", "--log-format", "json", "--log-level", "debug", "-e", "MY_TOKEN"], new() { ["MY_TOKEN"] = "hunter2-hunter2" });
+
+        Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
+
+        var lines = worker.Errors.Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.All(lines, line => Assert.EndsWith("Z", line.GetProperty("t").GetString(), StringComparison.Ordinal));
+        var id = (await Unmanaged.ExecRig.LastRunAsync(rig)).GetProperty("run_id").GetString();
+        Assert.Contains(lines, line => line.TryGetProperty("run_id", out var named) && named.GetString() == id);
+        var audit = lines.Single(line => line.GetProperty("category").GetString() == "OzFunctions.Audit");
+        Assert.Contains("MY_TOKEN", audit.GetProperty("audit").GetString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(worker.Errors, line => line.Contains("hunter2", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Dashboard_and_alerts_name_metrics_that_exist()
+    {
+        var dashboard = JsonDocument.Parse(File.ReadAllText(Path.Combine(Root, "infra/grafana/ozfunctions.json"))).RootElement;
+        var texts = dashboard.GetProperty("panels").EnumerateArray().SelectMany(panel => panel.GetProperty("targets").EnumerateArray()).Select(target => target.GetProperty("expr").GetString()!)
+            .Append(File.ReadAllText(Path.Combine(Root, "infra/prometheus/ozf-alerts.yaml")));
+        var known = DocumentedMetrics().ToHashSet();
+
+        var named = texts.SelectMany(text => MetricPattern().Matches(text).Select(match => SuffixPattern().Replace(match.Value, ""))).Distinct().ToList();
+        Assert.True(named.Count > 10);
+        Assert.All(named, name => Assert.Contains(name, known));
+    }
+
+    private static IEnumerable<string> DocumentedMetrics() =>
+        File.ReadLines(Path.Combine(Root, "docs/telemetry.md")).Select(line => TablePattern().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value);
+
+    private static string Value(Dictionary<string, JsonElement> families, string name, string? label = null, string? value = null) => families[name].GetProperty("metrics").EnumerateArray()
+        .First(metric => label is null || metric.GetProperty("labels").GetProperty(label).GetString() == value).GetProperty("value").GetString()!;
+
+    private static async Task<string> ReceiveAsync(Socket socket)
+    {
+        var buffer = new byte[256];
+        return Encoding.UTF8.GetString(buffer, 0, await socket.ReceiveAsync(buffer, Cancellation));
+    }
+
+    /// <summary>A host's log is on its standard error, which has no line to wait for.</summary>
+    private static async Task<Uri> AddressAsync(TestProcess worker)
+    {
+        while (true)
+        {
+            if (worker.Errors.Select(line => AddressPattern().Match(line)).FirstOrDefault(match => match.Success) is { } match)
+            {
+                return new(match.Value);
+            }
+
+            Assert.False(worker.HasExited, string.Join('\n', worker.Errors));
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, Cancellation);
+        }
+    }
+
+    [GeneratedRegex(@"http://127\.0\.0\.1:\d+/")]
+    private static partial Regex AddressPattern();
+
+    [GeneratedRegex(@"^\| `(ozf?_\w+)`")]
+    private static partial Regex TablePattern();
+
+    [GeneratedRegex(@"\bozf?_\w+")]
+    private static partial Regex MetricPattern();
+
+    [GeneratedRegex(@"_(bucket|count|sum)$")]
+    private static partial Regex SuffixPattern();
+
+    [GeneratedRegex(@"\{[^}]*\}")]
+    private static partial Regex LabelPattern();
+}
