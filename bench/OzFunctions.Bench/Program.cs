@@ -1,7 +1,7 @@
 using System.Text.Json;
 using OzFunctions.Bench;
 
-// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,cost,list,schedules,writes,webhook,stop,azure]:
+// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,cost,list,schedules,shim,writes,webhook,stop,azure]:
 // every figure with its ratio to a floor measured in the same run.
 var quick = args.Contains("--quick");
 var jsonFile = ValueOf("--json");
@@ -56,6 +56,11 @@ if (Wants("list"))
 if (Wants("schedules"))
 {
     await ScheduleLook.MeasureAsync(place, report, 1000);
+}
+
+if (Wants("shim"))
+{
+    await ShimCosts.MeasureAsync(place, report, floors, quick ? 40 : 200);
 }
 
 if (Wants("writes"))

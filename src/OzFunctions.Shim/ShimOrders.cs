@@ -4,4 +4,4 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Shim;
 
 /// <summary>What the launching host said once.</summary>
-internal sealed record ShimOrders(long LeaseUntil, long SpoolBytes, ShimCommand? Teardown, ProcFiles Proc);
+internal sealed record ShimOrders(long LeaseUntil, long SpoolBytes, ShimCommand? Teardown, ShimLimits Limits, ShimUser? User, ProcFiles Proc);

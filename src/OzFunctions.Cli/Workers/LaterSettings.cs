@@ -10,16 +10,6 @@ internal static class LaterSettings
     public static void Refuse(OzfConfiguration configuration)
     {
         var refused = new List<string>();
-        if (configuration.Direct.User is not null)
-        {
-            refused.Add("backend.direct.user: runs of another account come with a later version; remove it, or run the worker in a container of its own.");
-        }
-
-        if (configuration.Direct.Limits != new RunLimits())
-        {
-            refused.Add("backend.direct.limits: limits of a run come with a later version; remove them, or set them for the whole worker (systemd MemoryMax, TasksMax).");
-        }
-
         if (configuration.Policy.Senders is not null)
         {
             refused.Add("policy.senders: is not checked in this version; remove it, or guard who may write to the store.");

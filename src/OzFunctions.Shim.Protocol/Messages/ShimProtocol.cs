@@ -3,8 +3,11 @@ namespace OzFunctions.Shim.Protocol;
 /// <summary>Names and numbers that host and shim agree on.</summary>
 public static class ShimProtocol
 {
-    /// <summary>Version of messages and status.</summary>
-    public const int Version = 1;
+    /// <summary>Version of messages and status. 2 brought limits and user to the launch and to the status; nothing that version 1 said has changed.</summary>
+    public const int Version = 2;
+
+    /// <summary>The oldest version that a host still speaks: shims of the release before live on when the product is replaced.</summary>
+    public const int OldestVersion = Version - 1;
 
     /// <summary>Held with flock by the shim for as long as it lives.</summary>
     public const string LockFile = "shim.lock";

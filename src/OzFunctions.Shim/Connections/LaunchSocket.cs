@@ -50,6 +50,6 @@ internal static unsafe class LaunchSocket
             throw new StartException($"This shim speaks version {ShimProtocol.Version} only");
         }
 
-        return new ShimOrders(message.Int64(), message.Int64(), message.Int32() == 1 ? message.Command() : null, proc);
+        return new ShimOrders(message.Int64(), message.Int64(), message.Int32() == 1 ? message.Command() : null, message.Limits(), message.User(), proc);
     }
 }
