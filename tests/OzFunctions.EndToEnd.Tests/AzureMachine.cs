@@ -52,7 +52,11 @@ internal sealed class AzureMachine : IAsyncDisposable
 
     public Dictionary<string, string?> Environment => new()
     {
-        ["OZF_DATA"] = _directory["data"], ["OZF_CONFIG"] = Config, ["OZF_STORAGE"] = _connection, ["WARP_API_KEY"] = null, ["HOME"] = _directory.Path,
+        ["OZF_DATA"] = _directory["data"],
+        ["OZF_CONFIG"] = Config,
+        ["OZF_STORAGE"] = _connection,
+        ["WARP_API_KEY"] = null,
+        ["HOME"] = _directory.Path,
     };
 
     public Task<(int ExitCode, string Output, string Errors)> OzfAsync(CancellationToken cancellationToken, params string[] arguments) =>
