@@ -8,8 +8,8 @@ using OzFunctions.Direct.Logs;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Hosts;
 using OzFunctions.Local;
-using OzFunctions.Shim.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Cli.Workers;
 

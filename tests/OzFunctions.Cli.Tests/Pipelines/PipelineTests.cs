@@ -23,7 +23,11 @@ public sealed class PipelineTests
         File.Copy(Path.Combine(Root, "samples/agent/oz"), Path.Combine(rig.Place, "oz"));
         var inputs = new Dictionary<string, string>
         {
-            ["prompt"] = "Say 'hi'; $(touch stolen) `touch stolen`", ["share"] = "team\nuser@example.com:edit\n", ["warp_api_key"] = "wk-of-the-action-1", ["host"] = "somewhere", ["output_format"] = "text",
+            ["prompt"] = "Say 'hi'; $(touch stolen) `touch stolen`",
+            ["share"] = "team\nuser@example.com:edit\n",
+            ["warp_api_key"] = "wk-of-the-action-1",
+            ["host"] = "somewhere",
+            ["output_format"] = "text",
         };
 
         var outputs = Path.Combine(rig.Place, "outputs");
