@@ -20,6 +20,9 @@ internal sealed class BenchHost : IAsyncDisposable
         (_worker, _arguments, _files, Core, Events) = (worker, arguments, files, core, events);
     }
 
+    /// <summary>Its data directory.</summary>
+    public string Data => _arguments[2];
+
     public OzCore Core { get; }
 
     /// <summary>Completion events as a consumer receives them.</summary>

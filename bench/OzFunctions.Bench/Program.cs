@@ -1,7 +1,7 @@
 using System.Text.Json;
 using OzFunctions.Bench;
 
-// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,cost,list,schedules,writes,webhook]:
+// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,cost,list,schedules,shim,writes,webhook,stop]:
 // every figure with its ratio to a floor measured in the same run.
 var quick = args.Contains("--quick");
 var jsonFile = ValueOf("--json");
@@ -58,6 +58,11 @@ if (Wants("schedules"))
     await ScheduleLook.MeasureAsync(place, report, 1000);
 }
 
+if (Wants("shim"))
+{
+    await ShimCosts.MeasureAsync(place, report, floors, quick ? 40 : 200);
+}
+
 if (Wants("writes"))
 {
     await DurableWrites.MeasureAsync(place, report, floors);
@@ -66,6 +71,11 @@ if (Wants("writes"))
 if (Wants("webhook"))
 {
     await WebhookRate.MeasureAsync(place, report, rate: 100, quick ? 500 : 2_000);
+}
+
+if (Wants("stop"))
+{
+    await StopEverything.MeasureAsync(place, report, 50);
 }
 
 report.Print(Console.Out);

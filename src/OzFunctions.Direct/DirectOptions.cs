@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using OzFunctions.Direct.Accounts;
 using OzFunctions.Runs;
 using OzFunctions.Shim.Protocol;
 
@@ -102,6 +103,12 @@ public sealed record DirectOptions
 
     /// <summary>A line of the agent's output that says that it is finished; a group named <c>failed</c> that matched says that it failed. Default: none.</summary>
     public Regex? FinishedPattern { get; init; }
+
+    /// <summary>What the commands of one attempt may use. Default: no limit.</summary>
+    public ShimLimits Limits { get; init; } = new();
+
+    /// <summary>The account that commands run as; this process must then be root's. Default: none, they run as this process does.</summary>
+    public Account? User { get; init; }
 
     /// <summary>What is kept of a run at most.</summary>
     public ArtifactLimits Artifacts { get; init; } = new();

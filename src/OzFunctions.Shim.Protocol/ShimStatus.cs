@@ -20,6 +20,12 @@ public sealed record ShimStatus
     /// <summary>The lease ended: no start and no renewal is taken any more.</summary>
     public bool LeaseOver { get; init; }
 
+    /// <summary>Which mechanism holds each limit that is set: <see cref="LimitName"/> to <see cref="LimitMechanism"/>. Since version 2; null: no limit.</summary>
+    public IReadOnlyDictionary<string, string>? Limits { get; init; }
+
+    /// <summary>The control group of the attempt's commands. Since version 2; null: none.</summary>
+    public string? Cgroup { get; init; }
+
     /// <summary>Started commands in order.</summary>
     public IReadOnlyList<ShimCommandStatus> Commands { get; init; } = [];
 
@@ -56,6 +62,9 @@ public sealed record ShimCommandStatus
 
     /// <summary>The figure behind a stop, in words (which limit, how long silent); null: none.</summary>
     public string? StopDetail { get; init; }
+
+    /// <summary>Which limit it passed, a <see cref="LimitName"/>. Since version 2; null: none.</summary>
+    public string? Limit { get; init; }
 
     /// <summary>Largest resident size of one process, in bytes.</summary>
     public long PeakMemoryBytes { get; init; }

@@ -18,7 +18,27 @@ public static class ShimStatusJson
         var text = new StringBuilder(512);
         text.Append(CultureInfo.InvariantCulture, $"{{\"version\":{status.Version},\"pid\":{status.Pid},\"start_ticks\":{status.StartTicks}");
         Text(text.Append(",\"boot_id\":"), status.BootId);
-        text.Append(CultureInfo.InvariantCulture, $",\"tag\":{status.Tag},\"lease_over\":").Append(Bool(status.LeaseOver)).Append(",\"commands\":[");
+        text.Append(CultureInfo.InvariantCulture, $",\"tag\":{status.Tag},\"lease_over\":").Append(Bool(status.LeaseOver));
+        if (status.Limits is { } limits)
+        {
+            text.Append(",\"limits\":{");
+            var separator = "";
+            foreach (var (name, mechanism) in limits)
+            {
+                Text(text.Append(separator), name);
+                Text(text.Append(':'), mechanism);
+                separator = ",";
+            }
+
+            text.Append('}');
+        }
+
+        if (status.Cgroup is { } cgroup)
+        {
+            Text(text.Append(",\"cgroup\":"), cgroup);
+        }
+
+        text.Append(",\"commands\":[");
         for (var i = 0; i < status.Commands.Count; i++)
         {
             Command(i == 0 ? text : text.Append(','), status.Commands[i]);
@@ -56,6 +76,11 @@ public static class ShimStatusJson
         if (command.StopDetail is { } detail)
         {
             Text(text.Append(",\"stop_detail\":"), detail);
+        }
+
+        if (command.Limit is { } limit)
+        {
+            Text(text.Append(",\"limit\":"), limit);
         }
 
         text.Append(CultureInfo.InvariantCulture, $",\"peak_memory_bytes\":{command.PeakMemoryBytes},\"cpu_seconds\":{command.CpuSeconds:0.######},\"clean\":");

@@ -28,7 +28,7 @@ public sealed class SpoolWriter : IDisposable
         _headSegments = Math.Max(1, spoolBytes / 2 / _segmentBytes);
         _record = new byte[SpoolFormat.HeaderSize + (int)Math.Min(64 << 10, _segmentBytes)];
 
-        Directory.CreateDirectory(directory);
+        CreatePrivate(directory);
         var there = SpoolFormat.ListSegments(directory);
         if (there.Count > 0)
         {
@@ -106,6 +106,19 @@ public sealed class SpoolWriter : IDisposable
     }
 
     public void Dispose() => _file?.Dispose();
+
+    private static void CreatePrivate(string directory)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            Directory.CreateDirectory(directory);
+        }
+        else
+        {
+            // What is in it is not masked yet.
+            Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
 
     private void OpenSegment()
     {

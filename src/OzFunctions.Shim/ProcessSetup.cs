@@ -6,7 +6,8 @@ namespace OzFunctions.Shim;
 internal static unsafe class ProcessSetup
 {
     private const int Core = 4;
-    private const int OpenFiles = 7;
+    public const int OpenFiles = 7;
+    public const ulong UsualOpenFiles = 1024;
     private const int Locks = 10;
     private const ulong SmallestTag = 1UL << 32;
 
@@ -49,6 +50,17 @@ internal static unsafe class ProcessSetup
         }
     }
 
+    /// <summary>Limits the core files of commands; this process cannot be dumped anyway.</summary>
+    public static void CoreFiles(long bytes)
+    {
+        var limits = stackalloc ulong[2];
+        if (Libc.GetLimit(Core, limits) == 0)
+        {
+            limits[0] = limits[1] = Math.Min((ulong)bytes, limits[1]);
+            _ = Libc.SetLimit(Core, limits);
+        }
+    }
+
     /// <summary>
     /// Sets the limits that commands inherit and answers the tag: a random number in the hard limit RLIMIT_LOCKS, which the kernel enforces nowhere, every descendant
     /// inherits and anyone may read. 0 when the limit leaves no room for one.
@@ -56,13 +68,11 @@ internal static unsafe class ProcessSetup
     public static long LimitsAndTag()
     {
         var limits = stackalloc ulong[2];
-        limits[0] = limits[1] = 0;
-        _ = Libc.SetLimit(Core, limits);
 
         // The runtime of the host raised the soft limit to the hard one; programs that close "all" descriptors suffer from that.
         if (Libc.GetLimit(OpenFiles, limits) == 0)
         {
-            limits[0] = Math.Min(1024, limits[1]);
+            limits[0] = Math.Min(UsualOpenFiles, limits[1]);
             _ = Libc.SetLimit(OpenFiles, limits);
         }
 

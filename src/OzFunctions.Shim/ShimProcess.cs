@@ -2,6 +2,7 @@ using System.Text;
 using OzFunctions.Shim.Children;
 using OzFunctions.Shim.Commands;
 using OzFunctions.Shim.Connections;
+using OzFunctions.Shim.Limits;
 using OzFunctions.Shim.Native;
 using OzFunctions.Shim.Protocol;
 
@@ -14,6 +15,11 @@ internal static unsafe class ShimProcess
 
     public static int Enter(string[] args)
     {
+        if (args is [CommandEntry.Argument])
+        {
+            return CommandEntry.Run();
+        }
+
         if (args.Length != 1)
         {
             Complain("ozf-shim is started by ozf for one attempt: ozf-shim <private directory>, with its orders on standard input");
@@ -55,8 +61,11 @@ internal static unsafe class ShimProcess
             Lock(directory);
             var listener = Listener.Open(directory);
             var wake = Libc.EventFd(0, Libc.OCloseOnExec | Libc.ONonBlock);
-            var descendants = new Descendants(wake, proc);
+            ProcessSetup.CoreFiles(orders.Limits.Core ?? 0);
+            var resources = new ResourceLimits(orders.Limits, Path.GetFileName(path));
+            var descendants = new Descendants(wake, proc, resources.Group);
             descendants.StartThreads();
+            resources.Prepare(descendants);
             using var spool = new SpoolWriter(Path.Combine(path, ShimProtocol.SpoolDirectory), orders.SpoolBytes, TimeProvider.System);
             var status = new StatusFile(directory, new ShimStatus
             {
@@ -65,6 +74,8 @@ internal static unsafe class ShimProcess
                 StartTicks = proc.StartTicks(Libc.GetPid()),
                 BootId = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim(),
                 Tag = tag,
+                Limits = resources.Mechanisms,
+                Cgroup = resources.Group?.Path,
             });
 
             // The tag must be known to others before the first process that carries it.
@@ -72,7 +83,10 @@ internal static unsafe class ShimProcess
             {
                 throw new StartException($"{ShimProtocol.StatusFile} cannot be written in {path}: {Libc.Explain(Libc.Errno)}");
             }
-            new Supervisor(status, spool, descendants, new Spawner(descendants, oom), listener, wake, orders, TimeProvider.System).Run(launcher);
+
+            var spawner = new Spawner(descendants, oom, resources, orders.User);
+            new Supervisor(status, spool, descendants, spawner, resources, listener, wake, orders, TimeProvider.System).Run(launcher);
+            resources.Group?.Remove();
             return 0;
         }
         catch (StartException ex)

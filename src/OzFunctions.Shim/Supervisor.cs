@@ -1,6 +1,7 @@
 using OzFunctions.Shim.Children;
 using OzFunctions.Shim.Commands;
 using OzFunctions.Shim.Connections;
+using OzFunctions.Shim.Limits;
 using OzFunctions.Shim.Native;
 using OzFunctions.Shim.Protocol;
 
@@ -8,7 +9,7 @@ namespace OzFunctions.Shim;
 
 /// <summary>The one loop: hosts, pipes, clocks. Everything that decides happens on its thread.</summary>
 internal sealed unsafe class Supervisor(
-    StatusFile status, SpoolWriter spool, Descendants descendants, Spawner spawner, Listener listener, int wake, ShimOrders orders, TimeProvider time)
+    StatusFile status, SpoolWriter spool, Descendants descendants, Spawner spawner, ResourceLimits resources, Listener listener, int wake, ShimOrders orders, TimeProvider time)
 {
     private const int MostConnections = 16;
 
@@ -206,7 +207,7 @@ internal sealed unsafe class Supervisor(
         var message = MessageReader.Open(bytes);
         var refusal = message.Kind switch
         {
-            ShimMessage.Hello => message.Int32() == ShimProtocol.Version ? null : $"This shim speaks version {ShimProtocol.Version} only",
+            ShimMessage.Hello => message.Int32() is ShimProtocol.Version ? null : $"This shim speaks version {ShimProtocol.Version} only",
             ShimMessage.Start => Start(message.Command(), byShim: false),
             ShimMessage.Stop => Stop((ShimStopCause)message.Int32(), message.Time()),
             ShimMessage.Renew => Renew(message.Int64()),
@@ -299,14 +300,17 @@ internal sealed unsafe class Supervisor(
             return refused;
         }
 
+        // What the kernel did about its limits is told from what it did before: asked before there is anything to tell.
+        var limits = resources.Watch(command.Phase);
         var result = spawner.Spawn(command, pipes!.OutputEnd, pipes.ErrorEnd);
         pipes.CloseChildEnds();
         if (result.Error == 0)
         {
-            _running = new RunningCommand(command, descendants, pipes.Read, Say);
+            _running = new RunningCommand(command, descendants, pipes.Read, limits, Say);
         }
         else
         {
+            limits.End();
             Array.ForEach(pipes.Read, pipe => pipe.Close());
         }
 

@@ -52,7 +52,16 @@ internal sealed class BackendRig : IAsyncDisposable
     public DirectBackend CreateBackend() => DirectBackend.Create(Options, Binary, Blobs, TimeProvider.System, NullLoggerFactory.Instance);
 
     /// <summary>An agent of a few lines of shell in place of fake-oz.</summary>
-    public void UseScript(string script) => Options = Options with { OzPath = _temp.Write("agent.sh", "#!/bin/sh\n" + script + "\n", executable: true) };
+    /// <param name="script">What it does.</param>
+    /// <param name="open">Whether every account may execute it.</param>
+    public void UseScript(string script, bool open = false)
+    {
+        Options = Options with { OzPath = _temp.Write("agent.sh", "#!/bin/sh\n" + script + "\n", executable: true) };
+        if (open)
+        {
+            File.SetUnixFileMode(Options.OzPath!, (UnixFileMode)0x1ED);
+        }
+    }
 
     /// <summary>A run whose agent does what the verbs of fake-oz say.</summary>
     public static RunRequest Fake(string verbs) => new() { Prompt = "fake:" + verbs };

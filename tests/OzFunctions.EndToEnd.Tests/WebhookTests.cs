@@ -125,6 +125,13 @@ public sealed partial class WebhookTests
         Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized), (unsigned.StatusCode, wrong.StatusCode));
         Assert.Equal(await unsigned.Content.ReadAsStringAsync(Cancellation), await wrong.Content.ReadAsStringAsync(Cancellation));
 
+        // GitHub's published vector is genuine and no JSON; one changed byte of it is not genuine.
+        using var vector = Signed(url, "Hello, World!", "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
+        using var read = await http.SendAsync(vector, Cancellation);
+        using var changed = Signed(url, "Hello, World?", "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
+        using var refused = await http.SendAsync(changed, Cancellation);
+        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.Unauthorized), (read.StatusCode, refused.StatusCode));
+
         using var large = await http.PostAsync($"{url}/api/v1/webhooks/build", Json(new string('x', 3000)), Cancellation);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, large.StatusCode);
         using var compressed = GitHub(url, body, "d");
@@ -189,15 +196,14 @@ public sealed partial class WebhookTests
 
     private static StringContent Json(string body) => new(body, Encoding.UTF8, "application/json");
 
-    private static HttpRequestMessage GitHub(string url, string body, string id, string eventName = "issues")
+    private static HttpRequestMessage GitHub(string url, string body, string id, string eventName = "issues") =>
+        Signed(url, body, Convert.ToHexStringLower(HMACSHA256.HashData(Encoding.UTF8.GetBytes(GitHubSecret), Encoding.UTF8.GetBytes(body))), id, eventName);
+
+    private static HttpRequestMessage Signed(string url, string body, string signature, string id = "d", string eventName = "issues") => new(HttpMethod.Post, $"{url}/api/v1/webhooks/issues")
     {
-        var signature = Convert.ToHexStringLower(HMACSHA256.HashData(Encoding.UTF8.GetBytes(GitHubSecret), Encoding.UTF8.GetBytes(body)));
-        return new(HttpMethod.Post, $"{url}/api/v1/webhooks/issues")
-        {
-            Content = Json(body),
-            Headers = { { "X-GitHub-Event", eventName }, { "X-GitHub-Delivery", id }, { "X-Hub-Signature-256", "sha256=" + signature } },
-        };
-    }
+        Content = Json(body),
+        Headers = { { "X-GitHub-Event", eventName }, { "X-GitHub-Delivery", id }, { "X-Hub-Signature-256", "sha256=" + signature } },
+    };
 
     [GeneratedRegex("```yaml\n# webhooks.yaml\n(?<yaml>.*?)```", RegexOptions.Singleline)]
     private static partial Regex Yaml();

@@ -16,11 +16,16 @@ internal sealed class HostProcess : IDisposable
 
     public int ShimPid { get; }
 
-    public static async Task<HostProcess> StartAsync(ShimRig rig, TimeSpan lease, string script)
+    /// <param name="rig">Where.</param>
+    /// <param name="lease">Told to the shim.</param>
+    /// <param name="script">Run as the agent.</param>
+    /// <param name="entryFile">Of a control group that host, shim and agent are to be in.</param>
+    public static async Task<HostProcess> StartAsync(ShimRig rig, TimeSpan lease, string script, string? entryFile = null)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "OzFunctions.Shim.Tests"))
+        var program = Path.Combine(AppContext.BaseDirectory, "OzFunctions.Shim.Tests");
+        var start = new ProcessStartInfo("/bin/sh")
         {
-            ArgumentList = { "host", rig.PrivateDirectory, rig.Workspace, lease.TotalSeconds.ToString(CultureInfo.InvariantCulture), script },
+            ArgumentList = { "-c", "[ -z \"$1\" ] || echo $$ > \"$1\" || exit 1; shift; exec \"$@\"", "sh", entryFile ?? "", program, "host", rig.PrivateDirectory, rig.Workspace, lease.TotalSeconds.ToString(CultureInfo.InvariantCulture), script },
             RedirectStandardOutput = true,
 
             // A shot process would leave its debugger's sockets in the temp directory.

@@ -30,11 +30,27 @@ internal sealed class ShimRig : IAsyncDisposable
 
     public string SpoolDirectory => Path.Combine(PrivateDirectory, ShimProtocol.SpoolDirectory);
 
-    public async Task<IShimSession> LaunchAsync(TimeSpan? lease = null, ShimCommand? teardown = null, long spoolBytes = 16 << 20)
+    public async Task<IShimSession> LaunchAsync(TimeSpan? lease = null, ShimCommand? teardown = null, long spoolBytes = 16 << 20, ShimLimits? limits = null, ShimUser? user = null)
     {
         var session = await Shims.LaunchAsync(
-            new ShimLaunch { PrivateDirectory = PrivateDirectory, Lease = lease ?? TimeSpan.FromMinutes(10), Teardown = teardown, SpoolBytes = spoolBytes }, Cancellation);
+            new ShimLaunch
+            {
+                PrivateDirectory = PrivateDirectory,
+                Lease = lease ?? TimeSpan.FromMinutes(10),
+                Teardown = teardown,
+                SpoolBytes = spoolBytes,
+                Limits = (limits ?? new()) with { Measured = [Workspace] },
+                User = user,
+            },
+            Cancellation);
         return Keep(session);
+    }
+
+    /// <summary>Gives the workspace to another account, as a host does that changes to it.</summary>
+    public void GiveWorkspaceTo(int uid)
+    {
+        _temp.Open();
+        Assert.Equal(0, Signals.ChangeOwner(Workspace, uid, uid));
     }
 
     /// <summary>Has the end of the test look for what a shim left that another process launched.</summary>

@@ -24,6 +24,9 @@ internal static partial class Signals
         Assert.Equal(1, gone);
     }
 
+    [LibraryImport("libc", EntryPoint = "lchown", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int ChangeOwner(string path, int uid, int gid);
+
     // A signal of the runtime may interrupt the wait.
     private static int PollAgain(int process)
     {

@@ -58,6 +58,7 @@ internal static partial class ConfigurationText
         yaml.Key("nice", Number(direct.Limits.Nice));
         yaml.Key("oom_score_adj", Number(direct.Limits.OomScoreAdj));
         yaml.Key("workspace", Size(direct.Limits.Workspace));
+        yaml.Key("log_rate", Size(direct.Limits.LogRate));
         yaml.Close();
         yaml.Close();
         yaml.Close();

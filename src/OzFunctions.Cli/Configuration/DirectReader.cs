@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using OzFunctions.Requests;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Cli.Configuration;
 
@@ -82,14 +83,14 @@ internal static class DirectReader
         });
     }
 
-    private static RunLimits ReadLimits(Section direct)
+    private static ShimLimits ReadLimits(Section direct)
     {
         if (direct.Below("limits") is not { } limits)
         {
-            return new RunLimits();
+            return new ShimLimits();
         }
 
-        var configuration = new RunLimits
+        var configuration = new ShimLimits
         {
             Memory = limits.Size("memory", 16 << 20),
             Processes = limits.Number("processes", 8, int.MaxValue),
@@ -99,6 +100,7 @@ internal static class DirectReader
             Nice = limits.Number("nice", -20, 19),
             OomScoreAdj = limits.Number("oom_score_adj", -1000, 1000),
             Workspace = limits.Size("workspace", 1 << 20),
+            LogRate = limits.Size("log_rate", 1 << 10),
         };
         limits.End();
         return configuration;

@@ -1,4 +1,5 @@
 using OzFunctions.Schedules;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Cli.Configuration;
 
@@ -107,34 +108,11 @@ internal sealed record DirectConfiguration
     /// <summary>A regular expression for the agent's final line. Default: none.</summary>
     public string? FinishedPattern { get; init; }
 
-    public RunLimits Limits { get; init; } = new();
+    public ShimLimits Limits { get; init; } = new();
 }
 
 /// <summary>One entry of an environment list: a literal, a source, or neither, which takes the host's variable.</summary>
 internal sealed record EnvironmentSetting(string Name, string? Value, SecretSource? Source = null);
-
-/// <summary><c>backend.direct.limits</c>: what one attempt may use. Null: no limit.</summary>
-internal sealed record RunLimits
-{
-    public long? Memory { get; init; }
-
-    public int? Processes { get; init; }
-
-    /// <summary>Processors, as in <c>1.5</c>.</summary>
-    public double? Cpu { get; init; }
-
-    public int? OpenFiles { get; init; }
-
-    /// <summary>Bytes of a core file.</summary>
-    public long? Core { get; init; }
-
-    public int? Nice { get; init; }
-
-    public int? OomScoreAdj { get; init; }
-
-    /// <summary>Bytes of the workspace.</summary>
-    public long? Workspace { get; init; }
-}
 
 /// <summary><c>limits</c>: what one host keeps and takes.</summary>
 internal sealed record LimitsConfiguration

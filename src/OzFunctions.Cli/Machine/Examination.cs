@@ -30,7 +30,11 @@ internal sealed class Examination(CommandContext context)
         }
 
         await LookAtStoreAsync(settings, cancellationToken);
-        var setup = WorkerSetup.Create(settings, new(), context.Surroundings.Environment);
+        if (CreateSetup(settings) is not { } setup)
+        {
+            return _findings;
+        }
+
         await LookAtAgentAsync(setup, cancellationToken);
         await LookAtGitAsync(cancellationToken);
         if (LookAtWorkspaces(setup))
@@ -86,6 +90,44 @@ internal sealed class Examination(CommandContext context)
         }
 
         return null;
+    }
+
+    private WorkerSetup? CreateSetup(Settings settings)
+    {
+        try
+        {
+            var setup = WorkerSetup.Create(settings, new(), context.Surroundings.Environment);
+            Ok("user", setup.Direct.User is { } account
+                ? string.Create(CultureInfo.InvariantCulture, $"runs belong to {account.Name} (uid {account.Uid}, home {account.Home})")
+                : $"runs belong to this host's own user, {Environment.UserName}");
+            return setup;
+        }
+        catch (CommandException ex)
+        {
+            Fail("user", string.Join(' ', ex.Lines));
+            return null;
+        }
+    }
+
+    private void LookAtLimits(IReadOnlyDictionary<string, string>? mechanisms)
+    {
+        if (mechanisms is null)
+        {
+            Ok("limits", "none set for a run (backend.direct.limits)");
+        }
+        else
+        {
+            Ok("limits", string.Join("; ", mechanisms.GroupBy(pair => pair.Value, pair => pair.Key).Select(group => $"{string.Join(", ", group)} {Explain(group.Key)}")));
+        }
+
+        static string Explain(string mechanism) => mechanism switch
+        {
+            LimitMechanism.Cgroup => "by cgroup",
+            LimitMechanism.Sampled => "sampled (no cgroup v2 is delegated to this host)",
+            LimitMechanism.Process => "by the kernel for each process",
+            LimitMechanism.Measured => "measured on disk",
+            _ => "counted",
+        };
     }
 
     private async Task LookAtStoreAsync(Settings settings, CancellationToken cancellationToken)
@@ -190,18 +232,21 @@ internal sealed class Examination(CommandContext context)
 
     private async Task LookAtShimAsync(WorkerSetup setup, CancellationToken cancellationToken)
     {
+        IReadOnlyDictionary<string, string>? mechanisms = null;
         var directory = Path.Combine(setup.Direct.WorkspaceRoot, ".ozf", "doctor-" + Guid.NewGuid().ToString("N")[..8]);
         try
         {
             var binary = await ShimBinary.InstallAsync(ShimBinary.Beside(AppContext.BaseDirectory), setup.Direct.WorkspaceRoot, cancellationToken);
             Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             var began = Stopwatch.GetTimestamp();
-            await using (var shim = await new Shims(new(binary), context.Time).LaunchAsync(new() { PrivateDirectory = directory, Lease = TimeSpan.FromMinutes(1) }, cancellationToken))
+            await using (var shim = await new Shims(new(binary), context.Time).LaunchAsync(new() { PrivateDirectory = directory, Lease = TimeSpan.FromMinutes(1), Limits = setup.Direct.Limits }, cancellationToken))
             {
+                mechanisms = shim.Status.Limits;
                 await shim.EndAsync(cancellationToken);
             }
 
             Ok("shim", string.Create(CultureInfo.InvariantCulture, $"starts and ends in {Stopwatch.GetElapsedTime(began).TotalMilliseconds:0} ms (version {ShimProtocol.Version})"));
+            LookAtLimits(mechanisms);
         }
         catch (Exception ex) when (ex is ShimException or IOException or UnauthorizedAccessException)
         {

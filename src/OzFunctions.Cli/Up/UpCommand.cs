@@ -42,7 +42,6 @@ internal static class UpCommand
         Platform.RequireLinux("up");
         var settings = OfOneMachine(context.LoadSettings(flags.Read(context)));
         settings.RequireSecrets();
-        LaterSettings.Refuse(settings.Configuration);
         RequireKeys(settings, endPoint);
         var setup = WorkerSetup.Create(
             settings,

@@ -59,6 +59,11 @@ internal static class UpScreen
         Row("data", settings.DataDirectory);
         Row(direct.TargetDir is null ? "workspaces" : "target", (direct.TargetDir ?? direct.WorkspaceRoot) + (direct.Cleanup ? "" : " (kept)"));
         Row("worker", $"'{setup.Worker.WorkerId}' on {setup.Worker.Machine}, {slots} at a time, also from the queue oz-requests");
+        if (settings.Configuration.Webhooks.Where(webhook => webhook.Enabled).Select(webhook => webhook.Name).ToList() is { Count: > 0 } webhooks)
+        {
+            Row("webhooks", $"{settings.Configuration.PublicUrl ?? url}/api/v1/webhooks/… {string.Join(", ", webhooks)}");
+        }
+
         Row("agent", agent ?? "none: runs wait until there is one");
         Row("stop", setup.Behaviour.Detach
             ? "Ctrl-C; agents live on for the next host"

@@ -19,7 +19,7 @@ internal static class WebhooksDeliveriesCommand
         var id = new Argument<string?>("delivery") { Description = "One delivery, with its payload", Arity = ArgumentArity.ZeroOrOne };
         var result = new Option<string?>("--result") { HelpName = "RESULT", Description = "accepted, filtered, faulty or refused" };
         result.AcceptOnlyFromAmong([.. Enum.GetValues<DeliveryResult>().Select(TextOf)]);
-        var most = new Option<int>("--limit") { HelpName = "N", Description = $"At most so many, newest first [default: {UsualMost}]", DefaultValueFactory = _ => UsualMost };
+        var most = new Option<int>("--limit") { HelpName = "N", Description = "At most so many, newest first", DefaultValueFactory = _ => UsualMost };
         return new Command("deliveries", "List what came in, newest first, or show one delivery").With(webhook, id, result, most).Does(surroundings, async (context, cancellationToken) =>
         {
             await using var store = context.OpenStore();

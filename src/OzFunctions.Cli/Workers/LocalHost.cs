@@ -2,12 +2,14 @@ using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Direct;
+using OzFunctions.Direct.Accounts;
 using OzFunctions.Direct.Agents;
 using OzFunctions.Direct.Logs;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Hosts;
 using OzFunctions.Local;
 using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Cli.Workers;
 
@@ -50,6 +52,41 @@ internal static partial class LocalHost
         CheckWorkspaces(direct);
     }
 
+    /// <summary>Refuses what the kernel would refuse each command.</summary>
+    private static void CheckLimits(ShimLimits limits)
+    {
+        if (LimitRights.FindFault(limits) is { } fault)
+        {
+            throw CommandException.Usage(fault);
+        }
+    }
+
+    /// <summary>Runs of another account must get at their agent and their workspaces.</summary>
+    private static void CheckAccount(DirectOptions direct)
+    {
+        if (direct.User is not { } account)
+        {
+            return;
+        }
+
+        if (direct.TargetDir is null)
+        {
+            // Its own files in there stay closed; this only lets commands pass to what is theirs.
+            File.SetUnixFileMode(direct.WorkspaceRoot, File.GetUnixFileMode(direct.WorkspaceRoot) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        }
+
+        if (AccountAccess.FindObstacle(account, direct.TargetDir ?? direct.WorkspaceRoot) is { } place)
+        {
+            throw CommandException.Usage($"backend.direct.user: {place}, which is on the way to {direct.TargetDir ?? direct.WorkspaceRoot}; open it (chmod o+x), or set backend.direct.workspace_root to a place such as /var/lib/oz/workspaces.");
+        }
+
+        if (AgentLookup.Find(direct).Path is { } agent && AccountAccess.FindObstacle(account, agent) is { } obstacle)
+        {
+            throw CommandException.Usage($"backend.direct.user: {obstacle}, so the agent {agent} would not run; install it where every account can execute it, and name it in backend.direct.oz_path.");
+        }
+    }
+
+    /// <summary>The same without the agent: workspaces, the account that runs belong to, their limits.</summary>
     public static void CheckWorkspaces(DirectOptions direct)
     {
         if (direct.TargetDir is { } target && !Directory.Exists(target))
@@ -74,6 +111,9 @@ internal static partial class LocalHost
             throw CommandException.Unavailable(
                 $"the workspace root {direct.WorkspaceRoot} cannot be made: {ex.Message} Make it for this user, or set backend.direct.workspace_root to another place.");
         }
+
+        CheckAccount(direct);
+        CheckLimits(direct.Limits);
     }
 
     [LoggerMessage(LogLevel.Information, "Run {RunId} starts its agent: {Audit}")]

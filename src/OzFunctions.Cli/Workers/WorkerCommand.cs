@@ -28,7 +28,6 @@ internal static partial class WorkerCommand
         Platform.RequireLinux("worker");
         var settings = context.LoadSettings(flags.Read(context));
         settings.RequireSecrets();
-        LaterSettings.Refuse(settings.Configuration);
         foreach (var flag in flags.WithoutEffect.Where(context.Has))
         {
             context.Screen.Warn($"{flag.Name} has no effect here: there is no such server.");
@@ -86,7 +85,7 @@ internal static partial class WorkerCommand
             screen.Note($"ozf {VersionCommand.Version}, worker '{setup.Worker.WorkerId}' on {setup.Worker.Machine}", Style.Strong);
             screen.Note($"  {(store.IsRemote ? "storage" : "data   ")}     {store.Name}");
             screen.Note(direct.TargetDir is { } target ? $"  target      {target}" : $"  workspaces  {direct.WorkspaceRoot}{(direct.Cleanup ? "" : " (kept)")}");
-            screen.Note($"  agent       {agent}");
+            screen.Note($"  agent       {agent}{(direct.User is { } user ? $" as {user.Name}" : "")}");
             screen.Note($"  runs        {slots} at a time{(setup.Worker.Once ? ", ends after one" : "")}");
             screen.Note($"  requests    {requests}");
             screen.Note($"  on SIGTERM  {stop}");
@@ -108,7 +107,14 @@ internal static partial class WorkerCommand
             NoApiKey(logger);
         }
 
-        OneUser(logger);
+        if (setup.Direct.User is { } account)
+        {
+            OtherUser(logger, account.Name);
+        }
+        else
+        {
+            OneUser(logger);
+        }
     }
 
     [LoggerMessage(LogLevel.Information, "ozf {Version} starts: worker {WorkerId}, data {Data}, workspaces {Workspaces}, agent {Agent}, slots {Slots}")]
@@ -125,4 +131,7 @@ internal static partial class WorkerCommand
 
     [LoggerMessage(LogLevel.Information, "Runs belong to this host's own user: they can read its files (a container or a virtual machine is the boundary)")]
     private static partial void OneUser(ILogger logger);
+
+    [LoggerMessage(LogLevel.Information, "Runs belong to {User}: this host's files are closed to them, one another's are not")]
+    private static partial void OtherUser(ILogger logger, string user);
 }

@@ -1,8 +1,11 @@
 using System.Text.RegularExpressions;
+using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Direct;
+using OzFunctions.Direct.Accounts;
+using OzFunctions.Direct.Shims;
 using OzFunctions.Hosts;
 
 namespace OzFunctions.Cli.Workers;
@@ -62,6 +65,8 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             TeardownTimeout = direct.TeardownTimeout,
             StopGrace = direct.StopGrace,
             FinishedGrace = direct.FinishedGrace,
+            User = FindAccount(direct.User),
+            Limits = direct.Limits with { CgroupParent = CgroupDelegation.Find() },
             FinishedPattern = direct.FinishedPattern is { } pattern ? new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)) : null,
             Artifacts = new() { FileBytes = limits.ArtifactFileBytes, Count = limits.ArtifactCount, TotalBytes = limits.ArtifactTotalBytes },
             DiskFree = limits.DiskFree,
@@ -87,6 +92,18 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
     {
         var credentials = CredentialVariables(configuration).ToHashSet(StringComparer.Ordinal);
         return hostEnvironment.Where(pair => !credentials.Contains(pair.Key)).ToDictionary();
+    }
+
+    private static Account? FindAccount(string? name)
+    {
+        try
+        {
+            return name is null ? null : Account.Get(name);
+        }
+        catch (AccountException ex)
+        {
+            throw CommandException.Usage(ex.Message);
+        }
     }
 
     private static List<EnvironmentEntry> Entries(IReadOnlyList<EnvironmentSetting> settings, SecretValues secrets) =>

@@ -25,32 +25,9 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
     {
         var worker = _workers.GetOrAdd(record.WorkerId, _ => new());
         var webhook = record.Trigger.Kind == TriggerKind.Webhook ? record.Trigger.Name : null;
-        await worker.Turn.WaitAsync(cancellationToken);
-        try
+        while (!TryTake(worker, record, webhook, mostOfWorker, mostOfWebhook, out var counted))
         {
-            if (worker.CountedAt is not { } counted || ports.Time.GetElapsedTime(counted) > Fresh)
-            {
-                await CountAsync(worker, record.WorkerId, mostOfWebhook is not null, cancellationToken);
-            }
-
-            var full = FindFull(worker, record, webhook, mostOfWorker, mostOfWebhook);
-            if (full is not null && ports.Time.GetElapsedTime(worker.CountedAt!.Value) > FreshWhenFull)
-            {
-                await CountAsync(worker, record.WorkerId, mostOfWebhook is not null, cancellationToken);
-                full = FindFull(worker, record, webhook, mostOfWorker, mostOfWebhook);
-            }
-
-            if (full is not null)
-            {
-                throw full;
-            }
-
-            worker.Added[record.RunId] = webhook;
-            worker.UnderWay.Add(record.RunId);
-        }
-        finally
-        {
-            worker.Turn.Release();
+            await CountAsync(worker, record.WorkerId, counted, mostOfWebhook is not null, cancellationToken);
         }
     }
 
@@ -59,14 +36,36 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
     {
         if (_workers.TryGetValue(record.WorkerId, out var worker))
         {
-            worker.Turn.Wait();
-            worker.UnderWay.Remove(record.RunId);
-            if (!accepted)
+            lock (worker.Lock)
             {
-                worker.Added.Remove(record.RunId);
+                worker.UnderWay.Remove(record.RunId);
+                if (!accepted)
+                {
+                    worker.Added.Remove(record.RunId);
+                }
+            }
+        }
+    }
+
+    /// <summary>False: it must be counted (again) first; <paramref name="counted"/> says which count was too old.</summary>
+    private bool TryTake(Worker worker, RunRecord record, string? webhook, int? mostOfWorker, int? mostOfWebhook, out long? counted)
+    {
+        lock (worker.Lock)
+        {
+            counted = worker.CountedAt;
+            if (counted is not { } at || ports.Time.GetElapsedTime(at) > Fresh || (mostOfWebhook is not null && !worker.KnowsWebhooks))
+            {
+                return false;
             }
 
-            worker.Turn.Release();
+            if (FindFull(worker, record, webhook, mostOfWorker, mostOfWebhook) is { } full)
+            {
+                return ports.Time.GetElapsedTime(at) > FreshWhenFull ? false : throw full;
+            }
+
+            worker.Added[record.RunId] = webhook;
+            worker.UnderWay.Add(record.RunId);
+            return true;
         }
     }
 
@@ -83,34 +82,58 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
             : null;
     }
 
-    private async Task CountAsync(Worker worker, string workerId, bool byWebhook, CancellationToken cancellationToken)
+    /// <summary>Lists, one caller at a time and nobody held up but those who need the count.</summary>
+    private async Task CountAsync(Worker worker, string workerId, long? old, bool byWebhook, CancellationToken cancellationToken)
     {
-        var at = ports.Time.GetTimestamp();
-        var listed = new Dictionary<RunId, string?>();
-        await foreach (var blob in ports.Blobs.ListAllAsync(ReadyEntry.PrefixOf(workerId), cancellationToken))
+        await worker.Turn.WaitAsync(cancellationToken);
+        try
         {
-            if (ReadyEntry.TryParse(blob.Name, out var entry))
+            if (worker.CountedAt != old && (worker.KnowsWebhooks || !byWebhook))
             {
-                listed[entry.RunId] = byWebhook ? await FindWebhookAsync(worker, entry.RunId, cancellationToken) : null;
+                // Somebody else counted while we waited for our turn.
+                return;
+            }
+
+            var at = ports.Time.GetTimestamp();
+            HashSet<RunId> before;
+            lock (worker.Lock)
+            {
+                // Once asked for, always told apart: records are read once a run, not with every other count.
+                byWebhook |= worker.KnowsWebhooks;
+                before = [.. worker.Added.Keys.Where(run => !worker.UnderWay.Contains(run))];
+            }
+
+            var listed = new Dictionary<RunId, string?>();
+            await foreach (var blob in ports.Blobs.ListAllAsync(ReadyEntry.PrefixOf(workerId), cancellationToken))
+            {
+                if (ReadyEntry.TryParse(blob.Name, out var entry))
+                {
+                    listed[entry.RunId] = byWebhook ? await FindWebhookAsync(worker, entry.RunId, cancellationToken) : null;
+                }
+            }
+
+            lock (worker.Lock)
+            {
+                // What had its entry before the listing began is listed, or is claimed already; all else may have missed it.
+                worker.Added = worker.Added.Where(run => !before.Contains(run.Key)).ToDictionary();
+                (worker.Listed, worker.KnowsWebhooks, worker.CountedAt) = (listed, byWebhook, at);
             }
         }
-
-        // What is still under way may not be listed yet; the rest of what was added is, or is claimed already.
-        worker.Added = worker.Added.Where(run => worker.UnderWay.Contains(run.Key)).ToDictionary();
-        worker.Listed = listed;
-        worker.CountedAt = at;
-        if (byWebhook)
+        finally
         {
-            worker.Known = listed;
+            worker.Turn.Release();
         }
     }
 
     /// <summary>The index does not say what asked for a run; each process reads that once a run.</summary>
     private async Task<string?> FindWebhookAsync(Worker worker, RunId runId, CancellationToken cancellationToken)
     {
-        if (worker.Known.TryGetValue(runId, out var webhook) || worker.Added.TryGetValue(runId, out webhook))
+        lock (worker.Lock)
         {
-            return webhook;
+            if ((worker.KnowsWebhooks && worker.Listed.TryGetValue(runId, out var webhook)) || worker.Added.TryGetValue(runId, out webhook))
+            {
+                return webhook;
+            }
         }
 
         try
@@ -125,17 +148,20 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
 
     private sealed class Worker
     {
+        /// <summary>Of one count.</summary>
         public SemaphoreSlim Turn { get; } = new(1);
+
+        /// <summary>Of what follows; never held over a call of the store.</summary>
+        public Lock Lock { get; } = new();
 
         public long? CountedAt { get; set; }
 
-        /// <summary>Ready when it was counted last, each with its webhook.</summary>
+        /// <summary>Ready when it was counted last, each with its webhook if <see cref="KnowsWebhooks"/>.</summary>
         public Dictionary<RunId, string?> Listed { get; set; } = [];
 
-        /// <summary>The last listing that knows webhooks.</summary>
-        public Dictionary<RunId, string?> Known { get; set; } = [];
+        public bool KnowsWebhooks { get; set; }
 
-        /// <summary>Taken in by this process since then.</summary>
+        /// <summary>Taken in by this process and perhaps not listed.</summary>
         public Dictionary<RunId, string?> Added { get; set; } = [];
 
         public HashSet<RunId> UnderWay { get; } = [];

@@ -45,6 +45,9 @@ public sealed record AttemptRecord
 
     public PhaseDurations? Durations { get; init; }
 
+    /// <summary>What held each limit that was set: <c>cgroup</c>, <c>sampled</c>, <c>process</c>, <c>measured</c> or <c>counted</c> by the limit's name.</summary>
+    public IReadOnlyDictionary<string, string>? Limits { get; init; }
+
     public long? PeakMemoryBytes { get; init; }
 
     public double? CpuSeconds { get; init; }

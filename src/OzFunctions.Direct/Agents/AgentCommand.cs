@@ -71,7 +71,7 @@ internal static class AgentCommand
             if (request.BasePrompt is { } text)
             {
                 // --prompt excludes --saved-prompt; the CLI's own configuration file is the one place left for a base prompt (facts A2.5).
-                AttemptPlaces.WritePrivate(places.AgentFile, Encoding.UTF8.GetBytes(new System.Text.Json.Nodes.JsonObject { ["base_prompt"] = text }.ToJsonString()));
+                places.WriteForCommands(places.AgentFile, Encoding.UTF8.GetBytes(new System.Text.Json.Nodes.JsonObject { ["base_prompt"] = text }.ToJsonString()));
                 AddValue(arguments, "file", places.AgentFile);
             }
 
@@ -103,7 +103,7 @@ internal static class AgentCommand
                 continue;
             }
 
-            AttemptPlaces.WritePrivate(places.McpFile(number), Encoding.UTF8.GetBytes(secrets.ResolveInJson(server)));
+            places.WriteForCommands(places.McpFile(number), Encoding.UTF8.GetBytes(secrets.ResolveInJson(server)));
             AddValue(arguments, "mcp", places.McpFile(number));
         }
     }

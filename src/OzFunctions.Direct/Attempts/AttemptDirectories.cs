@@ -26,11 +26,12 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
             }
 
             // A scanning host may have been quicker; it deletes what has no intent.
-            var places = new AttemptPlaces(path);
+            var places = PlacesOf(path);
             if (TryLock(places) is { } held)
             {
                 try
                 {
+                    LetCommandsThrough(path);
                     DurableFiles.Replace(places.Intent, JsonSerializer.SerializeToUtf8Bytes(intent, RunJson.Wire.AttemptIntent));
                     DurableFiles.FsyncDirectory(home);
                 }
@@ -61,7 +62,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
 
         foreach (var path in Directory.EnumerateDirectories(home).Where(path => IsName(Path.GetFileName(path))).ToList())
         {
-            var places = new AttemptPlaces(path);
+            var places = PlacesOf(path);
 
             // A link, or somebody else's: never entered.
             if (Posix.Libc.FindFacts(path) is not { IsDirectory: true } facts || facts.Owner != Shims.ShimLibc.GetUser())
@@ -132,9 +133,24 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         DurableFiles.CreateDirectory(home);
 
         // Secrets will lie in it: a link or somebody else's directory is not taken.
-        return Posix.Libc.FindFacts(home) is { IsDirectory: true } facts && (facts.Mode & 0x3F) == 0
-            ? home
-            : throw new IOException($"{home} must be a directory that only this user can enter (mode 0700).");
+        if (Posix.Libc.FindFacts(home) is not { IsDirectory: true } facts || (facts.Mode & 0x36) != 0)
+        {
+            throw new IOException($"{home} must be a directory that only this user can read (mode 0700, or 0711 with backend.direct.user).");
+        }
+
+        LetCommandsThrough(home);
+        return home;
+    }
+
+    private AttemptPlaces PlacesOf(string path) => new(path) { Owner = options.User };
+
+    /// <summary>Commands of another account reach what is theirs below, and cannot list what else there is.</summary>
+    private void LetCommandsThrough(string directory)
+    {
+        if (options.User is not null)
+        {
+            File.SetUnixFileMode(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        }
     }
 
     /// <summary>Null when it is held, or was removed while we looked at it.</summary>

@@ -1,3 +1,6 @@
+using OzFunctions.Direct.Accounts;
+using OzFunctions.Direct.Posix;
+
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>Where everything of ours lies in the private directory of one attempt.</summary>
@@ -5,6 +8,9 @@ internal sealed record AttemptPlaces(string Directory)
 {
     // Status, journals, outcome and the last lines of the log; the first host line alone takes a few blocks.
     private const long ReserveBytes = 256 << 10;
+
+    /// <summary>The account that commands run as; null: this process'. What is theirs belongs to it, the directory itself and all that is ours stays ours.</summary>
+    public Account? Owner { get; init; }
 
     public string Lock => Path.Combine(Directory, "lock");
 
@@ -21,7 +27,8 @@ internal sealed record AttemptPlaces(string Directory)
 
     public string EnvironmentFile => Path.Combine(Directory, "environment");
 
-    public string GitConfig => Path.Combine(Directory, "gitconfig");
+    /// <summary>In a directory of its own: git writes a new file beside it.</summary>
+    public string GitConfig => Path.Combine(Directory, "git", "config");
 
     public string Artifacts => Path.Combine(Directory, "artifacts");
 
@@ -40,12 +47,14 @@ internal sealed record AttemptPlaces(string Directory)
     /// <summary>Makes the directories and files that commands find; what is there already stays.</summary>
     public void Make(bool privateHome)
     {
-        foreach (var directory in (string[])[Artifacts, Temp, Changes, .. privateHome ? [Home] : Array.Empty<string>()])
+        foreach (var directory in (string[])[Artifacts, Temp, Changes, Path.GetDirectoryName(GitConfig)!, .. privateHome ? [Home] : Array.Empty<string>()])
         {
             System.IO.Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            HandOver(directory);
         }
 
         WritePrivate(EnvironmentFile, [], FileMode.OpenOrCreate);
+        HandOver(EnvironmentFile);
         if (!File.Exists(Reserve))
         {
             using var reserve = new FileStream(Reserve, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, PreallocationSize = ReserveBytes });
@@ -65,9 +74,23 @@ internal sealed record AttemptPlaces(string Directory)
         }
     }
 
+    /// <summary>Writes a file that only commands, and this user, can read.</summary>
+    public void WriteForCommands(string path, ReadOnlySpan<byte> content)
+    {
+        WritePrivate(path, content);
+        HandOver(path);
+    }
+
     /// <summary>Writes a file that only this user can read.</summary>
     public static void WritePrivate(string path, ReadOnlySpan<byte> content, FileMode mode = FileMode.Create)
     {
+        if (mode == FileMode.Create)
+        {
+            // Never through a link that a command may have left there.
+            File.Delete(path);
+            mode = FileMode.CreateNew;
+        }
+
         using var stream = new FileStream(path, new FileStreamOptions
         {
             Mode = mode,
@@ -75,5 +98,13 @@ internal sealed record AttemptPlaces(string Directory)
             UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         });
         stream.Write(content);
+    }
+
+    private void HandOver(string path)
+    {
+        if (Owner is { } owner && Libc.ChangeOwner(path, owner.Uid, owner.Gid) != 0)
+        {
+            throw new IOException($"{path} could not be given to {owner.Name}: {Libc.DescribeLast()}");
+        }
     }
 }

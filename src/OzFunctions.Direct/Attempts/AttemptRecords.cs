@@ -42,6 +42,7 @@ internal static class AttemptRecords
                     Artifacts = scope.Journal.Find(JournalStep.ArtifactsDone)?.Seconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
                     Teardown = Duration(shim.Find(ShimPhase.Teardown)),
                 },
+                Limits = shim.Status?.Limits,
                 PeakMemoryBytes = agent is { SpawnError: 0, Ended: true } ? agent.PeakMemoryBytes : null,
                 CpuSeconds = agent is { SpawnError: 0, Ended: true } ? agent.CpuSeconds : null,
                 AgentVersion = scope.Journal.Find(JournalStep.AgentRequested)?.AgentVersion ?? before.AgentVersion,

@@ -46,6 +46,8 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
             Teardown = teardown,
             SpoolBytes = scope.Options.SpoolBytes,
             EndsWithHost = !scope.Options.Managed,
+            Limits = scope.Options.Limits with { Measured = [scope.Workspace.Path, scope.Places.Temp, scope.Places.Artifacts] },
+            User = scope.Options.User?.ToShim(),
         }, cancellationToken);
         KeepLease();
     }
@@ -133,6 +135,13 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         }
 
         await CloseAsync();
+
+        // The proof that the supervisor left nothing: after it nothing carries its mark.
+        var left = await shims.SweepAsync(scope.Places.Directory, cancellationToken);
+        if (left > 0)
+        {
+            scope.Warn($"{left} process(es) of this attempt had outlived their supervisor and were ended.");
+        }
     }
 
     public async ValueTask DisposeAsync() => await CloseAsync();

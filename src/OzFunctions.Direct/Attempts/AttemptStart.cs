@@ -126,7 +126,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
     private void MakeWorkspace()
     {
         scope.Places.Make(scope.Options.PrivateHome);
-        AttemptPlaces.WritePrivate(scope.Places.RequestFile, [.. JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile), (byte)'\n']);
+        scope.Places.WriteForCommands(scope.Places.RequestFile, [.. JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile), (byte)'\n']);
         if (scope.Journal.Has(JournalStep.WorkspaceReady))
         {
             return;
@@ -144,7 +144,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
             scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceMine, Path = path }, durable: true);
         }
 
-        scope.Workspace.Make(announced);
+        scope.Workspace.Make(announced, scope.Options.User);
         scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceReady, Path = path }, durable: true);
         scope.Say($"Attempt {scope.Record.Attempt} of run {scope.Record.RunId} in {scope.Workspace.Path}");
     }

@@ -28,7 +28,7 @@ internal static class OutcomeRules
             null when status.ExitCode == 0 => null,
             null => new(RunReason.SetupCommand, $"The setup command {Ended(status)}; the agent was not started."),
             ShimStopCause.Timeout => new(RunReason.SetupTimeout, $"The setup command took longer than {DurationText.Format(timeout)} and was stopped; the agent was not started."),
-            ShimStopCause.Limit => new(RunReason.ResourceLimit, $"The setup command passed a limit and was stopped: {status.StopDetail ?? "no figure is known"}."),
+            ShimStopCause.Limit => new(ReasonOf(status), $"The setup command passed a limit and was stopped: {status.StopDetail ?? "no figure is known"}."),
             var cause => OfStop(cause.Value, status, "setup command"),
         };
     }
@@ -55,7 +55,7 @@ internal static class OutcomeRules
             case ShimStopCause.Silence:
                 return new(RunReason.SilenceTimeout, $"The agent wrote nothing for too long and was stopped{Detail(status)}.");
             case ShimStopCause.Limit:
-                return new(RunReason.ResourceLimit, $"The agent passed a limit and was stopped{Detail(status)}.");
+                return new(ReasonOf(status), $"The agent passed a limit and was stopped{Detail(status)}.");
             case ShimStopCause.Finished when report.Final is { } final:
                 return final.Succeeded
                     ? new(RunReason.Completed, "The agent said that it had finished but did not exit, and was stopped.")
@@ -69,6 +69,8 @@ internal static class OutcomeRules
 
     /// <summary>What a script is told as exit code: 128 + n after a signal, as a shell would say.</summary>
     public static int? ShellCode(ShimCommandStatus? agent) => agent?.Signal is { } signal ? 128 + signal : agent?.ExitCode;
+
+    private static RunReason ReasonOf(ShimCommandStatus status) => status.Limit == LimitName.Workspace ? RunReason.WorkspaceLimit : RunReason.ResourceLimit;
 
     private static Verdict OfStop(ShimStopCause cause, ShimCommandStatus status, string what) => cause switch
     {

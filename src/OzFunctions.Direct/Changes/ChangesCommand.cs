@@ -93,7 +93,7 @@ internal sealed class ChangesCommand(DirectOptions options, AttemptPlaces places
             return null;
         }
 
-        AttemptPlaces.WritePrivate(Path.Combine(places.Changes, "exclude"), Encoding.UTF8.GetBytes(string.Concat(excluded.Select(name => $"/{name}/\n"))));
+        places.WriteForCommands(Path.Combine(places.Changes, "exclude"), Encoding.UTF8.GetBytes(string.Concat(excluded.Select(name => $"/{name}/\n"))));
         var blocks = Math.Max(1, options.Artifacts.FileBytes / 512);
         var arguments = new List<string> { "/bin/sh", "-c", Script, "changes", places.Changes, blocks.ToString(CultureInfo.InvariantCulture) };
         foreach (var repository in _repositories.Value)

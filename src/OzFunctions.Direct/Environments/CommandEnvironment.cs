@@ -171,7 +171,7 @@ internal sealed class CommandEnvironment
     {
         variables["PATH"] = _options.HostEnvironment.GetValueOrDefault("PATH") is { Length: > 0 } path ? path : DefaultPath;
         variables["TMPDIR"] = _places.Temp;
-        variables["HOME"] = _options.HostEnvironment.GetValueOrDefault("HOME") is { Length: > 0 } home ? home : "/";
+        variables["HOME"] = _options.User?.Home ?? (_options.HostEnvironment.GetValueOrDefault("HOME") is { Length: > 0 } home ? home : "/");
         if (_options.PrivateHome)
         {
             variables["HOME"] = _places.Home;

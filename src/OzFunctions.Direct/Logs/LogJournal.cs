@@ -53,6 +53,7 @@ internal sealed class LogJournal : IDisposable
         _file = null;
         var next = _path + ".new";
         var file = File.OpenHandle(next, FileMode.Create, FileAccess.Write, FileShare.Read);
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         try
         {
             RandomAccess.Write(file, bytes, 0);

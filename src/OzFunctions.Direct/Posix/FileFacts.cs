@@ -1,7 +1,7 @@
 namespace OzFunctions.Direct.Posix;
 
 /// <summary>What the kernel says of a file, link or directory itself.</summary>
-internal readonly record struct FileFacts(uint Mode, uint Owner, ulong Inode, long Length, ulong Device, bool IsMountRoot)
+internal readonly record struct FileFacts(uint Mode, uint Owner, uint Group, ulong Inode, long Length, ulong Device, bool IsMountRoot)
 {
     private const uint TypeMask = 0xF000;
     private const ulong MountRootAttribute = 0x2000;
@@ -27,6 +27,7 @@ internal readonly record struct FileFacts(uint Mode, uint Owner, ulong Inode, lo
     internal static unsafe FileFacts Read(byte* statx) => new(
         *(ushort*)(statx + 28),
         *(uint*)(statx + 20),
+        *(uint*)(statx + 24),
         *(ulong*)(statx + 32),
         (long)*(ulong*)(statx + 40),
         ((ulong)*(uint*)(statx + 136) << 32) | *(uint*)(statx + 140),

@@ -15,7 +15,8 @@ public interface IShims
     ShimStatus? ReadStatus(string privateDirectory);
 
     /// <summary>
-    /// Ends whatever a dead shim's commands left running, found by the tag in its status (facts/shim.md section 8). Returns how many processes were ended.
+    /// Ends whatever a shim's commands left running when it is over, found by the tag in its status (facts/shim.md section 8). Returns how many processes were ended: after
+    /// a shim that was shot perhaps many, after one that ended by itself none, which is the proof of its work.
     /// </summary>
     Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken);
 }
@@ -31,6 +32,12 @@ public sealed record ShimLaunch
 
     /// <summary>Run by the shim itself when the lease ends and no host has come back; null: none.</summary>
     public ShimCommand? Teardown { get; init; }
+
+    /// <summary>What its commands may use.</summary>
+    public ShimLimits Limits { get; init; } = new();
+
+    /// <summary>The account that its commands run as; null: this process' own.</summary>
+    public ShimUser? User { get; init; }
 
     /// <summary>The shim stops what it runs as soon as the connection that launched it is gone (<c>ozf exec</c>). Default: it goes on until its lease is over.</summary>
     public bool EndsWithHost { get; init; }

@@ -48,6 +48,28 @@ internal static unsafe partial class ShimLibc
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, int mode);
 
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    private static partial nint Read(int descriptor, byte* buffer, nint count);
+
+    /// <summary>Reads the beginning of a small file of the kernel's; 0 when it is gone or closed to us.</summary>
+    public static int ReadFile(string path, Span<byte> room)
+    {
+        var file = Open(path, CloseOnExec, 0);
+        if (file < 0)
+        {
+            return 0;
+        }
+
+        nint length;
+        fixed (byte* buffer = room)
+        {
+            length = Read(file, buffer, room.Length);
+        }
+
+        _ = Close(file);
+        return (int)Math.Max(0, length);
+    }
+
     [LibraryImport("libc", EntryPoint = "close")]
     public static partial int Close(int descriptor);
 

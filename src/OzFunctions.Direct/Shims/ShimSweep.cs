@@ -21,9 +21,13 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
             return 0;
         }
 
-        var ended = new HashSet<int>();
+        var group = status.Cgroup is { } path ? new LeftGroup(path) : null;
+        var ended = new HashSet<int>(group?.End() ?? []);
         var begun = time.GetTimestamp();
-        for (var quiet = 0; quiet < 2;)
+
+        // Whoever forks while it is looked for is found the second time. Where the shim itself saw the last one end, one look is the proof of it.
+        var looks = status.Commands.All(command => command is { Ended: true, Clean: true }) ? 1 : 2;
+        for (var quiet = 0; quiet < looks;)
         {
             var found = new List<int>();
             foreach (var pid in Processes())
@@ -36,7 +40,8 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
 
             ended.UnionWith(found);
             quiet = found.Count == 0 ? quiet + 1 : 0;
-            if (quiet < 2)
+            looks = found.Count == 0 ? looks : 2;
+            if (quiet < looks)
             {
                 if (found.Count > 0 && time.GetElapsedTime(begun) > Limit)
                 {
@@ -47,6 +52,7 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
             }
         }
 
+        group?.Remove();
         return ended.Count;
     }
 
@@ -71,6 +77,12 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
 
     private bool IsOurs(int pid)
     {
+        // Cheapest first: every process of the machine is asked.
+        if (status.Tag != 0 && !HasTag(pid))
+        {
+            return false;
+        }
+
         var stat = ReadProc($"/proc/{pid}/stat");
         var fields = stat[(stat.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (fields.Length < 20 || fields[0] is "Z" or "X")
@@ -78,22 +90,25 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
             return false;
         }
 
-        return status.Tag != 0 ? HasTag(pid) : IsInRecordedSession(pid, fields);
+        return status.Tag != 0 || IsInRecordedSession(pid, fields);
     }
 
     private bool HasTag(int pid)
     {
-        foreach (var line in ReadProc($"/proc/{pid}/limits").AsSpan().EnumerateLines())
+        Span<byte> room = stackalloc byte[4096];
+        ReadOnlySpan<byte> text = room[..ShimLibc.ReadFile($"/proc/{pid}/limits", room)];
+        var at = text.IndexOf("Max file locks"u8);
+        if (at < 0)
         {
-            if (line.StartsWith("Max file locks", StringComparison.Ordinal))
-            {
-                // Soft, then hard; a process may lower its soft one.
-                var columns = line["Max file locks".Length..].ToString().Split(' ', StringSplitOptions.RemoveEmptyEntries);
-                return columns.Length > 1 && columns[1] == status.Tag.ToString(CultureInfo.InvariantCulture);
-            }
+            return false;
         }
 
-        return false;
+        // Soft, then hard; a process may lower its soft one.
+        var columns = text[(at + "Max file locks".Length)..].TrimStart((byte)' ');
+        var blank = columns.IndexOf((byte)' ');
+        return blank > 0
+            && System.Buffers.Text.Utf8Parser.TryParse(columns[blank..].TrimStart((byte)' '), out long hard, out _)
+            && hard == status.Tag;
     }
 
     /// <summary>Where no tag could be set: the leader, and who stayed in its session.</summary>

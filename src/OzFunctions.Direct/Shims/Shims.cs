@@ -34,6 +34,8 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
             orders.Command(launch.Teardown);
         }
 
+        orders.Limits(launch.Limits).User(launch.User);
+
         var (pid, socket) = ShimProcess.Start(binary.Path, launch.PrivateDirectory);
         _reaper.Add(pid);
         var connection = new ShimConnection(socket);
@@ -41,7 +43,8 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         {
             using var deadline = new CancellationTokenSource(ReadyWithin, time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-            var status = await GreetAsync(connection, orders, either.Token);
+            await connection.SendAsync(orders, either.Token);
+            var status = await ReceiveStatusAsync(connection, either.Token);
             return new ShimSession(connection, status, launch.PrivateDirectory, time, () => ReapAsync(pid));
         }
         catch (Exception ex) when (ex is OperationCanceledException or ShimException or SocketException or InvalidDataException)
@@ -70,13 +73,10 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
             {
                 if (ShimSocket.TryConnect(privateDirectory) is { } socket)
                 {
-                    var connection = new ShimConnection(socket);
-                    if (await TryGreetAsync(connection, either.Token) is { } status)
+                    if (await TryGreetAsync(new ShimConnection(socket), either.Token) is ({ } connection, { } status))
                     {
                         return new ShimSession(connection, status, privateDirectory, time, () => ReapAsync(status.Pid));
                     }
-
-                    connection.Dispose();
                 }
 
                 await Task.Delay(Pause, time, either.Token);
@@ -114,9 +114,9 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         return await new ShimSweep(status, time).RunAsync(cancellationToken);
     }
 
-    private static async Task<ShimStatus> GreetAsync(ShimConnection connection, MessageWriter first, CancellationToken cancellationToken)
+    /// <summary>The first word of every shim: what it knows, and which version of our language it speaks.</summary>
+    private static async Task<ShimStatus> ReceiveStatusAsync(ShimConnection connection, CancellationToken cancellationToken)
     {
-        await connection.SendAsync(first, cancellationToken);
         var bytes = await connection.ReceiveAsync(cancellationToken) ?? throw new ShimException("it ended at once");
         var message = MessageReader.Open(bytes);
         if (message.Kind != ShimMessage.Status)
@@ -125,21 +125,33 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         }
 
         var status = ShimStatusJson.Read(message.Bytes());
-        return status.Version == ShimProtocol.Version
+        return status.Version is >= ShimProtocol.OldestVersion and <= ShimProtocol.Version
             ? status
-            : throw new ShimException($"The shim speaks version {status.Version}, this host {ShimProtocol.Version}.");
+            : throw new ShimException($"The shim speaks version {status.Version}, this host {ShimProtocol.OldestVersion} to {ShimProtocol.Version}.");
     }
 
-    /// <summary>Null when it went away meanwhile.</summary>
-    private static async Task<ShimStatus?> TryGreetAsync(ShimConnection connection, CancellationToken cancellationToken)
+    /// <summary>Null when it went away meanwhile; the connection is closed then, as it is when the shim is not understood.</summary>
+    private static async Task<(ShimConnection Connection, ShimStatus Status)?> TryGreetAsync(ShimConnection connection, CancellationToken cancellationToken)
     {
+        var understood = false;
         try
         {
-            return await GreetAsync(connection, new MessageWriter(ShimMessage.Hello, 0).Int32(ShimProtocol.Version), cancellationToken);
+            // It is greeted in its own version: what is asked of a running shim is the same in both.
+            var status = await ReceiveStatusAsync(connection, cancellationToken);
+            await connection.SendAsync(new MessageWriter(ShimMessage.Hello, 0).Int32(status.Version), cancellationToken);
+            understood = true;
+            return (connection, status);
         }
         catch (Exception ex) when (ex is SocketException or ShimException { Message: "it ended at once" })
         {
             return null;
+        }
+        finally
+        {
+            if (!understood)
+            {
+                connection.Dispose();
+            }
         }
     }
 

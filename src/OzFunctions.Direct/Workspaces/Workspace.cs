@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using OzFunctions.Direct.Accounts;
 using OzFunctions.Direct.Posix;
 using OzFunctions.Runs;
 
@@ -43,9 +44,9 @@ internal sealed class Workspace
 
     /// <summary>
     /// Makes the directory, 0700 and exclusively. <paramref name="announced"/>: an earlier host of this attempt said that it would make it;
-    /// an empty directory of ours is then taken as made.
+    /// an empty directory of ours is then taken as made. <paramref name="owner"/>: the account that commands run as.
     /// </summary>
-    public void Make(bool announced)
+    public void Make(bool announced, Account? owner)
     {
         if (IsShared)
         {
@@ -60,6 +61,11 @@ internal sealed class Workspace
             {
                 throw new WorkspaceException(error == Libc.Eexist ? FindObstacle() ?? Refused(error) : Refused(error));
             }
+        }
+
+        if (owner is not null && Libc.ChangeOwner(Path, owner.Uid, owner.Gid) != 0)
+        {
+            throw new WorkspaceException($"The workspace {Path} could not be given to {owner.Name}: {Libc.DescribeLast()}.");
         }
 
         // A link that was slipped in above the root would show here.

@@ -91,6 +91,51 @@ internal ref struct MessageReader
         StdoutFile = Text(),
     };
 
+    public long? Optional()
+    {
+        var there = Int32() == 1;
+        var value = Int64();
+        return there ? value : null;
+    }
+
+    public ShimLimits Limits() => new()
+    {
+        Memory = Optional(),
+        Processes = (int?)Optional(),
+        Cpu = Optional() / 1000.0,
+        OpenFiles = (int?)Optional(),
+        Core = Optional(),
+        Nice = (int?)Optional(),
+        OomScoreAdj = (int?)Optional(),
+        Workspace = Optional(),
+        LogRate = Optional(),
+        CpuWindow = Time() ?? TimeSpan.Zero,
+        Measured = Texts(),
+        CgroupParent = Text(),
+    };
+
+    public ShimUser? User()
+    {
+        if (Int32() == 0)
+        {
+            return null;
+        }
+
+        var (name, uid, gid, count) = (RequiredText(), Int32(), Int32(), Int32());
+        if (count < 0 || count > _rest.Length / 4)
+        {
+            throw new InvalidDataException("A message has an impossible count.");
+        }
+
+        var groups = new int[count];
+        for (var i = 0; i < count; i++)
+        {
+            groups[i] = Int32();
+        }
+
+        return new ShimUser(name, uid, gid, groups);
+    }
+
     private ReadOnlySpan<byte> Take(int count)
     {
         if (count < 0 || count > _rest.Length)

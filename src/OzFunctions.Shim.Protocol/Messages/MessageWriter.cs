@@ -71,6 +71,36 @@ internal sealed class MessageWriter
         .Time(command.FinishedGrace)
         .Text(command.StdoutFile);
 
+    public MessageWriter Optional(long? value) => Int32(value is null ? 0 : 1).Int64(value ?? 0);
+
+    public MessageWriter Limits(ShimLimits limits) => Optional(limits.Memory)
+        .Optional(limits.Processes)
+        .Optional(limits.Cpu is { } cpu ? (long)Math.Round(cpu * 1000) : null)
+        .Optional(limits.OpenFiles)
+        .Optional(limits.Core)
+        .Optional(limits.Nice)
+        .Optional(limits.OomScoreAdj)
+        .Optional(limits.Workspace)
+        .Optional(limits.LogRate)
+        .Time(limits.CpuWindow)
+        .Texts(limits.Measured)
+        .Text(limits.CgroupParent);
+
+    public MessageWriter User(ShimUser? user)
+    {
+        Int32(user is null ? 0 : 1);
+        if (user is not null)
+        {
+            Text(user.Name).Int32(user.Uid).Int32(user.Gid).Int32(user.Groups.Count);
+            foreach (var group in user.Groups)
+            {
+                Int32(group);
+            }
+        }
+
+        return this;
+    }
+
     public byte[] ToArray()
     {
         var bytes = _bytes.WrittenSpan.ToArray();

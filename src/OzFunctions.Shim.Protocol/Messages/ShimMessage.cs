@@ -6,7 +6,7 @@ namespace OzFunctions.Shim.Protocol;
 /// </summary>
 internal enum ShimMessage : byte
 {
-    /// <summary>Host, once, on the shim's standard input: version, lease, spool size, teardown.</summary>
+    /// <summary>Host, once, on the shim's standard input: version, lease, spool size, teardown, limits, user.</summary>
     Launch = 1,
 
     /// <summary>Host: version. First message of a connection that was accepted.</summary>
@@ -23,6 +23,9 @@ internal enum ShimMessage : byte
 
     /// <summary>Host: no more commands.</summary>
     End = 6,
+
+    /// <summary>Never between host and shim: from the shim to the process that becomes a command.</summary>
+    Enter = 7,
 
     /// <summary>Shim: the question was taken; the status after it.</summary>
     Taken = 16,

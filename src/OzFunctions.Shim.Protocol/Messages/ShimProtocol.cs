@@ -9,8 +9,11 @@ public static class ShimProtocol
     /// <summary>In the launch's flags: what runs is stopped as soon as the launching host is gone.</summary>
     public const int EndsWithHost = 2;
 
-    /// <summary>Version of messages and status.</summary>
-    public const int Version = 1;
+    /// <summary>Version of messages and status. 2 brought limits and user to the launch and to the status; nothing that version 1 said has changed.</summary>
+    public const int Version = 2;
+
+    /// <summary>The oldest version that a host still speaks: shims of the release before live on when the product is replaced.</summary>
+    public const int OldestVersion = Version - 1;
 
     /// <summary>Held with flock by the shim for as long as it lives.</summary>
     public const string LockFile = "shim.lock";

@@ -1,3 +1,4 @@
+using OzFunctions.Shim.Limits;
 using OzFunctions.Shim.Native;
 
 namespace OzFunctions.Shim.Children;
@@ -23,10 +24,10 @@ internal sealed unsafe class Descendants
     private KillResult? _killed;
 
     /// <summary>Writes to the event descriptor whenever there is something to see.</summary>
-    public Descendants(int wake, ProcFiles proc)
+    public Descendants(int wake, ProcFiles proc, ControlGroup? group)
     {
         _wake = wake;
-        _killLoop = new KillLoop(_gate, proc, Reap);
+        _killLoop = new KillLoop(_gate, proc, group, Reap);
     }
 
     /// <summary>The leader's wait status; null while it lives.</summary>
@@ -54,7 +55,7 @@ internal sealed unsafe class Descendants
     }
 
     /// <summary>CPU of everything reaped since the leader was started.</summary>
-    public double CpuSeconds => _cpuMicroseconds / 1e6;
+    public double CpuSeconds => Volatile.Read(ref _cpuMicroseconds) / 1e6;
 
     public long PeakMemoryBytes => _peakKilobytes * 1024;
 
@@ -187,7 +188,8 @@ internal sealed unsafe class Descendants
         }
     }
 
-    private void Wake()
+    /// <summary>Has the main loop look round.</summary>
+    public void Wake()
     {
         var one = 1L;
         _ = Libc.Write(_wake, (byte*)&one, sizeof(long));

@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
+using OzFunctions.Shim.Limits;
 using OzFunctions.Shim.Native;
 
 namespace OzFunctions.Shim.Children;
 
 /// <summary>Kills until the kernel says that no child is left, which in a subreaper means that no descendant is left.</summary>
-internal sealed unsafe class KillLoop(object gate, ProcFiles proc, Action reap)
+internal sealed unsafe class KillLoop(object gate, ProcFiles proc, ControlGroup? group, Action reap)
 {
     private const long Deadline = 10_000;
     private const long FirstSweep = 30;
@@ -24,6 +25,9 @@ internal sealed unsafe class KillLoop(object gate, ProcFiles proc, Action reap)
     {
         var begun = Clock.Monotonic;
         var sweepAt = begun + FirstSweep;
+
+        // At one blow where there is one; the loop is the proof either way.
+        group?.Kill();
         for (var round = 0; ; round++)
         {
             lock (gate)

@@ -14,6 +14,7 @@ internal sealed unsafe class ProcFiles
     private readonly int* _pids = (int*)NativeMemory.Alloc(MostProcesses, sizeof(int));
     private readonly int* _parents = (int*)NativeMemory.Alloc(MostProcesses, sizeof(int));
     private readonly byte* _states = (byte*)NativeMemory.Alloc(MostProcesses);
+    private readonly long* _ticks = (long*)NativeMemory.Alloc(MostProcesses, sizeof(long));
 
     // A byte per pid the kernel can ever give (2^22); untouched pages cost nothing.
     private readonly byte* _marks = (byte*)NativeMemory.AllocZeroed(MostPids);
@@ -24,6 +25,9 @@ internal sealed unsafe class ProcFiles
 
     /// <summary>Number of processes the last <see cref="ScanDescendants"/> found.</summary>
     public int Count { get; private set; }
+
+    /// <summary>Processor time that the descendants of the last scan used, they and what they have waited for; of those too that have just ended.</summary>
+    public long CpuTicks { get; private set; }
 
     /// <summary>Pids of the last scan, in its first <see cref="Count"/> entries.</summary>
     public int* Pids => _pids;
@@ -75,11 +79,13 @@ internal sealed unsafe class ProcFiles
         }
 
         var kept = 0;
+        CpuTicks = 0;
         for (var i = 0; i < _count; i++)
         {
             var pid = _pids[i];
             var descends = _marks[pid] != 0 && pid != _self;
             _marks[pid] = 0;
+            CpuTicks += descends ? _ticks[i] : 0;
             if (descends && _states[i] is not ((byte)'Z' or (byte)'X'))
             {
                 _pids[kept++] = pid;
@@ -102,6 +108,24 @@ internal sealed unsafe class ProcFiles
         }
 
         return System.Buffers.Text.Utf8Parser.TryParse(rest, out long ticks, out _) ? ticks : 0;
+    }
+
+    /// <summary>Resident pages of a process that no file and no other process shares; 0 when it is gone.</summary>
+    public long PrivatePages(int pid)
+    {
+        var rest = new ReadOnlySpan<byte>(_text, Math.Max(0, ReadFile(pid, "statm"u8)));
+        Span<long> fields = stackalloc long[3];
+        for (var i = 0; i < fields.Length; i++)
+        {
+            if (!System.Buffers.Text.Utf8Parser.TryParse(rest, out fields[i], out var length) || length == rest.Length)
+            {
+                return 0;
+            }
+
+            rest = rest[(length + 1)..];
+        }
+
+        return Math.Max(0, fields[1] - fields[2]);
     }
 
     private bool TryEachChildOf(int thread, delegate*<int, void> action)
@@ -178,8 +202,27 @@ internal sealed unsafe class ProcFiles
         {
             _pids[_count] = pid;
             _states[_count] = text[end + 2];
+            _ticks[_count] = Ticks(text[(end + 4)..]);
             _parents[_count++] = parent;
         }
+    }
+
+    /// <summary>Fields 14 to 17, user and system time of itself and of children it waited for; the text begins at field 4.</summary>
+    private static long Ticks(ReadOnlySpan<byte> text)
+    {
+        long ticks = 0;
+        for (var field = 4; field <= 17 && !text.IsEmpty; field++)
+        {
+            if (field >= 14 && System.Buffers.Text.Utf8Parser.TryParse(text, out long value, out _))
+            {
+                ticks += value;
+            }
+
+            var blank = text.IndexOf((byte)' ');
+            text = blank < 0 ? [] : text[(blank + 1)..];
+        }
+
+        return ticks;
     }
 
     private int ReadFile(int pid, ReadOnlySpan<byte> name)

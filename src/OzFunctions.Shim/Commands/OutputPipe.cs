@@ -13,22 +13,22 @@ internal sealed unsafe class OutputPipe(int descriptor, SpoolStream stream, Spoo
 
     public bool Ended => Descriptor < 0;
 
-    /// <summary>Reads what is there; answers whether anything came.</summary>
-    public bool Pump()
+    /// <summary>Reads what is there; answers how many bytes came.</summary>
+    public long Pump()
     {
-        var any = false;
+        var bytes = 0L;
         for (var i = 0; i < ReadsPerTurn && !Ended; i++)
         {
             var room = spool.Room;
             nint count;
-            fixed (byte* bytes = room)
+            fixed (byte* start = room)
             {
-                count = Libc.Read(Descriptor, bytes, room.Length);
+                count = Libc.Read(Descriptor, start, room.Length);
             }
 
             if (count > 0)
             {
-                any = true;
+                bytes += count;
                 try
                 {
                     spool.Commit(stream, (int)count);
@@ -48,7 +48,7 @@ internal sealed unsafe class OutputPipe(int descriptor, SpoolStream stream, Spoo
             }
         }
 
-        return any;
+        return bytes;
     }
 
     public void Close()

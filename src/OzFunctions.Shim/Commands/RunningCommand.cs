@@ -1,5 +1,6 @@
 using System.Globalization;
 using OzFunctions.Shim.Children;
+using OzFunctions.Shim.Limits;
 using OzFunctions.Shim.Native;
 using OzFunctions.Shim.Protocol;
 
@@ -17,14 +18,17 @@ internal sealed class RunningCommand
     private readonly OutputPipe[] _pipes;
     private readonly long _startedAt = Clock.Monotonic;
     private readonly StopLadder _ladder;
+    private readonly LimitWatch _limits;
     private long _lastOutputAt;
     private long _outputEndedAt = -1;
     private long _killedAt = -1;
     private bool _killAsked;
     private KillResult? _killed;
+    private Breach? _breach;
 
-    public RunningCommand(ShimCommand command, Descendants descendants, OutputPipe[] pipes, Action<string> say)
+    public RunningCommand(ShimCommand command, Descendants descendants, OutputPipe[] pipes, LimitWatch limits, Action<string> say)
     {
+        _limits = limits;
         _command = command;
         _descendants = descendants;
         _pipes = pipes;
@@ -55,8 +59,9 @@ internal sealed class RunningCommand
 
     public void Pump(OutputPipe pipe)
     {
-        if (pipe.Pump())
+        if (pipe.Pump() is > 0 and var bytes)
         {
+            _limits.NoteOutput(bytes);
             _lastOutputAt = Clock.Monotonic;
         }
     }
@@ -73,6 +78,7 @@ internal sealed class RunningCommand
             }
 
             _killAsked = true;
+            _limits.End();
             _descendants.EndAll();
         }
 
@@ -112,20 +118,39 @@ internal sealed class RunningCommand
     {
         var word = _descendants.LeaderStatus;
         var signal = word & 0x7f;
+
+        // The kernel ends a group that has no memory left before anybody looks.
+        if (_ladder.Cause is null && word is not 0 && _limits.LookAtKernel() is { } breach)
+        {
+            _breach = breach;
+        }
+
         return status with
         {
             Ended = true,
             EndedAt = now,
             ExitCode = signal == 0 ? (word >> 8) & 0xff : null,
             Signal = signal is null or 0 ? null : signal,
-            StoppedBy = _ladder.Cause,
-            StopDetail = _ladder.Detail,
+            StoppedBy = _breach is not null && _ladder.Cause is null ? ShimStopCause.Limit : _ladder.Cause,
+            StopDetail = _ladder.Detail ?? _breach?.Detail,
+            Limit = _ladder.Cause is null or ShimStopCause.Limit ? _breach?.Limit : null,
             CpuSeconds = _descendants.CpuSeconds,
             PeakMemoryBytes = _descendants.PeakMemoryBytes,
             Clean = _killed!.Clean,
             LeftOver = _killed.LeftOver,
             EndedDescendants = _killed.Ended,
         };
+    }
+
+    /// <summary>Grace is for a command that stops; one that goes on taking memory or processes meanwhile would take the machine along.</summary>
+    private long WatchRunaway(long now)
+    {
+        if (now >= _limits.NextAt && _limits.Look() is { IsRunaway: true })
+        {
+            _ladder.Stop(ShimStopCause.Limit, TimeSpan.Zero, null);
+        }
+
+        return Math.Min(_ladder.NextAt, _limits.NextAt);
     }
 
     private long WatchClocks()
@@ -139,10 +164,23 @@ internal sealed class RunningCommand
         _ladder.Climb();
         if (_ladder.Cause is not null)
         {
+            return _breach is null ? _ladder.NextAt : WatchRunaway(now);
+        }
+
+        if (now >= _limits.NextAt && _limits.Look() is { } breach)
+        {
+            _breach = breach;
+            _ladder.Stop(ShimStopCause.Limit, _command.StopGrace, breach.Detail);
+            if (_ladder.Cause is null)
+            {
+                // Over before the first signal.
+                _breach = null;
+            }
+
             return _ladder.NextAt;
         }
 
-        var due = long.MaxValue;
+        var due = _limits.NextAt;
         Check(_startedAt, _command.Timeout, ShimStopCause.Timeout, "ran for {0} s");
         Check(_lastOutputAt, _outputEndedAt < 0 ? _command.SilenceTimeout : null, ShimStopCause.Silence, "no output for {0} s");
         Check(_outputEndedAt, _outputEndedAt < 0 ? null : _command.FinishedGrace, ShimStopCause.Finished, "closed its output and did not exit for {0} s");

@@ -1,16 +1,23 @@
 using OzFunctions.Shim.Children;
+using OzFunctions.Shim.Limits;
 using OzFunctions.Shim.Native;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Shim.Commands;
 
 /// <summary>Executes a command in a session of its own, with nothing but what it is given.</summary>
-internal sealed unsafe class Spawner(Descendants descendants, OomScore oom)
+internal sealed unsafe class Spawner(Descendants descendants, OomScore oom, ResourceLimits resources, ShimUser? user)
 {
+    private const long LongestEntry = 10_000;
     private const int PathOnly = 0x200000;
     private const short SetSigMask = 8;
     private const short SetSigDefault = 4;
     private const short SetSession = 0x80;
+
+    // The file itself and not its name: it may have been replaced or removed since. In the child it is the child's own, which is the same.
+    private static readonly string[] ItsEntry = ["/proc/self/exe", CommandEntry.Argument];
+    private static readonly string[] EntryEnvironment = ["DOTNET_EnableDiagnostics=0"];
+    private readonly EntryOrders _orders = new(resources.Group?.EntryFile, resources.Limits.Nice, resources.Limits.OpenFiles, user);
 
     /// <summary>Starts it with its output on these descriptors.</summary>
     public SpawnResult Spawn(ShimCommand command, int output, int error)
@@ -23,8 +30,27 @@ internal sealed unsafe class Spawner(Descendants descendants, OomScore oom)
         }
 
         _ = Libc.Close(directory);
-        using var arguments = new NativeTexts(command.Arguments);
-        using var environment = new NativeTexts(command.Environment);
+        if (_orders.AreEmpty)
+        {
+            return Spawn(command, command.Arguments, command.Environment, output, error, null);
+        }
+
+        if (EntryPipes.TryOpen(_orders.Write(command.Arguments, command.Environment)) is not { } pipes)
+        {
+            return new SpawnResult(Libc.Errno, 0, $"{command.Arguments[0]} cannot be executed: {Libc.Explain(Libc.Errno)}");
+        }
+
+        var started = Spawn(command, ItsEntry, EntryEnvironment, output, error, pipes);
+        var fault = pipes.WaitForFault(started.Error == 0 ? LongestEntry : 0);
+        return fault is { } found && started.Error == 0
+            ? new SpawnResult(found.Error, 0, CommandEntry.Explain(found.Step, found.Error, _orders, command.Arguments[0]))
+            : started;
+    }
+
+    private SpawnResult Spawn(ShimCommand command, IReadOnlyList<string> argumentTexts, IReadOnlyList<string> environmentTexts, int output, int error, EntryPipes? entry)
+    {
+        using var arguments = new NativeTexts(argumentTexts);
+        using var environment = new NativeTexts(environmentTexts);
         using var workingDirectory = new NativeTexts([command.WorkingDirectory]);
         var actions = stackalloc byte[512];
         var attributes = stackalloc byte[512];
@@ -34,7 +60,14 @@ internal sealed unsafe class Spawner(Descendants descendants, OomScore oom)
         _ = Libc.SpawnActionsDup2(actions, 0, 0);
         _ = Libc.SpawnActionsDup2(actions, output, 1);
         _ = Libc.SpawnActionsDup2(actions, error, 2);
-        _ = Libc.SpawnActionsCloseFrom(actions, 3);
+        if (entry is not null)
+        {
+            // Kept above all these numbers, so that none is overwritten before it is copied.
+            _ = Libc.SpawnActionsDup2(actions, entry.Orders, CommandEntry.OrdersDescriptor);
+            _ = Libc.SpawnActionsDup2(actions, entry.Fault, CommandEntry.FaultDescriptor);
+        }
+
+        _ = Libc.SpawnActionsCloseFrom(actions, entry is null ? 3 : CommandEntry.FaultDescriptor + 1);
         _ = Libc.SpawnAttributes(attributes);
         _ = Libc.SignalsAll(signals);
         _ = Libc.SpawnAttributesDefaults(attributes, signals);
@@ -45,7 +78,7 @@ internal sealed unsafe class Spawner(Descendants descendants, OomScore oom)
         var pid = 0;
         var argv = arguments.Pointers;
         var envp = environment.Pointers;
-        oom.RaiseForChild();
+        oom.SetForChild(resources.Limits.OomScoreAdj);
         var failed = descendants.Start(() =>
         {
             int child;

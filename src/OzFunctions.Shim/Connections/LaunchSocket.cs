@@ -52,6 +52,6 @@ internal static unsafe class LaunchSocket
 
         var (leaseUntil, spoolBytes, flags) = (message.Int64(), message.Int64(), message.Int32());
         var teardown = (flags & ShimProtocol.HasTeardown) != 0 ? message.Command() : null;
-        return new ShimOrders(leaseUntil, spoolBytes, teardown, (flags & ShimProtocol.EndsWithHost) != 0, proc);
+        return new ShimOrders(leaseUntil, spoolBytes, teardown, (flags & ShimProtocol.EndsWithHost) != 0, message.Limits(), message.User(), proc);
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace OzFunctions.Shim.Native;
@@ -21,11 +22,12 @@ internal sealed unsafe class OomScore
         }
     }
 
-    public void RaiseForChild()
+    /// <summary>Gives the next child this score; without one 500, unless this process stands higher.</summary>
+    public void SetForChild(int? score)
     {
-        if (!int.TryParse(_own, out var own) || own < 500)
+        if (score is not null || !int.TryParse(_own, out var own) || own < 500)
         {
-            Write("500");
+            Write((score ?? 500).ToString(CultureInfo.InvariantCulture));
         }
     }
 

@@ -1,6 +1,7 @@
 using OzFunctions.Cli.Configuration;
 using OzFunctions.Http.Keys;
 using OzFunctions.Schedules;
+using OzFunctions.Shim.Protocol;
 using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Tests.Configuration;
@@ -47,7 +48,7 @@ public sealed class ConfigurationReaderTests
             stop_grace: 20s
             finished_grace: 5s
             finished_pattern: '^DONE$'
-            limits: {memory: 4GiB, processes: 512, cpu: 1.5, open_files: 4096, core: 0, nice: 5, oom_score_adj: 500, workspace: 10GiB}
+            limits: {memory: 4GiB, processes: 512, cpu: 1.5, open_files: 4096, core: 0, nice: 5, oom_score_adj: 500, workspace: 10GiB, log_rate: 1MiB}
         limits:
           max_queued: 100
           queue_ttl: 2d
@@ -106,7 +107,7 @@ public sealed class ConfigurationReaderTests
             configuration.Direct.Environment);
         Assert.Equal("echo bye\nexit 0\n", configuration.Direct.TeardownCommand);
         Assert.Equal((TimeSpan.FromSeconds(20), true, false, "^DONE$"), (configuration.Direct.StopGrace, configuration.Direct.InheritHookEnvironment, configuration.Direct.Sandboxed, configuration.Direct.FinishedPattern));
-        Assert.Equal(new RunLimits { Memory = 4L << 30, Processes = 512, Cpu = 1.5, OpenFiles = 4096, Core = 0, Nice = 5, OomScoreAdj = 500, Workspace = 10L << 30 }, configuration.Direct.Limits);
+        Assert.Equal(new ShimLimits { Memory = 4L << 30, Processes = 512, Cpu = 1.5, OpenFiles = 4096, Core = 0, Nice = 5, OomScoreAdj = 500, Workspace = 10L << 30, LogRate = 1 << 20 }, configuration.Direct.Limits);
         Assert.Equal(
             new LimitsConfiguration { MaxQueued = 100, QueueTtl = TimeSpan.FromDays(2), DiskFree = 5L << 30, InodesFree = 1000, MemoryFree = 0, LogBytes = 1 << 20, SpoolBytes = 2 << 20, ArtifactFileBytes = 1_000_000_000, ArtifactCount = 10, ArtifactTotalBytes = 4096 },
             configuration.Limits);

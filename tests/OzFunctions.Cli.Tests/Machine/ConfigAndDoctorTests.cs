@@ -55,6 +55,7 @@ public sealed class ConfigAndDoctorTests : IDisposable
               direct:
                 oz_path: {Path.Combine(AppContext.BaseDirectory, "fake-oz")}
                 workspace_root: {_ozf.Place}/ws
+                limits: {"{memory: 2GiB, nice: 5, workspace: 1GiB}"}
             limits: {"{disk_free: 1MiB, inodes_free: 1, memory_free: 0}"}
             """);
 
@@ -62,10 +63,13 @@ public sealed class ConfigAndDoctorTests : IDisposable
 
         Assert.True(answer.Json.GetProperty("ok").GetBoolean());
         var checks = answer.Json.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("check").GetString()!, check => check.GetProperty("status").GetString());
-        foreach (var check in (string[])["platform", "configuration", "data directory", "store", "agent", "workspaces", "shim", "disk and memory", "clock"])
+        foreach (var check in (string[])["platform", "configuration", "data directory", "store", "agent", "user", "workspaces", "shim", "limits", "disk and memory", "clock"])
         {
             Assert.Equal("ok", checks[check]);
         }
+
+        var limits = answer.Json.GetProperty("checks").EnumerateArray().Single(check => check.GetProperty("check").GetString() == "limits").GetProperty("message").GetString();
+        Assert.Matches("^memory (by cgroup|sampled .*); nice by the kernel for each process; workspace measured on disk$", limits);
     }
 
     [Fact(Timeout = 60_000)]

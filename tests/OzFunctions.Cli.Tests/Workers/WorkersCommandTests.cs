@@ -36,7 +36,7 @@ public sealed class WorkersCommandTests : IDisposable
         _ozf.Write("good.yaml", $"backend: {{direct: {{oz_path: /bin/true, workspace_root: {_ozf.Place}/ws}}}}");
         _ozf.Write("none.yaml", $"backend: {{direct: {{oz_path: /nonexistent/oz, workspace_root: {_ozf.Place}/ws}}}}");
         _ozf.Write("root.yaml", $"backend: {{direct: {{oz_path: /bin/true, workspace_root: {_ozf.Place}/file/ws}}}}");
-        _ozf.Write("user.yaml", $"backend: {{direct: {{oz_path: /bin/true, user: nobody, workspace_root: {_ozf.Place}/ws}}}}");
+        _ozf.Write("user.yaml", $"backend: {{direct: {{oz_path: /bin/true, user: no-such-account, workspace_root: {_ozf.Place}/ws}}}}");
 
         var answer = (await _ozf.RunAsync(["worker", .. flags])).Ends(exitCode);
 

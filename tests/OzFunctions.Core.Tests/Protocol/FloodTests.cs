@@ -150,6 +150,46 @@ public sealed class FloodTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_count_in_a_slow_store_holds_nobody_up_who_gives_a_place_back()
+    {
+        await using var world = new World();
+        var core = Limited(world, most: 100);
+        var (listing, mayList) = (new TaskCompletionSource(), new TaskCompletionSource());
+        Assert.True(await TrySubmitAsync(core, World.Ask()));
+        world.Clock.Shift(TimeSpan.FromSeconds(2));
+        var (creating, mayCreate) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var first = true;
+        world.Store.Before = async (call, name) =>
+        {
+            if (call == "TryCreateAsync" && name.StartsWith("runs/", StringComparison.Ordinal) && first)
+            {
+                first = false;
+                creating.SetResult();
+                await mayCreate.Task;
+            }
+        };
+        var slow = Task.Run(() => TrySubmitAsync(core, World.Ask()));
+        await creating.Task;
+        world.Clock.Shift(TimeSpan.FromSeconds(2));
+        world.Store.Before = async (call, name) =>
+        {
+            if (call == "ListAsync" && name.StartsWith("ready/", StringComparison.Ordinal) && listing.TrySetResult())
+            {
+                await mayList.Task;
+            }
+        };
+        var counting = Task.Run(() => TrySubmitAsync(core, World.Ask()));
+        await listing.Task;
+
+        mayCreate.SetResult();
+        Assert.True(await slow);
+
+        mayList.SetResult();
+        Assert.True(await counting);
+        Assert.Equal(3, (await world.NamesAsync("ready/")).Count);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_submission_that_failed_gives_its_place_back()
     {
         await using var world = new World();

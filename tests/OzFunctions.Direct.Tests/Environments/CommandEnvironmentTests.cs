@@ -99,7 +99,7 @@ public sealed class CommandEnvironmentTests
         Assert.Equal("C.UTF-8", agent["LANG"]);
         Assert.DoesNotContain("OZ_RUN_ID", agent.Keys);
         Assert.NotEqual("x", agent["OZF_RUN_ID"]);
-        Assert.Equal("/private/gitconfig", agent["GIT_CONFIG_GLOBAL"]);
+        Assert.Equal("/private/git/config", agent["GIT_CONFIG_GLOBAL"]);
         Assert.Equal("/ws/.claude", agent["CLAUDE_CONFIG_DIR"]);
     }
 

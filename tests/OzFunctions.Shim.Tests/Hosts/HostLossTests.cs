@@ -49,7 +49,7 @@ public sealed class HostLossTests
     public async Task When_no_host_comes_back_the_shim_stops_the_agent_tears_down_once_and_ends()
     {
         await using var rig = new ShimRig();
-        using var host = await HostProcess.StartAsync(rig, TimeSpan.FromSeconds(1), "setsid sleep 300 & echo up; exec sleep 300");
+        using var host = await HostProcess.StartAsync(rig, TimeSpan.FromSeconds(5), "setsid sleep 300 & echo up; exec sleep 300");
         var tag = ShimRig.Shims.ReadStatus(rig.PrivateDirectory)!.Tag;
         rig.Watch(tag);
 
@@ -82,7 +82,7 @@ public sealed class HostLossTests
     public async Task A_shim_whose_directory_was_removed_ends_what_it_runs_and_itself()
     {
         await using var rig = new ShimRig();
-        using var host = await HostProcess.StartAsync(rig, TimeSpan.FromSeconds(1), "setsid sleep 300 & exec sleep 300");
+        using var host = await HostProcess.StartAsync(rig, TimeSpan.FromSeconds(5), "setsid sleep 300 & exec sleep 300");
         rig.Watch(ShimRig.Shims.ReadStatus(rig.PrivateDirectory)!.Tag);
         await host.ShootAsync();
 

@@ -1,0 +1,141 @@
+using System.Globalization;
+using OzFunctions.Shim.Native;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Shim.Limits;
+
+/// <summary>A limit that was passed, and the figures in words; whether it is far beyond already.</summary>
+internal sealed record Breach(string Limit, string Detail, bool IsRunaway = false);
+
+/// <summary>Looks four times a second whether one command is within its limits.</summary>
+internal sealed class LimitWatch
+{
+    private const long Interval = 250;
+
+    // A look at a machine of very many processes takes longer; it may take up a twentieth of the time.
+    private const long ShareOfTime = 20;
+    private const int LogBurstSeconds = 10;
+    private const double Runaway = 1.25;
+
+    // Processor time is counted in hundredths of a second, and processes end between two looks.
+    private const double CpuTolerance = 1.05;
+    private readonly ShimLimits _limits;
+    private readonly IReadOnlyDictionary<string, string> _mechanisms;
+    private readonly TreeSampler? _sampler;
+    private readonly ControlGroup? _group;
+    private readonly WorkspaceGauge? _gauge;
+    private readonly Queue<(long At, double Cpu)> _cpu = new();
+    private readonly long _killsBefore;
+    private readonly long _refusalsBefore;
+    private readonly bool _isIdle;
+    private long _outputSince;
+    private double _output;
+    private long _written;
+
+    public LimitWatch(ShimLimits limits, IReadOnlyDictionary<string, string> mechanisms, TreeSampler? sampler, ControlGroup? group, WorkspaceGauge? gauge)
+    {
+        (_limits, _mechanisms, _sampler, _group, _gauge) = (limits, mechanisms, sampler, group, gauge);
+        _killsBefore = group?.OutOfMemoryKills ?? 0;
+        _refusalsBefore = group?.RefusedForks ?? 0;
+        _outputSince = Clock.Monotonic;
+        _isIdle = !limits.NeedsTree && limits.Workspace is null && limits.LogRate is null;
+        NextAt = _isIdle ? long.MaxValue : Clock.Monotonic;
+        gauge?.Arm(limits.Workspace is not null);
+    }
+
+    /// <summary>When to look again, on <see cref="Clock.Monotonic"/>.</summary>
+    public long NextAt { get; private set; }
+
+    public void NoteOutput(long bytes) => _written += bytes;
+
+    /// <summary>The first limit found to be passed; null: all is well.</summary>
+    public Breach? Look()
+    {
+        var began = Clock.Monotonic;
+        var breach = LookAtKernel() ?? LookAtTree(began) ?? LookAtWorkspace() ?? LookAtOutput(began);
+        NextAt = began + Math.Max(Interval, (Clock.Monotonic - began) * ShareOfTime);
+        return breach;
+    }
+
+    /// <summary>What the kernel did about a limit by itself; asked once more when the command is over.</summary>
+    public Breach? LookAtKernel()
+    {
+        if (_group is not null && _limits.Memory is { } memory && _group.OutOfMemoryKills > _killsBefore)
+        {
+            return new(LimitName.Memory, $"memory: more than {Size(memory)} were needed, the kernel ended its processes");
+        }
+
+        return _group is not null && _limits.Processes is { } processes && _group.RefusedForks > _refusalsBefore
+            ? new(LimitName.Processes, $"processes: new threads or processes were refused by the kernel, the limit is {Number(processes)}")
+            : null;
+    }
+
+    public void End() => _gauge?.Arm(false);
+
+    private Breach? LookAtTree(long now)
+    {
+        if (_sampler is null)
+        {
+            return null;
+        }
+
+        var sample = _sampler.Take();
+        if (_limits.Processes is { } processes && sample.Processes > processes)
+        {
+            return new(LimitName.Processes, $"processes: {Number(sample.Processes)}, the limit is {Number(processes)}", sample.Processes > processes * Runaway);
+        }
+
+        if (_limits.Memory is { } memory && IsSampled(LimitName.Memory) && sample.Memory > memory)
+        {
+            return new(LimitName.Memory, $"memory: {Size(sample.Memory)} in {Number(sample.Processes)} processes, the limit is {Size(memory)}", sample.Memory > memory * Runaway);
+        }
+
+        return _limits.Cpu is { } cpu && IsSampled(LimitName.Cpu) ? LookAtCpu(now, sample.CpuSeconds, cpu) : null;
+    }
+
+    private Breach? LookAtCpu(long now, double used, double limit)
+    {
+        var window = (long)_limits.CpuWindow.TotalMilliseconds;
+        _cpu.Enqueue((now, used));
+        while (_cpu.Count > 1 && now - _cpu.Peek().At > window + Interval)
+        {
+            _ = _cpu.Dequeue();
+        }
+
+        var (since, before) = _cpu.Peek();
+        var average = now - since >= window ? (used - before) * 1000 / (now - since) : 0;
+        return average > limit * CpuTolerance
+            ? new(LimitName.Cpu, $"cpu: {Fraction(average)} processors over {Fraction((now - since) / 1000.0)} s, the limit is {Fraction(limit)}")
+            : null;
+    }
+
+    private Breach? LookAtWorkspace() => _limits.Workspace is { } limit && _gauge!.Bytes is var bytes && bytes > limit
+        ? new(LimitName.Workspace, $"workspace: {Size(bytes)}, the limit is {Size(limit)}")
+        : null;
+
+    /// <summary>A bucket that leaks at the allowed rate: a burst is no flood.</summary>
+    private Breach? LookAtOutput(long now)
+    {
+        if (_limits.LogRate is not { } rate)
+        {
+            return null;
+        }
+
+        _output = Math.Max(0, _output - (rate * (now - _outputSince) / 1000.0)) + _written;
+        (_outputSince, _written) = (now, 0);
+        return _output > (double)rate * LogBurstSeconds
+            ? new(LimitName.LogRate, $"log_rate: {Size((long)_output)} of output above {Size(rate)} a second, a burst may be {Size(rate * LogBurstSeconds)}")
+            : null;
+    }
+
+    private bool IsSampled(string limit) => _mechanisms.GetValueOrDefault(limit) == LimitMechanism.Sampled;
+
+    private static string Size(long bytes) => bytes >= 1L << 30 ? $"{Fraction(bytes / (double)(1L << 30))} GiB"
+        : bytes >= 1L << 20 ? $"{Fraction(bytes / (double)(1L << 20))} MiB"
+        : bytes >= 1L << 10 ? $"{Fraction(bytes / (double)(1L << 10))} KiB"
+        : $"{Number(bytes)} bytes";
+
+    private static string Fraction(double value) => value.ToString("0.##", CultureInfo.InvariantCulture);
+
+    private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
+}

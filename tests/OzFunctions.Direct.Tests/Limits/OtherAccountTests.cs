@@ -1,0 +1,120 @@
+using OzFunctions.Direct.Accounts;
+using OzFunctions.Requests;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Direct.Tests.Limits;
+
+/// <summary><c>backend.direct.user</c>: a whole attempt as another account.</summary>
+public sealed class OtherAccountTests
+{
+    [Fact(Timeout = 60_000)]
+    public async Task A_run_of_another_account_has_all_its_steps_in_what_is_its_own()
+    {
+        await using var rig = Start();
+        rig.Options = rig.Options with
+        {
+            SetupCommand = "id -un; git init -q . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m start && git config --global alias.x y; echo FROM_SETUP=1 >> \"$OZ_ENVIRONMENT_FILE\"",
+            TeardownCommand = "id -un; ls",
+        };
+        rig.UseScript("id -un; echo \"home $HOME, setup $FROM_SETUP\"; cat \"$OZF_REQUEST_FILE\" >/dev/null && echo asked; echo new > added; echo kept > \"$OZ_ARTIFACTS_DIR/a\"; : > \"$TMPDIR/t\"; stat -c %U . added; exit 0", open: true);
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+
+        var outcome = await rig.RunAsync(attempt);
+
+        var log = rig.LogOf(attempt);
+        Assert.True(outcome.Reason == RunReason.Completed, outcome.Message + log);
+        Assert.Contains("setup: nobody\n", log, StringComparison.Ordinal);
+        Assert.Contains($"out: nobody\nout: home {rig.Options.User!.Home}, setup 1\nout: asked\nout: nobody\nout: nobody\n", log, StringComparison.Ordinal);
+        Assert.Contains("teardown: nobody\nteardown: added\n", log, StringComparison.Ordinal);
+        Assert.Equal("kept\n", rig.ArtifactOf(attempt, "a"));
+        Assert.Contains("+new", rig.ArtifactOf(attempt, "changes.patch"), StringComparison.Ordinal);
+        Assert.Null(outcome.Attempt.Warnings);
+        Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Files_of_the_host_and_of_other_attempts_are_closed_to_the_agent()
+    {
+        await using var rig = Start();
+        var secret = rig.Temp.Write("host/secret", "a key of the host");
+        File.SetUnixFileMode(secret, (UnixFileMode)0x180);
+        var data = Directory.CreateDirectory(rig.Temp["data"], (UnixFileMode)0x1C0).FullName;
+        rig.Temp.Write("data/record", "a record");
+        using var other = rig.Claim(new RunRequest { Prompt = "other" });
+        var theirs = rig.PrivateOf(other);
+        var mine = "\"$(dirname \"$OZ_ARTIFACTS_DIR\")\"";
+        string[] attempts =
+        [
+            $"cat {secret}", $"cat {data}/record", $"ls {data}", $"ls {rig.Root}", $"ls {rig.Root}/.ozf", $"ls {theirs}", $"cat {theirs}/intent.json", $"cat {theirs}/lock", $"flock -n {theirs}/lock true",
+            $"cat {mine}/secrets.json", $"cat {mine}/journal.ndjson", $"cat {mine}/status.json", $"cat {mine}/spool/0*", $"ls {mine}", $"touch {mine}/x", $"mv {mine}/tmp {mine}/tmp2", $"rm -f {mine}/environment",
+            $"cat /proc/{Environment.ProcessId}/environ", $"kill -9 {Environment.ProcessId}", "kill -9 $PPID", "cat /proc/$PPID/environ", "cat /etc/shadow",
+        ];
+        rig.UseScript(string.Join('\n', attempts.Select((attempt, number) => $"({attempt}) >/dev/null 2>&1 && echo 'possible: {number}'")) + "\necho tried; exit 0", open: true);
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+
+        var outcome = await rig.RunAsync(attempt);
+
+        var log = rig.LogOf(attempt);
+        Assert.True(outcome.Reason == RunReason.Completed, outcome.Message + log);
+        Assert.DoesNotContain("possible", log, StringComparison.Ordinal);
+        Assert.Contains("out: tried\n", log, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task The_host_writes_and_reads_nothing_through_a_link_that_the_agent_left()
+    {
+        await using var rig = Start();
+        var precious = rig.Temp.Write("host/precious", "untouched");
+        File.SetUnixFileMode(precious, (UnixFileMode)0x180);
+        rig.Options = rig.Options with { SetupCommand = "git init -q ." };
+        rig.UseScript(
+            $"changes=\"$(dirname \"$OZ_ARTIFACTS_DIR\")/changes\"; ln -s {precious} \"$changes/exclude\"; ln -s {precious} \"$changes/0.patch\"; ln -s {precious} \"$OZ_ARTIFACTS_DIR/stolen\"; ln -s {precious} .git/info/stolen; echo x > new; exit 0",
+            open: true);
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+
+        var outcome = await rig.RunAsync(attempt);
+
+        Assert.Equal(RunReason.Completed, outcome.Reason);
+        Assert.Equal("untouched", File.ReadAllText(precious));
+        Assert.DoesNotContain("untouched", string.Join('\n', rig.ManifestOf(attempt).Where(entry => entry.LeftOut is null).Select(entry => rig.ArtifactOf(attempt, entry.Path))), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_account_that_does_not_exist_or_is_root_is_refused()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root");
+
+        Assert.Contains("there is no such account on this machine", Assert.Throws<AccountException>(() => Account.Get("no-such-account")).Message, StringComparison.Ordinal);
+        Assert.Contains("is root itself", Assert.Throws<AccountException>(() => Account.Get("root")).Message, StringComparison.Ordinal);
+        Assert.Equal(65534, Account.Get("nobody").Uid);
+    }
+
+    [Fact]
+    public void An_account_is_kept_out_by_any_closed_directory_on_the_way()
+    {
+        using var temp = new TempDirectory();
+        var program = temp.Write("a/b/program", "");
+        var account = new Account("stranger", 12345, 12345, [12345], "/");
+
+        Assert.Equal($"stranger cannot enter {temp.Path}", AccountAccess.FindObstacle(account, program));
+        File.SetUnixFileMode(temp.Path, (UnixFileMode)0x1C9);
+        File.SetUnixFileMode(program, (UnixFileMode)0x1C0);
+        Assert.Equal($"stranger cannot execute {program}", AccountAccess.FindObstacle(account, program));
+        File.SetUnixFileMode(program, (UnixFileMode)0x1ED);
+        Assert.Null(AccountAccess.FindObstacle(account, program));
+    }
+
+    private static BackendRig Start()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root");
+        var rig = new BackendRig();
+        Directory.CreateDirectory(rig.Root);
+        foreach (var directory in (string[])[rig.Temp.Path, rig.Root])
+        {
+            File.SetUnixFileMode(directory, (UnixFileMode)0x1C9);
+        }
+
+        rig.Options = rig.Options with { User = Account.Get("nobody") };
+        return rig;
+    }
+}

@@ -1,0 +1,58 @@
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Shim.Tests.Commands;
+
+/// <summary>Whom the sweep ends after a shim, and above all whom it does not.</summary>
+public sealed class SweepTests
+{
+    [Theory(Timeout = 60_000)]
+    [InlineData(0)]
+    [InlineData(1L << 60)]
+    public async Task A_later_process_that_got_a_pid_of_the_dead_is_left_alone(long tag)
+    {
+        await using var later = new ShimRig();
+        var session = await later.LaunchAsync();
+        var bystander = await session.StartAsync(later.Sh("exec sleep 300"), ShimRig.Cancellation);
+        using var dead = new TempDirectory();
+
+        // As a shim would have recorded a leader of the same pid that has long ended.
+        await WriteStatusAsync(dead, session.Status, bystander.Pid, bystander.StartTicks - 1, tag);
+
+        Assert.Equal(0, await ShimRig.Shims.SweepAsync(dead.Path, ShimRig.Cancellation));
+        Assert.False(session.Status.Find(ShimPhase.Agent)!.Ended);
+        Assert.Equal(2, Tagged.Processes(session.Status.Tag).Length);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Without_a_tag_the_recorded_session_is_ended()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+        var leader = await session.StartAsync(rig.Sh("sleep 300 & echo up; wait"), ShimRig.Cancellation);
+        await rig.OutputHoldsAsync(session, "up");
+        using var copy = new TempDirectory();
+        await WriteStatusAsync(copy, session.Status, leader.Pid, leader.StartTicks, tag: 0);
+
+        // The living shim ends the rest as soon as the leader is gone.
+        Assert.InRange(await ShimRig.Shims.SweepAsync(copy.Path, ShimRig.Cancellation), 1, 2);
+        Assert.Equal(9, (await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation)).Signal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task After_a_new_boot_nothing_is_looked_for()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+        var leader = await session.StartAsync(rig.Sh("exec sleep 300"), ShimRig.Cancellation);
+        using var copy = new TempDirectory();
+        await WriteStatusAsync(copy, session.Status with { BootId = "another" }, leader.Pid, leader.StartTicks, session.Status.Tag);
+
+        Assert.Equal(0, await ShimRig.Shims.SweepAsync(copy.Path, ShimRig.Cancellation));
+        Assert.False(session.Status.Find(ShimPhase.Agent)!.Ended);
+    }
+
+    private static Task WriteStatusAsync(TempDirectory directory, ShimStatus like, int pid, long startTicks, long tag) => File.WriteAllBytesAsync(
+        directory.Sub(ShimProtocol.StatusFile),
+        ShimStatusJson.Write(like with { Tag = tag, Commands = [new() { Phase = ShimPhase.Agent, Pid = pid, StartTicks = startTicks }] }),
+        ShimRig.Cancellation);
+}
