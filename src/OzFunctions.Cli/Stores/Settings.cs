@@ -28,7 +28,7 @@ internal sealed record Settings
     public string WorkerId => Configuration.WorkerId ?? "local";
 
     /// <summary>Somebody said where records go; else it is the default directory of plain files.</summary>
-    public bool IsStoreNamed => Configuration.Storage is not null || Configuration.Data is not null || Configuration.Origins.ContainsKey("data");
+    public bool IsStoreNamed => Storage is not null || Configuration.Storage is not null || Configuration.Data is not null || Configuration.Origins.ContainsKey("data");
 
     public static Settings Load(string? configFile, ConfigurationFlags flags, string? storage, Surroundings surroundings)
     {

@@ -38,7 +38,7 @@ internal static class ExecCommand
     private static async Task<int> RunAsync(CommandContext context, AgentFlags flags, ExecOptions options, CancellationToken cancellationToken)
     {
         RefuseLooseWords(context, options.Rest);
-        var settings = context.LoadSettings(new());
+        var settings = ExecPlaces.OfCaller(context.LoadSettings(new()));
         settings.RequireSecrets();
         var directory = FindDirectory(context, flags);
         var standIn = options.AgentCommand is { } line ? line : context.Get(flags.TaskId) is { } task ? "task " + task : null;

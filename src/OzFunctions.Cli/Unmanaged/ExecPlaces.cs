@@ -19,10 +19,17 @@ internal static class ExecPlaces
             surroundings.Variable("TMPDIR") ?? Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"ozf-spool-{Environment.UserName}"));
     }
 
+    /// <summary>The same settings without what belongs to a worker's runs only: its account and its limits.</summary>
+    public static Settings OfCaller(Settings settings) => settings with
+    {
+        Configuration = settings.Configuration with { Direct = settings.Configuration.Direct with { User = null, Limits = new() } },
+    };
+
     /// <summary>The same settings over a spool: nothing is published from there.</summary>
     public static Settings SettingsOfSpool(Settings settings, string spool) => settings with
     {
         DataDirectory = spool,
+        Storage = null,
         Configuration = settings.Configuration with { Events = [], Storage = null },
     };
 

@@ -29,7 +29,7 @@ internal static class SyncCommand
 
     private static async Task<int> RunAsync(CommandContext context, CancellationToken cancellationToken)
     {
-        var settings = context.Settings;
+        var settings = ExecPlaces.OfCaller(context.Settings);
         settings.RequireSecrets();
         using var loggers = context.Loggers(LogLevel.Warning);
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
