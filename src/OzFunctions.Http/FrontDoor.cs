@@ -42,17 +42,19 @@ public sealed partial class FrontDoor
         _keys = new(options.Keys);
         _logger = loggers.CreateLogger<FrontDoor>();
 
+        var room = new WorkerRoom(core);
+
         // A feature's folder adds its endpoints here, and its operations to Documents/openapi.json.
         IEndpoints[] own =
         [
             new HealthEndpoints(),
             new DocumentEndpoints(),
             new PageEndpoints(),
-            new RunEndpoints(core, options),
+            new RunEndpoints(core, options, room),
             new LogEndpoints(core, options),
             new ArtifactEndpoints(core, options),
             new DeadLetterEndpoints(core, options.Requests),
-            new WorkerEndpoints(core),
+            new WorkerEndpoints(core, room),
             new ScheduleEndpoints(core),
         ];
         _table = new(own.Concat(more).SelectMany(endpoints => endpoints.Routes));
@@ -67,7 +69,7 @@ public sealed partial class FrontDoor
     }
 
     /// <summary>Only health, readiness and metrics: for a host that has no API.</summary>
-    public static FrontDoor ForStatus(HostStatus status, ILoggerFactory loggers) => new(new() { Keys = [] }, loggers, [new HealthEndpoints(), new StatusEndpoints(status)]);
+    public static FrontDoor ForStatus(HostStatus status, ILoggerFactory loggers) => new(new() { Keys = [] }, loggers, [new HealthEndpoints(), new StatusEndpoints(status, Access.Health)]);
 
     /// <summary>Every route, for the document that describes them.</summary>
     public IReadOnlyList<Route> Routes => _table.Routes;

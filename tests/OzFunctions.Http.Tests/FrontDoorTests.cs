@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Http.Health;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Routing;
 using OzFunctions.Http.Serving;
@@ -16,6 +17,17 @@ public sealed class FrontDoorTests
 
         answer.Is(200);
         Assert.Equal("ok", answer.Json.GetProperty("status").GetString());
+    }
+
+    [Fact]
+    public async Task Figures_need_a_key_where_data_is_served()
+    {
+        var status = new HostStatus { NotReady = () => ["It is starting."], Metrics = () => "oz_worker_connected 1\n" };
+        var rig = new DoorRig(null, new StatusEndpoints(status, Access.Key(KeyScopes.Read)));
+
+        (await rig.GetAsync("/metrics", key: null)).Is(401);
+        (await rig.GetAsync("/metrics", DoorRig.ReadKey)).Is(200);
+        (await rig.GetAsync("/readyz", key: null)).Is(503);
     }
 
     [Theory]

@@ -15,6 +15,7 @@ using OzFunctions.Hosts;
 using OzFunctions.Http;
 using OzFunctions.Http.Health;
 using OzFunctions.Http.Keys;
+using OzFunctions.Http.Routing;
 using OzFunctions.Http.Serving;
 using OzFunctions.Http.Webhooks;
 using OzFunctions.Local;
@@ -68,7 +69,7 @@ internal static class UpCommand
         var status = new HostStatus { NotReady = () => host?.FindReasons() ?? ["It is starting."], Metrics = metrics.Write };
         var options = DoorOptions(settings, store, endPoint, key);
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
-        var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl), new StatusEndpoints(status));
+        var door = new FrontDoor(store.Core, options, loggers, new WebhookEndpoints(receiver, options.PublicUrl), new StatusEndpoints(status, Access.Key(KeyScopes.Read)));
 
         // Kestrel tells of every connection that a client drops.
         using var quiet = context.Loggers(LogLevel.Warning, flags.FormatOf(context));

@@ -4,8 +4,8 @@ using OzFunctions.Http.Routing;
 
 namespace OzFunctions.Http.Health;
 
-/// <summary><c>/readyz</c> with its reasons and <c>/metrics</c>; open like <c>/healthz</c>, for probes and scrapers.</summary>
-public sealed class StatusEndpoints(HostStatus status) : IEndpoints
+/// <summary><c>/readyz</c> with its reasons, open like <c>/healthz</c>, and <c>/metrics</c>, open only where nothing else is served.</summary>
+public sealed class StatusEndpoints(HostStatus status, Access metricsAccess) : IEndpoints
 {
     public IEnumerable<Route> Routes =>
     [
@@ -29,7 +29,7 @@ public sealed class StatusEndpoints(HostStatus status) : IEndpoints
         .. status.Metrics is { } metrics
             ? new[]
             {
-                new Route("GET", "/metrics", Access.Health, async call =>
+                new Route("GET", "/metrics", metricsAccess, async call =>
                 {
                     call.Response.ContentType = PrometheusText.ContentType;
                     await call.Response.WriteAsync(metrics(), Encoding.UTF8, call.Cancellation);

@@ -6,6 +6,7 @@ using OzFunctions.Cancelling;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
+using OzFunctions.Http.Workers;
 using OzFunctions.Intake;
 using OzFunctions.Json;
 using OzFunctions.Requests;
@@ -14,7 +15,7 @@ using OzFunctions.Runs;
 namespace OzFunctions.Http.Runs;
 
 /// <summary>Runs over the vendor's API (facts D3, D4): create, list, get, cancel; retry and cancel-all are ours.</summary>
-internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options) : IEndpoints
+internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options, WorkerRoom room) : IEndpoints
 {
     public const string Path = "/api/v1/agent/runs";
 
@@ -22,7 +23,6 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
     private const int LongestReason = 500;
 
     private readonly RunList _list = new(core);
-    private readonly WorkerRoom _room = new(core);
 
     public IEnumerable<Route> Routes =>
     [
@@ -120,7 +120,7 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
     {
         try
         {
-            return await _room.LookAsync(workerId, cancellationToken);
+            return await room.LookAsync(workerId, cancellationToken);
         }
         catch (BlobStoreException)
         {

@@ -7,7 +7,7 @@ using OzFunctions.Requests;
 namespace OzFunctions.Http.Workers;
 
 /// <summary>Who serves which worker, and whether it takes runs.</summary>
-internal sealed class WorkerEndpoints(OzCore core) : IEndpoints
+internal sealed class WorkerEndpoints(OzCore core, WorkerRoom room) : IEndpoints
 {
     public IEnumerable<Route> Routes =>
     [
@@ -31,6 +31,7 @@ internal sealed class WorkerEndpoints(OzCore core) : IEndpoints
         }
 
         var changed = await core.Workers.SetPausedAsync(workerId, paused, call.Cancellation);
+        room.Forget();
         await call.WriteJsonAsync(200, json =>
         {
             json.WriteStartObject();

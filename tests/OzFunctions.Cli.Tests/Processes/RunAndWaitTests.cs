@@ -124,7 +124,7 @@ public sealed class RunAndWaitTests
         await File.WriteAllTextAsync(release, "", Cancellation);
 
         Assert.Equal(3, await waiting.WaitForExitAsync(Cancellation));
-        Assert.Single(waiting.Output, line => line.Contains("after", StringComparison.Ordinal));
+        Assert.Single(waiting.Output, line => line == "after");
         Assert.Equal(1, (await rig.GetAsync(waiting.Output[0])).GetProperty("attempt").GetInt32());
     }
 

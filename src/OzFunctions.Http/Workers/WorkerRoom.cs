@@ -1,6 +1,6 @@
 using OzFunctions.Hosts;
 
-namespace OzFunctions.Http.Runs;
+namespace OzFunctions.Http.Workers;
 
 /// <summary>Whether a worker has room now, looked up at most every few seconds: it is said with each answer to a create.</summary>
 internal sealed class WorkerRoom(OzCore core)
@@ -8,6 +8,9 @@ internal sealed class WorkerRoom(OzCore core)
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2);
 
     private (long At, WorkerList List)? _last;
+
+    /// <summary>Something was changed here: the next answer is to know it.</summary>
+    public void Forget() => _last = null;
 
     public async Task<(bool AtCapacity, string? Warning)> LookAsync(string workerId, CancellationToken cancellationToken)
     {
