@@ -149,7 +149,7 @@ public sealed class OrderTests
     public async Task An_outage_that_outlasts_the_lease_stops_the_agent_and_its_log_catches_up_in_order()
     {
         await using var rig = new BackendRig();
-        rig.UseScript($"for i in 1 2 3; do echo before $i; done; touch {rig.Temp["started"]}; trap 'echo after; exit 0' INT; while :; do sleep 0.1; done");
+        rig.UseScript($"trap 'echo after; exit 0' INT; for i in 1 2 3; do echo before $i; done; touch {rig.Temp["started"]}; while :; do sleep 0.1; done");
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         attempt.OnPassed = step =>
         {
