@@ -12,6 +12,9 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
 
+    /// <summary>Looks in a row that find nobody: one that forks and ends every millisecond hides from a single look every few times.</summary>
+    private const int QuietLooks = 25;
+
     /// <summary>How many were ended. Throws <see cref="ShimException"/> when some stay.</summary>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
@@ -25,8 +28,8 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
         var ended = new HashSet<int>(group?.End() ?? []);
         var begun = time.GetTimestamp();
 
-        // Whoever forks while it is looked for is found the second time. Where the shim itself saw the last one end, one look is the proof of it.
-        var looks = status.Commands.All(command => command is { Ended: true, Clean: true }) ? 1 : 2;
+        // Whoever forks while it is looked for is found another time. Where the shim itself saw the last one end, one look is the proof of it.
+        var looks = status.Commands.All(command => command is { Ended: true, Clean: true }) ? 1 : QuietLooks;
         for (var quiet = 0; quiet < looks;)
         {
             var found = new List<int>();
@@ -40,7 +43,7 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
 
             ended.UnionWith(found);
             quiet = found.Count == 0 ? quiet + 1 : 0;
-            looks = found.Count == 0 ? looks : 2;
+            looks = found.Count == 0 ? looks : QuietLooks;
             if (quiet < looks)
             {
                 if (found.Count > 0 && time.GetElapsedTime(begun) > Limit)
