@@ -142,12 +142,12 @@ internal sealed class RunningCommand
         };
     }
 
-    /// <summary>Grace is for a command that stops; one that goes on taking memory or processes meanwhile would take the machine along.</summary>
-    private long WatchRunaway(long now)
+    /// <summary>Grace is for a command that stops, whoever asked for it; one that goes on taking memory, processes or disk meanwhile would take the machine along.</summary>
+    private long WatchGrace(long now)
     {
-        if (now >= _limits.NextAt && _limits.Look() is { IsRunaway: true })
+        if (now >= _limits.NextAt && !_ladder.AtEnd && _limits.LookInGrace(_breach) is { } beyond)
         {
-            _ladder.Stop(ShimStopCause.Limit, TimeSpan.Zero, null);
+            _ladder.Hasten(beyond.Detail);
         }
 
         return Math.Min(_ladder.NextAt, _limits.NextAt);
@@ -164,27 +164,27 @@ internal sealed class RunningCommand
         _ladder.Climb();
         if (_ladder.Cause is not null)
         {
-            return _breach is null ? _ladder.NextAt : WatchRunaway(now);
+            return WatchGrace(now);
         }
 
         if (now >= _limits.NextAt && _limits.Look() is { } breach)
         {
             _breach = breach;
-            _ladder.Stop(ShimStopCause.Limit, _command.StopGrace, breach.Detail);
+            _ladder.Stop(ShimStopCause.Limit, breach.IsRunaway ? TimeSpan.Zero : _command.StopGrace, breach.Detail);
             if (_ladder.Cause is null)
             {
                 // Over before the first signal.
                 _breach = null;
             }
 
-            return _ladder.NextAt;
+            return Math.Min(_ladder.NextAt, _limits.NextAt);
         }
 
         var due = _limits.NextAt;
         Check(_startedAt, _command.Timeout, ShimStopCause.Timeout, "ran for {0} s");
         Check(_lastOutputAt, _outputEndedAt < 0 ? _command.SilenceTimeout : null, ShimStopCause.Silence, "no output for {0} s");
         Check(_outputEndedAt, _outputEndedAt < 0 ? null : _command.FinishedGrace, ShimStopCause.Finished, "closed its output and did not exit for {0} s");
-        return _ladder.Cause is null ? due : _ladder.NextAt;
+        return _ladder.Cause is null ? due : Math.Min(_ladder.NextAt, _limits.NextAt);
 
         void Check(long since, TimeSpan? limit, ShimStopCause cause, string detail)
         {

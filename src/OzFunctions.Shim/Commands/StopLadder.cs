@@ -41,6 +41,16 @@ internal sealed class StopLadder(string phase, Descendants descendants, Action<s
         Climb();
     }
 
+    /// <summary>Takes away what is left of the grace, and says why; the first cause stays.</summary>
+    public void Hasten(string why)
+    {
+        if (Cause is { } cause && _grace > 0)
+        {
+            say($"No more grace ({phase}, {ShimStatusJson.Name(cause)}): {why}");
+            Stop(cause, TimeSpan.Zero, null);
+        }
+    }
+
     /// <summary>Takes every rung that is due.</summary>
     public void Climb()
     {

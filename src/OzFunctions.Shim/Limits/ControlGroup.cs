@@ -11,16 +11,25 @@ internal sealed unsafe class ControlGroup
     // pids.max counts threads as well; programs of many threads are common. It is the wall that a bomb cannot outrun between two looks at the number of processes.
     private const int TasksPerProcess = 16;
     private const long CpuPeriod = 100_000;
+
+    // Events of this group alone: memory since kernel 5.2, processes since 6.11.
+    private const string LocalSuffix = ".local";
     private readonly int _kill;
     private readonly int _memoryEvents;
     private readonly int _pidsEvents;
+    private readonly int _pidsPeak;
+    private readonly int _mostTasks;
+    private readonly bool _pidsAreOwn;
 
     private ControlGroup(string path)
     {
         Path = path;
         _kill = Open(path + "/cgroup.kill", Libc.OWriteOnly);
-        _memoryEvents = Open(path + "/memory.events", Libc.OReadOnly);
-        _pidsEvents = Open(path + "/pids.events", Libc.OReadOnly);
+        _memoryEvents = Own(path + "/memory.events");
+        _pidsEvents = Own(path + "/pids.events");
+        _pidsAreOwn = File.Exists(path + "/pids.events" + LocalSuffix);
+        _pidsPeak = Open(path + "/pids.peak", Libc.OReadOnly);
+        _mostTasks = Open(path + "/pids.max", Libc.OReadOnly);
     }
 
     public string Path { get; }
@@ -28,11 +37,17 @@ internal sealed unsafe class ControlGroup
     /// <summary>A process that writes 0 there has entered.</summary>
     public string EntryFile => Path + "/cgroup.procs";
 
-    /// <summary>How often the kernel ended processes because the group's memory was used up.</summary>
+    /// <summary>How often the kernel ended processes of the group for want of memory, also of a group above or of the machine.</summary>
     public long OutOfMemoryKills => Read(_memoryEvents, "oom_kill ");
 
-    /// <summary>How often the kernel refused a new process or thread.</summary>
-    public long RefusedForks => Read(_pidsEvents, "max ");
+    /// <summary>How often it was the group's own limit of memory that was used up.</summary>
+    public long MemoryExhaustions => Read(_memoryEvents, "oom ");
+
+    /// <summary>
+    /// How often the kernel refused a new process or thread for the group's own limit. Kernels before 6.11 count here what the limit of a group above refused as well: 0 then
+    /// unless the group was full once, which is told since 6.1.
+    /// </summary>
+    public long RefusedForks => _pidsAreOwn || _pidsPeak < 0 || _mostTasks < 0 || Read(_pidsPeak, "") >= Read(_mostTasks, "") ? Read(_pidsEvents, "max ") : 0;
 
     /// <summary>Makes the group and sets what its controllers can hold, which it notes as held; null when it cannot be made.</summary>
     public static ControlGroup? TryMake(string parent, string name, ShimLimits limits, IDictionary<string, string> mechanisms)
@@ -142,6 +157,8 @@ internal sealed unsafe class ControlGroup
         _ = Libc.Close(file);
         return written == value.Length;
     }
+
+    private static int Own(string events) => Open(events + LocalSuffix, Libc.OReadOnly) is >= 0 and var file ? file : Open(events, Libc.OReadOnly);
 
     private static int Open(string path, int flags) => Libc.Open(path, flags | Libc.OCloseOnExec, 0);
 

@@ -26,6 +26,7 @@ internal sealed class LimitWatch
     private readonly WorkspaceGauge? _gauge;
     private readonly Queue<(long At, double Cpu)> _cpu = new();
     private readonly long _killsBefore;
+    private readonly long _exhaustionsBefore;
     private readonly long _refusalsBefore;
     private readonly bool _isIdle;
     private long _outputSince;
@@ -36,6 +37,7 @@ internal sealed class LimitWatch
     {
         (_limits, _mechanisms, _sampler, _group, _gauge) = (limits, mechanisms, sampler, group, gauge);
         _killsBefore = group?.OutOfMemoryKills ?? 0;
+        _exhaustionsBefore = group?.MemoryExhaustions ?? 0;
         _refusalsBefore = group?.RefusedForks ?? 0;
         _outputSince = Clock.Monotonic;
         _isIdle = !limits.NeedsTree && limits.Workspace is null && limits.LogRate is null;
@@ -53,14 +55,33 @@ internal sealed class LimitWatch
     {
         var began = Clock.Monotonic;
         var breach = LookAtKernel() ?? LookAtTree(began) ?? LookAtWorkspace() ?? LookAtOutput(began);
-        NextAt = began + Math.Max(Interval, (Clock.Monotonic - began) * ShareOfTime);
+        NextAt = NextLook(began);
         return breach;
+    }
+
+    /// <summary>
+    /// Whether a command that is being stopped is beyond what its grace is for: far beyond the limit it is stopped for, or beyond another one of memory, processes or disk.
+    /// </summary>
+    /// <param name="first">What it is stopped for; null: not for a limit.</param>
+    public Breach? LookInGrace(Breach? first)
+    {
+        var began = Clock.Monotonic;
+        var sample = _sampler?.Take();
+        Breach? beyond = null;
+        foreach (var breach in (ReadOnlySpan<Breach?>)[LookAtProcesses(sample), LookAtMemory(sample), LookAtWorkspace()])
+        {
+            beyond ??= breach is not null && (breach.IsRunaway || breach.Limit != first?.Limit) ? breach : null;
+        }
+
+        NextAt = NextLook(began);
+        return beyond;
     }
 
     /// <summary>What the kernel did about a limit by itself; asked once more when the command is over.</summary>
     public Breach? LookAtKernel()
     {
-        if (_group is not null && _limits.Memory is { } memory && _group.OutOfMemoryKills > _killsBefore)
+        // A kill alone may be for the memory of a group above, or of the machine.
+        if (_group is not null && _limits.Memory is { } memory && _group.OutOfMemoryKills > _killsBefore && _group.MemoryExhaustions > _exhaustionsBefore)
         {
             return new(LimitName.Memory, $"memory: more than {Size(memory)} were needed, the kernel ended its processes");
         }
@@ -80,18 +101,17 @@ internal sealed class LimitWatch
         }
 
         var sample = _sampler.Take();
-        if (_limits.Processes is { } processes && sample.Processes > processes)
-        {
-            return new(LimitName.Processes, $"processes: {Number(sample.Processes)}, the limit is {Number(processes)}", sample.Processes > processes * Runaway);
-        }
-
-        if (_limits.Memory is { } memory && IsSampled(LimitName.Memory) && sample.Memory > memory)
-        {
-            return new(LimitName.Memory, $"memory: {Size(sample.Memory)} in {Number(sample.Processes)} processes, the limit is {Size(memory)}", sample.Memory > memory * Runaway);
-        }
-
-        return _limits.Cpu is { } cpu && IsSampled(LimitName.Cpu) ? LookAtCpu(now, sample.CpuSeconds, cpu) : null;
+        return LookAtProcesses(sample) ?? LookAtMemory(sample)
+            ?? (_limits.Cpu is { } cpu && IsSampled(LimitName.Cpu) ? LookAtCpu(now, sample.CpuSeconds, cpu) : null);
     }
+
+    private Breach? LookAtProcesses(TreeSample? sample) => sample is { } seen && _limits.Processes is { } limit && seen.Processes > limit
+        ? new(LimitName.Processes, $"processes: {Number(seen.Processes)}, the limit is {Number(limit)}", seen.Processes > limit * Runaway)
+        : null;
+
+    private Breach? LookAtMemory(TreeSample? sample) => sample is { } seen && _limits.Memory is { } limit && IsSampled(LimitName.Memory) && seen.Memory > limit
+        ? new(LimitName.Memory, $"memory: {Size(seen.Memory)} in {Number(seen.Processes)} processes, the limit is {Size(limit)}", seen.Memory > limit * Runaway)
+        : null;
 
     private Breach? LookAtCpu(long now, double used, double limit)
     {
@@ -127,6 +147,8 @@ internal sealed class LimitWatch
             ? new(LimitName.LogRate, $"log_rate: {Size((long)_output)} of output above {Size(rate)} a second, a burst may be {Size(rate * LogBurstSeconds)}")
             : null;
     }
+
+    private long NextLook(long began) => _isIdle ? long.MaxValue : began + Math.Max(Interval, (Clock.Monotonic - began) * ShareOfTime);
 
     private bool IsSampled(string limit) => _mechanisms.GetValueOrDefault(limit) == LimitMechanism.Sampled;
 

@@ -55,11 +55,49 @@ public sealed class ControlGroupTests
         var session = await rig.LaunchAsync(limits: Three with { CgroupParent = fake.Parent });
 
         var before = await rig.RunAsync(session, rig.Sh("kill -9 $$", ShimPhase.Setup));
-        var status = await rig.RunAsync(session, rig.Sh($"echo 'oom_kill 3' > {fake.Path}/memory.events; kill -9 $$"));
+        var status = await rig.RunAsync(session, rig.Sh($"trap '' INT; printf 'oom 2\\noom_kill 3\\n' > {fake.Path}/memory.events; kill -9 $$"));
 
         Assert.Equal((9, null, null), (before.Signal, before.StoppedBy, before.Limit));
         Assert.Equal((9, ShimStopCause.Limit, LimitName.Memory), (status.Signal, status.StoppedBy, status.Limit));
         Assert.Equal("memory: more than 100 MiB were needed, the kernel ended its processes", status.StopDetail);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("memory.events", "oom 1\\noom_kill 3\\n")]
+    [InlineData("memory.events", "oom 1\\noom_kill 3\\n", "memory.events.local")]
+    [InlineData("pids.events", "max 9\\n", "pids.events.local")]
+    [InlineData("pids.events", "max 9\\n", "pids.peak")]
+    public async Task What_the_kernel_did_for_a_limit_of_a_group_above_is_not_blamed_on_the_command(string file, string events, string? own = null)
+    {
+        await using var rig = new ShimRig();
+        using var fake = new FakeGroup();
+        fake.Write("memory.events", "oom 1\noom_kill 2\n");
+        fake.Write("pids.events", "max 0\n");
+        if (own is not null)
+        {
+            fake.Write(own, own == "pids.peak" ? "12\n" : "oom 1\noom_kill 2\nmax 0\n");
+        }
+
+        var session = await rig.LaunchAsync(limits: Three with { CgroupParent = fake.Parent });
+
+        var status = await rig.RunAsync(session, rig.Sh($"printf '{events}' > {fake.Path}/{file}; sleep 0.6; kill -9 $$"));
+
+        Assert.Equal((9, null, null), (status.Signal, status.StoppedBy, status.Limit));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("memory.events.local", "oom 2\\noom_kill 3\\n", LimitName.Memory)]
+    [InlineData("pids.events.local", "max 1\\n", LimitName.Processes)]
+    public async Task What_the_kernel_says_of_this_group_alone_counts(string file, string events, string limit)
+    {
+        await using var rig = new ShimRig();
+        using var fake = new FakeGroup();
+        fake.Write(file, "oom 1\noom_kill 2\nmax 0\n");
+        var session = await rig.LaunchAsync(limits: Three with { CgroupParent = fake.Parent });
+
+        var status = await rig.RunAsync(session, rig.Sh($"printf '{events}' > {fake.Path}/{file}; sleep 300"));
+
+        Assert.Equal((ShimStopCause.Limit, limit), (status.StoppedBy, status.Limit));
     }
 
     [Fact(Timeout = 60_000)]
