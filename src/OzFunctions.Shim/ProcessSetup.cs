@@ -9,6 +9,7 @@ internal static unsafe class ProcessSetup
     public const int OpenFiles = 7;
     public const ulong UsualOpenFiles = 1024;
     private const int Locks = 10;
+    private const int ResidentSize = 5;
     private const ulong SmallestTag = 1UL << 32;
 
     /// <summary>A SIGCHLD that was ignored by our parent would lose every exit code; nothing polite ends this process.</summary>
@@ -83,20 +84,30 @@ internal static unsafe class ProcessSetup
         }
 
         tag = (tag >> 2) | (1UL << 61);
-        limits[0] = limits[1] = tag;
-        if (Libc.SetLimit(Locks, limits) == 0)
+        if (Libc.GetLimit(Locks, limits) == 0 && limits[1] is >= SmallestTag * 2 and < 1UL << 62)
         {
-            return (long)tag;
+            // Inside another shim. Smaller, because without root nothing else is allowed, and so that with root too the tags of a nest fall from outside to inside.
+            var outer = limits[1];
+            tag = SmallestTag + (tag % (outer - SmallestTag));
+            KeepOuterTags(outer);
         }
 
-        // Inside another shim, without root: only a smaller number is allowed.
-        if (Libc.GetLimit(Locks, limits) != 0 || limits[1] < SmallestTag * 2)
-        {
-            return 0;
-        }
-
-        tag = SmallestTag + (tag % (limits[1] - SmallestTag));
         limits[0] = limits[1] = tag;
         return Libc.SetLimit(Locks, limits) == 0 ? (long)tag : 0;
+    }
+
+    /// <summary>
+    /// What this shim starts belongs to the shims around it as well and must be found when one of them is shot: another limit that the kernel enforces nowhere, RLIMIT_RSS,
+    /// carries the outermost tag in its hard and the next outer one in its soft value. In nests of four and more those in between are known to their neighbours only.
+    /// </summary>
+    private static void KeepOuterTags(ulong outer)
+    {
+        var limits = stackalloc ulong[2];
+        if (Libc.GetLimit(ResidentSize, limits) == 0)
+        {
+            limits[1] = limits[1] is >= SmallestTag and < 1UL << 62 ? limits[1] : outer;
+            limits[0] = Math.Min(outer, limits[1]);
+            _ = Libc.SetLimit(ResidentSize, limits);
+        }
     }
 }

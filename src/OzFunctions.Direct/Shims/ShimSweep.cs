@@ -4,7 +4,7 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Shims;
 
 /// <summary>
-/// Finds the processes of a dead shim by the number in their hard limit RLIMIT_LOCKS, which setsid, double forks and an emptied environment do not remove, and kills
+/// Finds the processes of a dead shim by the number in their hard limit RLIMIT_LOCKS, or in RLIMIT_RSS for those of a shim inside it, which setsid, double forks and an emptied environment do not remove, and kills
 /// them by descriptors that cannot name a later process.
 /// </summary>
 internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
@@ -100,18 +100,31 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
     {
         Span<byte> room = stackalloc byte[4096];
         ReadOnlySpan<byte> text = room[..ShimLibc.ReadFile($"/proc/{pid}/limits", room)];
-        var at = text.IndexOf("Max file locks"u8);
+
+        // Its own tag is the hard value, as a process may lower its soft one; a shim inside carries the tags of those around it in both values of another limit.
+        return Values(text, "Max file locks"u8).Hard == status.Tag
+            || (Values(text, "Max resident set"u8) is var (soft, hard) && (soft == status.Tag || hard == status.Tag));
+    }
+
+    /// <summary>Soft and hard value of a limit; 0: unlimited, or not told.</summary>
+    private static (long Soft, long Hard) Values(ReadOnlySpan<byte> text, ReadOnlySpan<byte> limit)
+    {
+        var at = text.IndexOf(limit);
         if (at < 0)
         {
-            return false;
+            return default;
         }
 
-        // Soft, then hard; a process may lower its soft one.
-        var columns = text[(at + "Max file locks".Length)..].TrimStart((byte)' ');
+        var columns = text[(at + limit.Length)..].TrimStart((byte)' ');
         var blank = columns.IndexOf((byte)' ');
-        return blank > 0
-            && System.Buffers.Text.Utf8Parser.TryParse(columns[blank..].TrimStart((byte)' '), out long hard, out _)
-            && hard == status.Tag;
+        if (blank < 0)
+        {
+            return default;
+        }
+
+        _ = System.Buffers.Text.Utf8Parser.TryParse(columns[..blank], out long soft, out _);
+        _ = System.Buffers.Text.Utf8Parser.TryParse(columns[blank..].TrimStart((byte)' '), out long hard, out _);
+        return (soft, hard);
     }
 
     /// <summary>Where no tag could be set: the leader, and who stayed in its session.</summary>

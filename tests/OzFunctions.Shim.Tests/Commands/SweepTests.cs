@@ -1,3 +1,4 @@
+using OzFunctions.Direct.Shims;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Shim.Tests.Commands;
@@ -50,6 +51,43 @@ public sealed class SweepTests
         Assert.Equal(0, await ShimRig.Shims.SweepAsync(copy.Path, ShimRig.Cancellation));
         Assert.False(session.Status.Find(ShimPhase.Agent)!.Ended);
     }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task What_shims_inside_a_shot_one_started_is_found_by_its_sweep(int shot)
+    {
+        await using var outer = new ShimRig();
+        await using var middle = new ShimRig();
+        await using var inner = new ShimRig();
+        var sessions = new IShimSession[3];
+        sessions[0] = await outer.LaunchAsync();
+
+        // Hosts inside commands; each says the pid of its shim when that lives.
+        var innermost = $"exec {string.Join(' ', Host(inner, "(setsid env -i sleep 300 &) & env -i setsid sleep 300 & sleep 300 & echo up; wait").Select(word => $"'{word}'"))}";
+        await sessions[0].StartAsync(outer.Command(ShimPhase.Agent, [.. Host(middle, innermost)]), ShimRig.Cancellation);
+        await outer.OutputHoldsAsync(sessions[0], "\n");
+        sessions[1] = await middle.AttachAsync();
+        await middle.OutputHoldsAsync(sessions[1], "\n");
+        sessions[2] = await inner.AttachAsync();
+        await inner.OutputHoldsAsync(sessions[2], "up\n");
+        var rig = shot == 0 ? outer : middle;
+
+        Assert.Equal(0, Signals.Send(sessions[shot].Status.Pid, "KILL"));
+        await Assert.ThrowsAsync<ShimLostException>(() => sessions[shot].WaitAsync(ShimPhase.Agent, ShimRig.Cancellation));
+
+        Assert.InRange(await ShimRig.Shims.SweepAsync(rig.PrivateDirectory, ShimRig.Cancellation), 3, 30);
+        Assert.All(sessions[shot..], session => Assert.Empty(Tagged.Processes(session.Status.Tag)));
+        Assert.All(sessions[..shot], session => Assert.NotEmpty(Tagged.Processes(session.Status.Tag)));
+        Assert.Equal(3, sessions.Select(session => session.Status.Tag).Distinct().Count());
+    }
+
+    /// <summary>This program as a host (see Program.cs), by way of env because commands have an environment of their own.</summary>
+    private static IEnumerable<string> Host(ShimRig rig, string script) =>
+    [
+        "/usr/bin/env", $"DOTNET_ROOT={Environment.GetEnvironmentVariable("DOTNET_ROOT")}", "DOTNET_EnableDiagnostics=0",
+        Path.Combine(AppContext.BaseDirectory, "OzFunctions.Shim.Tests"), "host", rig.PrivateDirectory, rig.Workspace, "600", script,
+    ];
 
     private static Task WriteStatusAsync(TempDirectory directory, ShimStatus like, int pid, long startTicks, long tag) => File.WriteAllBytesAsync(
         directory.Sub(ShimProtocol.StatusFile),
