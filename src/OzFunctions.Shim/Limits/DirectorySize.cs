@@ -6,12 +6,18 @@ namespace OzFunctions.Shim.Limits;
 
 /// <summary>
 /// Bytes that a directory takes up on its disk. By descriptors and without following links, so that nothing outside is counted, however the tree changes meanwhile; a
-/// file of several names counts once. Other file systems mounted below are left out.
+/// file of several names counts once, wherever its other names are. Other file systems mounted below are left out.
 /// </summary>
 internal sealed unsafe class DirectorySize(string root)
 {
-    // Deeper directories are not counted: each level holds a descriptor and a buffer open.
-    private const int MostLevels = 128;
+    /// <summary>Each level holds a descriptor and a buffer open; a tree that is deeper counts as <see cref="TooDeep"/>.</summary>
+    public const int MostLevels = 512;
+
+    /// <summary>What cannot be counted must not pass for nothing.</summary>
+    public const long TooDeep = long.MaxValue;
+
+    // Beyond it every name of a file counts in full: rather too much than without end in memory.
+    private const int MostShared = 1 << 17;
     private const int BufferSize = 16 << 10;
     private const int BlockSize = 512;
     private const int SymlinkNoFollow = 0x100;
@@ -20,7 +26,9 @@ internal sealed unsafe class DirectorySize(string root)
     private readonly byte*[] _buffers = new byte*[MostLevels];
     private readonly byte[] _root = Encoding.UTF8.GetBytes(root + '\0');
     private readonly int _noFollow = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
+    private readonly HashSet<long> _shared = [];
     private long _device;
+    private bool _isTooDeep;
 
     /// <summary>0 when it is not there.</summary>
     public long Measure()
@@ -37,7 +45,10 @@ internal sealed unsafe class DirectorySize(string root)
             byte none = 0;
             const int EmptyPath = 0x1000;
             _device = Libc.Statx(directory, &none, EmptyPath, BasicFacts, _statx) == 0 ? Device : -1;
-            return MeasureBelow(directory, 0);
+            _isTooDeep = false;
+            _shared.Clear();
+            var bytes = MeasureBelow(directory, 0);
+            return _isTooDeep ? TooDeep : bytes;
         }
     }
 
@@ -46,6 +57,8 @@ internal sealed unsafe class DirectorySize(string root)
     private ushort Mode => *(ushort*)(_statx + 28);
 
     private uint Links => *(uint*)(_statx + 16);
+
+    private long Inode => *(long*)(_statx + 32);
 
     private long Blocks => *(long*)(_statx + 48);
 
@@ -71,14 +84,21 @@ internal sealed unsafe class DirectorySize(string root)
                     continue;
                 }
 
-                // Each of several names carries its share.
-                var isDirectory = (Mode & KindMask) == DirectoryKind;
-                bytes += Blocks * BlockSize / (isDirectory ? 1 : Math.Max(1, Links));
-                if (isDirectory && level + 1 < MostLevels)
+                if ((Mode & KindMask) != DirectoryKind)
                 {
-                    var below = OpenDirectory(directory, name);
-                    bytes += below < 0 ? 0 : MeasureBelow(below, level + 1);
+                    bytes += Links <= 1 || _shared.Count >= MostShared || _shared.Add(Inode) ? Blocks * BlockSize : 0;
+                    continue;
                 }
+
+                bytes += Blocks * BlockSize;
+                if (level + 1 == MostLevels)
+                {
+                    _isTooDeep = true;
+                    continue;
+                }
+
+                var below = OpenDirectory(directory, name);
+                bytes += below < 0 ? 0 : MeasureBelow(below, level + 1);
             }
         }
 

@@ -130,7 +130,7 @@ internal sealed class LimitWatch
     }
 
     private Breach? LookAtWorkspace() => _limits.Workspace is { } limit && _gauge!.Bytes is var bytes && bytes > limit
-        ? new(LimitName.Workspace, $"workspace: {Size(bytes)}, the limit is {Size(limit)}")
+        ? new(LimitName.Workspace, $"workspace: {(bytes == DirectorySize.TooDeep ? $"deeper than {Number(DirectorySize.MostLevels)} directories, which cannot be counted" : Size(bytes))}, the limit is {Size(limit)}")
         : null;
 
     /// <summary>A bucket that leaks at the allowed rate: a burst is no flood.</summary>

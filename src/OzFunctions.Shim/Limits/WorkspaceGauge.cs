@@ -24,7 +24,7 @@ internal sealed class WorkspaceGauge
         new Thread(MeasureForEver, StackSize) { IsBackground = true }.Start();
     }
 
-    /// <summary>What was found last; 0 before the first time.</summary>
+    /// <summary>What was found last, perhaps <see cref="DirectorySize.TooDeep"/>; 0 before the first time.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
     public void Arm(bool armed)
@@ -53,7 +53,8 @@ internal sealed class WorkspaceGauge
             long bytes = 0;
             foreach (var directory in _directories)
             {
-                bytes += directory.Measure();
+                var size = directory.Measure();
+                bytes = size == DirectorySize.TooDeep ? size : bytes == DirectorySize.TooDeep ? bytes : bytes + size;
             }
 
             var took = Clock.Monotonic - began;

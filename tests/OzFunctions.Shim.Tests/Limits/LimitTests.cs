@@ -85,6 +85,21 @@ public sealed class LimitTests
         Assert.Equal(3, (await rig.RunAsync(session, rig.Sh("sleep 1.5; exit 3", ShimPhase.Teardown))).ExitCode);
     }
 
+    [Theory(Timeout = 60_000)]
+    [InlineData("perl -e 'for (1..200) { mkdir \"d\"; chdir \"d\" } open F, \">\", \"f\"; print F \"x\" x (8 << 20)'", @"8(\.\d+)? MiB")]
+    [InlineData("perl -e 'for (1..600) { mkdir \"d\"; chdir \"d\" }'", "deeper than 512 directories, which cannot be counted")]
+    [InlineData("mkdir ../out; : > f; for i in 1 2 3 4 5 6 7 8 9; do ln f ../out/$i; done; head -c 8388608 /dev/zero > f", @"8(\.\d+)? MiB")]
+    public async Task No_depth_and_no_second_name_hides_a_file_from_the_limit(string script, string figure)
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync(limits: new() { Workspace = 4 << 20 });
+
+        var status = await rig.RunAsync(session, rig.Sh(script + "; sleep 20"));
+
+        Assert.Equal((ShimStopCause.Limit, LimitName.Workspace), (status.StoppedBy, status.Limit));
+        Assert.Matches($"^workspace: {figure}, the limit is 4 MiB$", status.StopDetail);
+    }
+
     [Fact(Timeout = 60_000)]
     public async Task A_flood_of_output_is_stopped_and_a_burst_is_not()
     {
