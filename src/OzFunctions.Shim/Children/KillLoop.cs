@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using OzFunctions.Shim.Limits;
 using OzFunctions.Shim.Native;
@@ -74,7 +75,12 @@ internal sealed unsafe class KillLoop(object gate, ProcFiles proc, ControlGroup?
         lock (gate)
         {
             KillChildren();
-            proc.ScanDescendants();
+
+            // Asks every process of the machine: too long for a start that has nothing to compile.
+            if (RuntimeFeature.IsDynamicCodeCompiled)
+            {
+                proc.ScanDescendants();
+            }
         }
     }
 
