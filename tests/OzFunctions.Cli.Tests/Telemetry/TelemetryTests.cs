@@ -123,8 +123,11 @@ public sealed partial class TelemetryTests
         var verdict = await TestProcess.RunAsync("/usr/bin/systemd-analyze", ["verify", "--man=no", place["ozf-worker.service"]], Cancellation);
 
         Assert.True(verdict.ExitCode == 0, verdict.Errors);
-        Assert.DoesNotContain("ozf-worker.service", verdict.Errors, StringComparison.Ordinal);
-        foreach (var line in (string[])["Type=notify", "WatchdogSec=", "KillMode=process", "--on-sigterm detach", "PrivateTmp=no", "RuntimeDirectoryPreserve=yes", "Delegate=yes", "LoadCredential=", "User=ozf"])
+
+        // An older systemd does not know one line, as the unit says, and goes on without it.
+        var complaints = verdict.Errors.Split('\n').Where(line => !line.Contains("'DelegateSubgroup'", StringComparison.Ordinal));
+        Assert.DoesNotContain(complaints, line => line.Contains("ozf-worker.service", StringComparison.Ordinal));
+        foreach (var line in (string[])["Type=notify", "WatchdogSec=", "KillMode=process", "--on-sigterm detach", "PrivateTmp=no", "RuntimeDirectoryPreserve=yes", "Delegate=yes", "DelegateSubgroup=host", "LoadCredential=", "User=ozf"])
         {
             Assert.Contains(line, unit, StringComparison.Ordinal);
         }
