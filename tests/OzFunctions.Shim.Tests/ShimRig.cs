@@ -30,7 +30,7 @@ internal sealed class ShimRig : IAsyncDisposable
 
     public string SpoolDirectory => Path.Combine(PrivateDirectory, ShimProtocol.SpoolDirectory);
 
-    public async Task<IShimSession> LaunchAsync(TimeSpan? lease = null, ShimCommand? teardown = null, long spoolBytes = 16 << 20, ShimLimits? limits = null, ShimUser? user = null)
+    public async Task<IShimSession> LaunchAsync(TimeSpan? lease = null, ShimCommand? teardown = null, long spoolBytes = 16 << 20, ShimLimits? limits = null, ShimUser? user = null, bool endsWithHost = false)
     {
         var session = await Shims.LaunchAsync(
             new ShimLaunch
@@ -38,6 +38,7 @@ internal sealed class ShimRig : IAsyncDisposable
                 PrivateDirectory = PrivateDirectory,
                 Lease = lease ?? TimeSpan.FromMinutes(10),
                 Teardown = teardown,
+                EndsWithHost = endsWithHost,
                 SpoolBytes = spoolBytes,
                 Limits = (limits ?? new()) with { Measured = [Workspace] },
                 User = user,
