@@ -11,7 +11,7 @@ public sealed class UnprivilegedTests
     [Theory(Timeout = 300_000)]
     [InlineData("DescendantTests", "BombTests")]
     [InlineData("ClockTests", "HostLossTests", "ExecutionTests")]
-    [InlineData("LimitTests", "PreviousVersionTests")]
+    [InlineData("LimitTests", "PreviousVersionTests", "SweepTests", "EndsWithHostTests")]
     public async Task The_proofs_hold_for_an_ordinary_user(params string[] classes)
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess && File.Exists("/usr/bin/setpriv"), "needs root and setpriv, to become an ordinary user");
