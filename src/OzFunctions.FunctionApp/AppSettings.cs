@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using OzFunctions.AzureStorage;
-using OzFunctions.Cli.Configuration;
+using OzFunctions.Configuration;
 using OzFunctions.ServiceBus;
 
 namespace OzFunctions.FunctionApp;

@@ -21,14 +21,15 @@ public sealed partial class ArchitectureTests
         ["AzureStorage"] = ["Core"],
         ["Http"] = ["Core"],
         ["ServiceBus"] = ["Core"],
-        ["Cli"] = ["Core", "Shim.Protocol", "Shim", "Direct", "Files", "AzureStorage", "Http"],
-        ["FunctionApp"] = ["Core", "Http", "AzureStorage", "ServiceBus"],
+        ["Configuration"] = ["Core", "Shim.Protocol", "Http"],
+        ["Cli"] = ["Core", "Shim.Protocol", "Shim", "Direct", "Files", "AzureStorage", "Http", "Configuration"],
+        ["FunctionApp"] = ["Core", "Http", "AzureStorage", "ServiceBus", "Configuration"],
     };
 
     private static readonly string Root = FindRoot();
 
     public static TheoryData<string> Projects =>
-        [.. Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.csproj", SearchOption.AllDirectories).Select(path => Path.GetFileNameWithoutExtension(path)[Prefix.Length..]).Order(StringComparer.Ordinal)];
+        [.. Written("*.csproj").Select(path => Path.GetFileNameWithoutExtension(path)[Prefix.Length..]).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Projects))]
@@ -65,6 +66,12 @@ public sealed partial class ArchitectureTests
     [InlineData("Shim")]
     [InlineData("Shim.Protocol")]
     public void The_shim_needs_the_base_library_only(string project) => Assert.Empty(Elements(project, "PackageReference"));
+
+    [Fact]
+    public void No_project_compiles_files_of_another() =>
+        Assert.All(
+            Written("*.csproj").SelectMany(path => XDocument.Load(path).Descendants("Compile").Select(item => (string?)item.Attribute("Include") ?? "")),
+            file => Assert.DoesNotContain("..", file, StringComparison.Ordinal));
 
     [Fact]
     public void Every_step_of_the_protocol_is_in_its_document()
@@ -106,10 +113,12 @@ public sealed partial class ArchitectureTests
     private static IEnumerable<string> Elements(string project, string element) =>
         XDocument.Load(Path.Combine(Root, "src", Prefix + project, $"{Prefix}{project}.csproj")).Descendants(element).Select(found => (string)found.Attribute("Include")!);
 
-    private static IEnumerable<(string Path, string Text)> Sources() =>
-        Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.cs", SearchOption.AllDirectories)
-            .Where(path => !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal))
-            .Select(path => (path, File.ReadAllText(path)));
+    private static IEnumerable<(string Path, string Text)> Sources() => Written("*.cs").Select(path => (path, File.ReadAllText(path)));
+
+    /// <summary>What people wrote: a build leaves sources, and even projects, below <c>obj</c>.</summary>
+    private static IEnumerable<string> Written(string pattern) =>
+        Directory.EnumerateFiles(Path.Combine(Root, "src"), pattern, SearchOption.AllDirectories)
+            .Where(path => !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal));
 
     private static string FindRoot()
     {

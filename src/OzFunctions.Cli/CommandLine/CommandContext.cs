@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Microsoft.Extensions.Logging;
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
+using OzFunctions.Configuration;
 
 namespace OzFunctions.Cli.CommandLine;
 

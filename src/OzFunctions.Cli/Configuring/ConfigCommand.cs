@@ -1,8 +1,8 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
+using OzFunctions.Configuration;
 
 namespace OzFunctions.Cli.Configuring;
 

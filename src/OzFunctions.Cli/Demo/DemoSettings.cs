@@ -1,8 +1,8 @@
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
+using OzFunctions.Configuration;
 
 namespace OzFunctions.Cli.Demo;
 

@@ -1,6 +1,6 @@
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Stores;
+using OzFunctions.Configuration;
 using OzFunctions.Events;
 
 namespace OzFunctions.Cli.Events;

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging;
 using OzFunctions.AzureStorage;
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Events;
+using OzFunctions.Configuration;
 using OzFunctions.Hosts;
 
 namespace OzFunctions.Cli.Stores;

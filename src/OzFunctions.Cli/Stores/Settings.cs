@@ -1,6 +1,6 @@
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Logging;
+using OzFunctions.Configuration;
 
 namespace OzFunctions.Cli.Stores;
 

@@ -1,5 +1,5 @@
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Configuration;
+using OzFunctions.Configuration;
 
 namespace OzFunctions.Cli.Stores;
 

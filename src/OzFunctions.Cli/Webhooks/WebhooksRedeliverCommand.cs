@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Configuration;
 using OzFunctions.Requests;
 using OzFunctions.Webhooks;
 

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Logging;
+using OzFunctions.Configuration;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Cli.Workers;

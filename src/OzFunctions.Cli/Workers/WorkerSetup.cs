@@ -1,8 +1,8 @@
 using System.Text.RegularExpressions;
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Machine;
 using OzFunctions.Cli.Stores;
+using OzFunctions.Configuration;
 using OzFunctions.Direct;
 using OzFunctions.Direct.Accounts;
 using OzFunctions.Direct.Shims;

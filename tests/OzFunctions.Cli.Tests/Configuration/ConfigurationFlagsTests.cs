@@ -1,4 +1,4 @@
-using OzFunctions.Cli.Configuration;
+using OzFunctions.Configuration;
 
 namespace OzFunctions.Cli.Tests.Configuration;
 

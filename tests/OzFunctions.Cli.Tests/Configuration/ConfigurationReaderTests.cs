@@ -1,4 +1,4 @@
-using OzFunctions.Cli.Configuration;
+using OzFunctions.Configuration;
 using OzFunctions.Http.Keys;
 using OzFunctions.Schedules;
 using OzFunctions.Shim.Protocol;

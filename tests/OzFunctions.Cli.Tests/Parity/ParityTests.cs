@@ -1,6 +1,6 @@
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Tests.Processes;
 using OzFunctions.Cli.Tests.Unmanaged;
+using OzFunctions.Configuration;
 using OzFunctions.Direct;
 using OzFunctions.Testing;
 using OzFunctions.Testing.Azurite;

@@ -1,7 +1,7 @@
 using System.Text;
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Cli.Tests.Processes;
 using OzFunctions.Cli.Tests.Unmanaged;
+using OzFunctions.Configuration;
 using OzFunctions.Testing;
 using OzFunctions.Testing.Azurite;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using OzFunctions.Cli.Configuration;
+using OzFunctions.Configuration;
 using OzFunctions.Json;
 using OzFunctions.Schedules;
 

@@ -7,6 +7,7 @@ using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Webhooks;
+using OzFunctions.Configuration;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Testing;

@@ -1,4 +1,4 @@
-using OzFunctions.Cli.Configuration;
+using OzFunctions.Configuration;
 using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Tests.Webhooks;

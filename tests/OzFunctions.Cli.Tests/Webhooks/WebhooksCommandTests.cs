@@ -5,6 +5,7 @@ using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Webhooks;
+using OzFunctions.Configuration;
 using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Tests.Webhooks;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using OzFunctions.Requests;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>What the command line says about the configuration (facts B1). Null means not given.</summary>
 internal sealed record ConfigurationFlags

@@ -4,7 +4,7 @@ using OzFunctions.Events;
 using OzFunctions.Requests;
 using OzFunctions.Schedules;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>Reads the lists of the document: secrets, keys, publishers, schedules, webhooks.</summary>
 internal static partial class ListReaders

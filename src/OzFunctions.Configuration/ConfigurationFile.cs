@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>Loads the document from a file or from bytes that came from elsewhere, such as a blob.</summary>
 internal static class ConfigurationFile

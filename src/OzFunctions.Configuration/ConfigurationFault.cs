@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>One thing wrong with the configuration: where, what stands there, and the rule with the way out.</summary>
 /// <param name="Key">Dotted path, <c>backend.direct.oz_path</c>, <c>events[1].url</c>; empty for the whole document.</param>

@@ -9,7 +9,7 @@ using OzFunctions.Runs;
 using OzFunctions.Schedules;
 using OzFunctions.Webhooks;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>The effective configuration as YAML, each key with where it came from. Sources of secrets are shown, values never.</summary>
 internal static partial class ConfigurationText

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 using OzFunctions.Requests;
 using OzFunctions.Shim.Protocol;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>Reads <c>backend.direct</c> (facts B2.5 to B2.9, and ours beside them).</summary>
 internal static class DirectReader

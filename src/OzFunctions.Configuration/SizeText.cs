@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>Bytes as people write them: <c>4096</c>, <c>64MiB</c>, <c>2GB</c>.</summary>
 internal static partial class SizeText

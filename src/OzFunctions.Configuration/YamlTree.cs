@@ -1,7 +1,7 @@
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>A node of the document with its line. Unlike the library's own tree it keeps duplicate keys, so that each can be named.</summary>
 internal abstract record YamlItem(int Line);

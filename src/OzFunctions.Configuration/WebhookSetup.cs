@@ -1,7 +1,6 @@
-using OzFunctions.Cli.Configuration;
 using OzFunctions.Webhooks;
 
-namespace OzFunctions.Cli.Webhooks;
+namespace OzFunctions.Configuration;
 
 /// <summary>What the receiver needs of the configuration.</summary>
 internal static class WebhookSetup

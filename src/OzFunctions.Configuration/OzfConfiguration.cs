@@ -1,7 +1,7 @@
 using OzFunctions.Schedules;
 using OzFunctions.Shim.Protocol;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>The whole configuration (design section 12), checked. Null means not given: the default depends on the command.</summary>
 internal sealed record OzfConfiguration

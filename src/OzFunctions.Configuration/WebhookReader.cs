@@ -2,7 +2,7 @@ using OzFunctions.Requests;
 using OzFunctions.Webhooks;
 using OzFunctions.Webhooks.Templates;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>Reads one of <c>webhooks[]</c>. A key that its kind does not know is a fault: what is not looked at must not seem to guard anything.</summary>
 internal static class WebhookReader

@@ -1,7 +1,7 @@
 using System.Globalization;
 using OzFunctions.Requests;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>
 /// One mapping while it is read. Asking for a key makes it known; <see cref="End"/> names what nobody asked for.

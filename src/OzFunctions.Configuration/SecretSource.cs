@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>Where a secret value comes from: a variable of the host's environment or a file. Never the value.</summary>
 internal sealed record SecretSource

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 using OzFunctions.Http.Keys;
 using OzFunctions.Requests;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>Reads <c>api_keys[]</c>.</summary>
 internal static partial class ApiKeyReader

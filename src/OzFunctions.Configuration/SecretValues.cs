@@ -1,7 +1,7 @@
 using OzFunctions.Masking;
 using OzFunctions.Webhooks;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>The values behind every secret source of a configuration, read once at start. Prints nothing.</summary>
 internal sealed class SecretValues

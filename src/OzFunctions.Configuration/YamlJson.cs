@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>YAML items as JSON by the rules of YAML 1.2: the run requests inside the configuration are read as every other.</summary>
 internal static partial class YamlJson

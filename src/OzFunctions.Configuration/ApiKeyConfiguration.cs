@@ -1,6 +1,6 @@
 using OzFunctions.Http.Keys;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>One of <c>api_keys[]</c>: who may call the API, known by the hash of a key or by where the key is kept. One of the two is set.</summary>
 internal sealed record ApiKeyConfiguration

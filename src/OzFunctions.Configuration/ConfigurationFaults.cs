@@ -1,6 +1,6 @@
 using OzFunctions.Requests;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>Collects faults, and which keys the file gave.</summary>
 internal sealed class ConfigurationFaults(string? source)

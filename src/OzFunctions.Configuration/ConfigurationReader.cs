@@ -1,6 +1,6 @@
 using OzFunctions.Requests;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>Reads the YAML document of design section 12: strict, every fault at once, each with key, value, rule and line.</summary>
 internal static class ConfigurationReader

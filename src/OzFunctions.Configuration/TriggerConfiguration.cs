@@ -3,7 +3,7 @@ using OzFunctions.Requests;
 using OzFunctions.Webhooks;
 using OzFunctions.Webhooks.Templates;
 
-namespace OzFunctions.Cli.Configuration;
+namespace OzFunctions.Configuration;
 
 /// <summary>One of <c>events[]</c>: where completion events go. Exactly one of queue, topic, url and command is set.</summary>
 internal sealed record EventConfiguration
