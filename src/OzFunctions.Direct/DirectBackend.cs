@@ -30,7 +30,7 @@ public sealed partial class DirectBackend : IRunBackend
     internal DirectBackend(DirectOptions options, IShims shims, OpenAttemptLog openLog, IBlobStore blobs, TimeProvider time, ILogger<DirectBackend> logger)
     {
         (_options, _shims, _openLog, _blobs, _time, _logger) = (options, shims, openLog, blobs, time, logger);
-        _directories = new AttemptDirectories(options, shims, time);
+        _directories = new AttemptDirectories(options, shims, time, NotUnderstood);
         _shortages = new Shortages(options);
         _leftovers = new LeftoverSweep(options, time, logger);
     }
@@ -77,11 +77,6 @@ public sealed partial class DirectBackend : IRunBackend
         await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader, masks.CreateFilter);
         var scope = new AttemptScope(_options, attempt, directory.Places, journal, log, masks, reader, _time);
         await using var shim = new AttemptShim(_shims, scope);
-        if (attempt.Adopted)
-        {
-            await shim.AttachAsync(detach);
-        }
-
         var verdict = await DecideAsync(scope, shim, detach);
         var settlement = new AttemptSettlement(scope, shim, _blobs, exception => Crashed(record.RunId, masks.Conceal(exception)));
         await settlement.RunAsync(verdict, detach);
@@ -102,22 +97,32 @@ public sealed partial class DirectBackend : IRunBackend
 
     private async Task<Verdict> DecideAsync(AttemptScope scope, AttemptShim shim, CancellationToken detach)
     {
-        if (scope.Journal.Find(JournalStep.Ended) is { } ended)
-        {
-            // What the agent said of itself is in its output only.
-            await shim.RereadAgentAsync(detach);
-            return new Verdict(ended.Reason, ended.Message);
-        }
-
         Verdict verdict;
         try
         {
+            if (scope.Owned.Adopted)
+            {
+                await shim.AttachAsync(detach);
+            }
+
+            if (scope.Journal.Find(JournalStep.Ended) is { } ended)
+            {
+                // What the agent said of itself is in its output only.
+                await shim.RereadAgentAsync(detach);
+                return new Verdict(ended.Reason, ended.Message);
+            }
+
             verdict = await new AttemptStart(scope, shim).RunAsync(detach);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !detach.IsCancellationRequested)
         {
             // The one catch-all of an attempt: a bug must not leave a workspace, a shim or an unfinished run behind.
             Crashed(scope.Record.RunId, scope.Masks.Conceal(exception));
+            if (scope.Journal.Find(JournalStep.Ended) is { } known)
+            {
+                return new Verdict(known.Reason, known.Message);
+            }
+
             verdict = new Verdict(RunReason.Internal, "The host failed; its log says more.");
         }
 
@@ -127,6 +132,9 @@ public sealed partial class DirectBackend : IRunBackend
         scope.Journal.End(verdict.Reason, verdict.Message);
         return verdict;
     }
+
+    [LoggerMessage(LogLevel.Warning, "What {Directory} is for cannot be read, so it is left as it is: an agent may work there. Make its intent.json readable, or remove the directory when nothing runs in it")]
+    private partial void NotUnderstood(string directory, Exception exception);
 
     [LoggerMessage(LogLevel.Warning, "The outcome of run {RunId} could not be kept on disk")]
     private partial void NotKept(RunId runId, Exception exception);

@@ -213,4 +213,83 @@ public sealed class AdoptionTests
         Assert.Empty(backend.TakeAbandonedDirectories(BackendRig.Store));
         directory.Dispose();
     }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_attempt_whose_intent_cannot_be_read_is_left_as_it_is_and_taken_when_it_can(bool asDirectory)
+    {
+        await using var rig = new BackendRig();
+        var backend = rig.CreateBackend();
+        var first = rig.Claim(BackendRig.Fake("exit 0"));
+        first.Directory.Dispose();
+        var intent = Path.Combine(rig.PrivateOf(first), "intent.json");
+        var content = await File.ReadAllBytesAsync(intent, BackendRig.Cancellation);
+        File.Delete(intent);
+        if (asDirectory)
+        {
+            Directory.CreateDirectory(intent);
+        }
+        else
+        {
+            await File.WriteAllTextAsync(intent, "{\"run_id\":", BackendRig.Cancellation);
+        }
+
+        Assert.Empty(backend.TakeAbandonedDirectories(BackendRig.Store));
+
+        Assert.True(Path.Exists(intent));
+        if (asDirectory)
+        {
+            Directory.Delete(intent);
+        }
+
+        await File.WriteAllBytesAsync(intent, content, BackendRig.Cancellation);
+        var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
+
+        Assert.Equal(RunReason.Completed, outcome.Reason);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_run_whose_shim_left_nothing_that_can_be_read_ends_all_the_same()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"touch {rig.Temp["started"]}; exec sleep 600");
+        var first = rig.Claim(new RunRequest { Prompt = "x" });
+        using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
+        var running = rig.CreateBackend().RunAsync(first, detach.Token);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+        await detach.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        foreach (var process in Testing.ProcessTable.WithTag(first.Directory.Name).OrderByDescending(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal)))
+        {
+            Testing.Signals.Send(process.Id, 9);
+            Assert.True(SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(process.Id), TimeSpan.FromSeconds(10)));
+        }
+
+        await File.WriteAllTextAsync(Path.Combine(rig.PrivateOf(first), Shim.Protocol.ShimProtocol.StatusFile), "{", BackendRig.Cancellation);
+
+        var backend = rig.CreateBackend();
+        var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
+
+        Assert.Equal(RunReason.Internal, outcome.Reason);
+        Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("status", StringComparison.Ordinal));
+        Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_sweep_beside_a_shim_that_lives_says_that_nothing_is_proved()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"touch {rig.Temp["started"]}; exec sleep 600");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        var running = rig.RunAsync(attempt);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+
+        var refused = await Assert.ThrowsAsync<Shims.ShimException>(
+            () => new Shims.Shims(BackendRig.Binary, TimeProvider.System).SweepAsync(rig.PrivateOf(attempt), BackendRig.Cancellation));
+
+        Assert.Contains("does not end", refused.Message, StringComparison.Ordinal);
+        attempt.Order(StopOrder.Cancel);
+        Assert.Equal(RunReason.TaskCancelled, (await running).Reason);
+    }
 }

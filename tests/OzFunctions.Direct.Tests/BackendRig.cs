@@ -13,7 +13,7 @@ namespace OzFunctions.Direct.Tests;
 internal sealed class BackendRig : IAsyncDisposable
 {
     public const string Store = "test-store";
-    private static readonly ShimBinary Binary = new(ShimBinary.Beside(AppContext.BaseDirectory));
+    public static readonly ShimBinary Binary = new(ShimBinary.Beside(AppContext.BaseDirectory));
     private readonly TempDirectory _temp = new();
     private readonly List<IDisposable> _held = [];
 

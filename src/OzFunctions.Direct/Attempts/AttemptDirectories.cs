@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text.Json;
 using OzFunctions.Backends;
@@ -10,9 +11,11 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>Makes attempt directories (C4) and takes over those whose host is dead (A1): <c>&lt;workspace_root&gt;/.ozf/&lt;16 hex&gt;</c>.</summary>
-internal sealed class AttemptDirectories(DirectOptions options, IShims shims, TimeProvider time)
+/// <param name="unreadable">Told once of each directory that cannot be understood and is therefore left alone.</param>
+internal sealed class AttemptDirectories(DirectOptions options, IShims shims, TimeProvider time, Action<string, Exception> unreadable)
 {
     private const int Tries = 10;
+    private readonly ConcurrentDictionary<string, bool> _named = new(StringComparer.Ordinal);
 
     public AttemptDirectory Create(AttemptIntent intent)
     {
@@ -62,44 +65,20 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
 
         foreach (var path in Directory.EnumerateDirectories(home).Where(path => IsName(Path.GetFileName(path))).ToList())
         {
-            var places = PlacesOf(path);
-
-            // A link, or somebody else's: never entered.
-            if (Posix.Libc.FindFacts(path) is not { IsDirectory: true } facts || facts.Owner != Shims.ShimLibc.GetUser())
+            try
             {
-                continue;
+                if (TryTakeAbandoned(PlacesOf(path), store) is { } directory)
+                {
+                    taken.Add(directory);
+                }
             }
-
-            // Looked at before it is locked, so that hosts of other stores are not kept from theirs.
-            if (ReadIntent(places) is { } foreign && foreign.Store != store)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
             {
-                continue;
-            }
-
-            // Taking the lock makes the file: not in what is none of ours.
-            if (ReadIntent(places) is null && !MayBeUnfinished(places))
-            {
-                continue;
-            }
-
-            if (TryLock(places) is not { } held)
-            {
-                continue;
-            }
-
-            var intent = ReadIntent(places);
-            var directory = new AttemptDirectory(places, held, intent, options, shims, time);
-            if (intent is null)
-            {
-                directory.Delete();
-            }
-            else if (intent.Store != store)
-            {
-                directory.Dispose();
-            }
-            else
-            {
-                taken.Add(directory);
+                // Whose it is cannot be told now. It may be an attempt whose agent works: nothing of it is touched.
+                if (_named.TryAdd(path, true))
+                {
+                    unreadable(path, exception);
+                }
             }
         }
 
@@ -124,6 +103,50 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         }
 
         return bytes;
+    }
+
+    /// <summary>Null: not abandoned, not of this store, or of nobody and removed.</summary>
+    private AttemptDirectory? TryTakeAbandoned(AttemptPlaces places, string store)
+    {
+        // A link, or somebody else's: never entered.
+        if (Posix.Libc.FindFacts(places.Directory) is not { IsDirectory: true } facts || facts.Owner != Shims.ShimLibc.GetUser())
+        {
+            return null;
+        }
+
+        // Looked at before it is locked, so that hosts of other stores are not kept from theirs. And taking the lock makes the file: not in what is none of ours.
+        var seen = FindIntent(places);
+        if (seen is null ? !MayBeUnfinished(places) : seen.Store != store)
+        {
+            return null;
+        }
+
+        if (TryLock(places) is not { } held)
+        {
+            return null;
+        }
+
+        var kept = false;
+        try
+        {
+            var intent = FindIntent(places);
+            var directory = new AttemptDirectory(places, held, intent, options, shims, time);
+            if (intent is null)
+            {
+                directory.Delete();
+                return null;
+            }
+
+            kept = intent.Store == store;
+            return kept ? directory : null;
+        }
+        finally
+        {
+            if (!kept)
+            {
+                held.Dispose();
+            }
+        }
     }
 
     private string MakeHome()
@@ -166,13 +189,14 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         }
     }
 
-    private static AttemptIntent? ReadIntent(AttemptPlaces places)
+    /// <summary>Null only where there is none; one that stands there and cannot be read or understood throws.</summary>
+    private static AttemptIntent? FindIntent(AttemptPlaces places)
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(places.Intent), RunJson.Wire.AttemptIntent);
+            return JsonSerializer.Deserialize(File.ReadAllBytes(places.Intent), RunJson.Wire.AttemptIntent) ?? throw new JsonException($"{places.Intent} holds nothing.");
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
         }

@@ -83,7 +83,7 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         await using var session = await shims.TryAttachAsync(places.Directory, cancellationToken);
         if (session is null)
         {
-            if (shims.ReadStatus(places.Directory) is not null)
+            if (HasStatus())
             {
                 await shims.SweepAsync(places.Directory, cancellationToken);
             }
@@ -104,6 +104,19 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         catch (ShimException)
         {
             await shims.SweepAsync(places.Directory, cancellationToken);
+        }
+    }
+
+    private bool HasStatus()
+    {
+        try
+        {
+            return shims.ReadStatus(places.Directory) is not null;
+        }
+        catch (ShimException)
+        {
+            // Which processes were its own stood there and nowhere else: nobody could tell later either.
+            return false;
         }
     }
 }

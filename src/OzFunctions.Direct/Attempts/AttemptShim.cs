@@ -18,7 +18,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     public bool IsAlive => _session is not null;
 
     /// <summary>What the shim said last; after its death what it left on disk; null when there never was one.</summary>
-    public ShimStatus? Status => _session?.Status ?? shims.ReadStatus(scope.Places.Directory);
+    public ShimStatus? Status => _session?.Status ?? ReadLeft();
 
     public ShimCommandStatus? Find(string phase) => Status?.Find(phase);
 
@@ -160,6 +160,20 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
                 scope.Warn(exception.Message);
                 await Task.Delay(MostBetweenRenewals, scope.Time, cancellationToken);
             }
+        }
+    }
+
+    /// <summary>A file that cannot be understood any more says as little as none; the run must end all the same.</summary>
+    private ShimStatus? ReadLeft()
+    {
+        try
+        {
+            return shims.ReadStatus(scope.Places.Directory);
+        }
+        catch (ShimException exception)
+        {
+            scope.Warn(exception.Message);
+            return null;
         }
     }
 

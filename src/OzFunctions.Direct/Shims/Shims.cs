@@ -9,6 +9,9 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
     private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+
+    // Ten seconds: a machine out of memory or processor time takes long to let a process go.
+    private const int MostLooks = 5_000;
     private readonly ShimReaper _reaper = new();
 
     public async Task<IShimSession> LaunchAsync(ShimLaunch launch, CancellationToken cancellationToken)
@@ -103,9 +106,9 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         // A shim that has just said goodbye, or was just shot, holds its lock for an instant more.
         for (var i = 0; ShimLock.IsHeld(privateDirectory); i++)
         {
-            if (i == 500)
+            if (i == MostLooks)
             {
-                return 0;
+                throw new ShimException($"The shim of {privateDirectory} (pid {status.Pid}) does not end, so what it ran cannot be proved to be over.");
             }
 
             await Task.Delay(Pause, time, cancellationToken);
