@@ -15,7 +15,7 @@ using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Demo;
 
-/// <summary>One showing: a queue message becomes a run, an agent works on it, and what remains is looked at.</summary>
+/// <summary>One showing: a queue message becomes a run, an agent works on it, and what remains is looked at; then a webhook and the clock start one each.</summary>
 internal sealed class DemoShow(CommandContext context, string place, bool realOz, StorageSetting? storage)
 {
     private const string Worker = "demo";
@@ -39,7 +39,7 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
         var hosting = host.RunAsync(CancellationToken.None);
         try
         {
-            return await ShowAsync(store, repository, cancellationToken);
+            return await ShowAsync(store, new(context, settings, store), cancellationToken);
         }
         finally
         {
@@ -58,7 +58,7 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
         await hosting;
     }
 
-    private async Task<int> ShowAsync(OpenStore store, string repository, CancellationToken cancellationToken)
+    private async Task<int> ShowAsync(OpenStore store, DemoTriggers triggers, CancellationToken cancellationToken)
     {
         Head("A run request, as any producer would put it on the queue oz-requests");
         var request = DemoSettings.Request;
@@ -82,11 +82,46 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
             ShowEvent(stored);
         }
 
+        // Each would be one more task of the real CLI, which costs.
+        if (run.State == RunState.Succeeded && !realOz)
+        {
+            run = await ShowTriggersAsync(store, triggers, run, cancellationToken);
+        }
+
         _screen.Line();
         _screen.Line(run.State == RunState.Succeeded
-            ? _screen.Paint("That is the whole job.", Style.Good) + " Next: ozf worker --help, ozf run --help, ozf doctor"
-            : _screen.Paint($"The demo's run ended {run.State.Text()}.", Style.Bad));
+            ? _screen.Paint("That is the whole job.", Style.Good) + " Next: ozf up --help, ozf worker --help, ozf run --help, ozf doctor"
+            : _screen.Paint($"The demo's run {run.RunId} ended {run.State.Text()}: {run.Message}", Style.Bad));
         return run.State == RunState.Succeeded ? ExitCodes.Success : RunExit.CodeOf(run) is not 0 and var code ? code : ExitCodes.Failed;
+    }
+
+    /// <summary>Answers the last run, or the first that did not succeed.</summary>
+    private async Task<RunRecord> ShowTriggersAsync(OpenStore store, DemoTriggers triggers, RunRecord queued, CancellationToken cancellationToken)
+    {
+        Head("A webhook: a delivery signed as Standard Webhooks says, to the demo's own front door");
+        var delivered = await triggers.DeliverAsync(cancellationToken);
+        Head("A schedule that is due");
+        var scheduled = await triggers.StartWhatIsDueAsync(cancellationToken);
+        List<RunRecord> runs = [queued, await AwaitEndAsync(store, delivered, cancellationToken), await AwaitEndAsync(store, scheduled, cancellationToken)];
+
+        Head("Three ways, one kind of run");
+        var table = new Table("RUN", "STATE", "TRIGGER", "TITLE");
+        foreach (var run in runs)
+        {
+            table.Add(run.RunId.Value, new(run.State.Text(), PlainText.Style(run.State)), $"{run.Trigger.Kind.ToString().ToLowerInvariant()} {run.Trigger.Name}", run.Request.Title ?? "");
+        }
+
+        table.Write(_screen);
+        return runs.FirstOrDefault(run => run.State != RunState.Succeeded) ?? runs[^1];
+    }
+
+    private async Task<RunRecord> AwaitEndAsync(OpenStore store, RunId runId, CancellationToken cancellationToken)
+    {
+        await foreach (var _ in new RunLogs(store.Core.Ports.Blobs, context.Time).ReadRawAsync(RunLogQuery.Of(store.Core.Records, runId, follow: true), cancellationToken))
+        {
+        }
+
+        return await AwaitPublishedAsync(store, runId, cancellationToken);
     }
 
     private async Task<RunRecord> AwaitRunAsync(OpenStore store, CancellationToken cancellationToken)

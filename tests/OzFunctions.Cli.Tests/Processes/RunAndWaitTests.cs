@@ -162,6 +162,8 @@ public sealed class RunAndWaitTests
             Assert.Contains(part, shown, StringComparison.Ordinal);
         }
 
+        AssertThreeWays(demo.Output);
+
         Assert.DoesNotContain("\u001b", shown, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(rig.Place, "tmp")));
         Assert.False(Directory.Exists(rig.Data));
@@ -182,9 +184,22 @@ public sealed class RunAndWaitTests
         Assert.True(code == 0, shown + string.Join('\n', demo.Errors));
         Assert.Contains("That is the whole job.", shown, StringComparison.Ordinal);
         Assert.Contains("changes.patch", shown, StringComparison.Ordinal);
+        AssertThreeWays(demo.Output);
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(rig.Place, "tmp")));
         Assert.False(Directory.Exists(rig.Data));
         await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+    }
+
+    /// <summary>One delivery and its repeat started one run, a forged one none, and a time of a schedule one: all three runs of the demo succeeded.</summary>
+    private static void AssertThreeWays(IReadOnlyList<string> shown)
+    {
+        var answers = shown.Where(line => line.StartsWith("202 {", StringComparison.Ordinal)).ToList();
+        Assert.Equal(2, answers.Count);
+        Assert.Contains("\"created\":true", answers[0], StringComparison.Ordinal);
+        Assert.Contains("\"created\":false", answers[1], StringComparison.Ordinal);
+        Assert.Single(shown, line => line.StartsWith("401 {", StringComparison.Ordinal));
+        var runs = shown.Where(line => line.Contains(" SUCCEEDED  ", StringComparison.Ordinal)).Select(line => line.Split("SUCCEEDED")[1].Trim().Split(' ')[0]);
+        Assert.Equal(["queue", "webhook", "schedule"], runs);
     }
 
     [Fact(Timeout = Limit)]
