@@ -97,6 +97,7 @@ public sealed partial class DirectBackend : IRunBackend
 
     private async Task<Verdict> DecideAsync(AttemptScope scope, AttemptShim shim, CancellationToken detach)
     {
+        var known = scope.Journal.Find(JournalStep.Ended) is { } ended ? new Verdict(ended.Reason, ended.Message) : null;
         Verdict verdict;
         try
         {
@@ -105,11 +106,11 @@ public sealed partial class DirectBackend : IRunBackend
                 await shim.AttachAsync(detach);
             }
 
-            if (scope.Journal.Find(JournalStep.Ended) is { } ended)
+            if (known is not null)
             {
                 // What the agent said of itself is in its output only.
                 await shim.RereadAgentAsync(detach);
-                return new Verdict(ended.Reason, ended.Message);
+                return known;
             }
 
             verdict = await new AttemptStart(scope, shim).RunAsync(detach);
@@ -118,9 +119,9 @@ public sealed partial class DirectBackend : IRunBackend
         {
             // The one catch-all of an attempt: a bug must not leave a workspace, a shim or an unfinished run behind.
             Crashed(scope.Record.RunId, scope.Masks.Conceal(exception));
-            if (scope.Journal.Find(JournalStep.Ended) is { } known)
+            if (known is not null)
             {
-                return new Verdict(known.Reason, known.Message);
+                return known;
             }
 
             verdict = new Verdict(RunReason.Internal, "The host failed; its log says more.");

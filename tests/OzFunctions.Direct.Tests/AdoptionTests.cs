@@ -14,12 +14,7 @@ public sealed class AdoptionTests
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { TeardownCommand = "echo torn down" };
         rig.UseScript($"""echo "Run ID: r-1"; echo before; touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; echo after; echo x >"$OZ_ARTIFACTS_DIR/kept"; exit 6""");
-        var first = rig.Claim(new RunRequest { Prompt = "x" });
-        using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
-        var running = rig.CreateBackend().RunAsync(first, detach.Token);
-        await rig.WaitForFileAsync(rig.Temp["started"]);
-        await detach.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
 
         var backend = rig.CreateBackend();
         var second = rig.Adopt(first, backend);
@@ -113,12 +108,7 @@ public sealed class AdoptionTests
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { TeardownCommand = "true" };
         rig.UseScript($"echo before; echo x >\"$OZ_ARTIFACTS_DIR/kept\"; touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; touch {rig.Temp["gone-on"]}; {end}");
-        var first = rig.Claim(new RunRequest { Prompt = "x" });
-        using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
-        var running = rig.CreateBackend().RunAsync(first, detach.Token);
-        await rig.WaitForFileAsync(rig.Temp["started"]);
-        await detach.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
         rig.Temp.Write("go", "");
         await rig.WaitForFileAsync(rig.Temp["gone-on"]);
         if (exitCode is not null)
@@ -161,12 +151,7 @@ public sealed class AdoptionTests
     {
         await using var rig = new BackendRig();
         rig.UseScript($"touch {rig.Temp["started"]}; sleep 600");
-        var first = rig.Claim(new RunRequest { Prompt = "x" });
-        using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
-        var running = rig.CreateBackend().RunAsync(first, detach.Token);
-        await rig.WaitForFileAsync(rig.Temp["started"]);
-        await detach.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
         rig.Temp.Write("root/somebody-elses", "x");
 
         var second = rig.Adopt(first, rig.CreateBackend());
@@ -254,12 +239,7 @@ public sealed class AdoptionTests
     {
         await using var rig = new BackendRig();
         rig.UseScript($"touch {rig.Temp["started"]}; exec sleep 600");
-        var first = rig.Claim(new RunRequest { Prompt = "x" });
-        using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
-        var running = rig.CreateBackend().RunAsync(first, detach.Token);
-        await rig.WaitForFileAsync(rig.Temp["started"]);
-        await detach.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
         foreach (var process in Testing.ProcessTable.WithTag(first.Directory.Name).OrderByDescending(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal)))
         {
             Testing.Signals.Send(process.Id, 9);

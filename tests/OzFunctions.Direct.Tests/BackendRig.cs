@@ -92,6 +92,18 @@ internal sealed class BackendRig : IAsyncDisposable
 
     public Task<AttemptOutcome> RunAsync(RunRequest request) => RunAsync(Claim(request));
 
+    /// <summary>An attempt whose agent has made the file <c>started</c> and runs on, and whose host has let go of it.</summary>
+    public async Task<FakeOwnedAttempt> StartAndDetachAsync(RunRequest request)
+    {
+        var attempt = Claim(request);
+        using var detach = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        var running = CreateBackend().RunAsync(attempt, detach.Token);
+        await WaitForFileAsync(_temp["started"]);
+        await detach.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        return attempt;
+    }
+
     public string WorkspaceOf(FakeOwnedAttempt attempt) => Path.Combine(Root, $"{attempt.Record.RunId}-1");
 
     public string PrivateOf(FakeOwnedAttempt attempt) => Path.Combine(Root, ".ozf", attempt.Directory.Name);

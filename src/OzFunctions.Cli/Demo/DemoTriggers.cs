@@ -96,11 +96,11 @@ internal sealed class DemoTriggers(CommandContext context, Settings settings, Op
     }
 
     /// <summary>Without the pauses that make the first run's log readable.</summary>
-    private static RunRequest Request(string title, string prompt) => new()
+    private RunRequest Request(string title, string prompt) => new()
     {
         Title = title,
         Prompt = prompt,
-        WorkerId = "demo",
+        WorkerId = settings.Configuration.WorkerId,
         Timeout = TimeSpan.FromMinutes(5),
         Env = new Dictionary<string, RunVariable> { ["DEMO_STEP_SECONDS"] = RunVariable.Plain("0") },
     };

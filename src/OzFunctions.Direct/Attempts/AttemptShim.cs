@@ -17,7 +17,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     /// <summary>Whether a shim lives and is connected.</summary>
     public bool IsAlive => _session is not null;
 
-    /// <summary>What the shim said last; after its death what it left on disk; null when there never was one.</summary>
+    /// <summary>What the shim said last; after its death what it left on disk; null when there never was one, or it cannot be understood.</summary>
     public ShimStatus? Status => _session?.Status ?? ReadLeft();
 
     public ShimCommandStatus? Find(string phase) => Status?.Find(phase);

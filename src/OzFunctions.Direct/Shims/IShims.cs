@@ -16,7 +16,7 @@ public interface IShims
 
     /// <summary>
     /// Ends whatever a shim's commands left running when it is over, found by the tag in its status (facts/shim.md section 8). Returns how many processes were ended: after
-    /// a shim that was shot perhaps many, after one that ended by itself none, which is the proof of its work.
+    /// a shim that was shot perhaps many, after one that ended by itself none, which is the proof of its work. Throws <see cref="ShimException"/> when the shim itself does not end.
     /// </summary>
     Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken);
 }

@@ -4,8 +4,8 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Shims;
 
 /// <summary>
-/// Finds the processes of a dead shim by the number in their hard limit RLIMIT_LOCKS, or in RLIMIT_RSS for those of a shim inside it, which setsid, double forks and an emptied environment do not remove, and kills
-/// them by descriptors that cannot name a later process.
+/// Finds the processes of a dead shim by the number in their hard limit RLIMIT_LOCKS, or in RLIMIT_RSS for those of a shim inside it, which setsid, double forks and
+/// an emptied environment do not remove, and kills them by descriptors that cannot name a later process.
 /// </summary>
 internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
 {

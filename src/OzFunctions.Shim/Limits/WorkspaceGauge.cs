@@ -54,7 +54,7 @@ internal sealed class WorkspaceGauge
             foreach (var directory in _directories)
             {
                 var size = directory.Measure();
-                bytes = size == DirectorySize.TooDeep ? size : bytes == DirectorySize.TooDeep ? bytes : bytes + size;
+                bytes = size > DirectorySize.TooDeep - bytes ? DirectorySize.TooDeep : bytes + size;
             }
 
             var took = Clock.Monotonic - began;

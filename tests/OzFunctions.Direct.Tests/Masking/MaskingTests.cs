@@ -70,12 +70,7 @@ public sealed class MaskingTests
     {
         await using var rig = Rig();
         rig.UseScript($"""printf 'before %s' "$(printf %s "$FILE_TOKEN" | head -c 9)"; touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; printf '%s after\n' "$(printf %s "$FILE_TOKEN" | tail -c +10)"; {Agent}""");
-        var first = rig.Claim(Request());
-        using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
-        var running = rig.CreateBackend().RunAsync(first, detach.Token);
-        await rig.WaitForFileAsync(rig.Temp["started"]);
-        await detach.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        var first = await rig.StartAndDetachAsync(Request());
         var file = Path.Combine(rig.PrivateOf(first), "secrets.json");
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
 
