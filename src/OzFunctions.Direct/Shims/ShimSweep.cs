@@ -33,7 +33,9 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
         for (var quiet = 0; quiet < looks;)
         {
             var found = new List<int>();
-            foreach (var pid in Processes())
+
+            // The newest first, which the kernel lists last: one that forks and ends all the time is asked before it has gone.
+            foreach (var pid in Processes().OrderDescending())
             {
                 if (IsOurs(pid) && KillIfOurs(pid))
                 {
