@@ -24,7 +24,7 @@ internal sealed class LimitWatch
     private readonly TreeSampler? _sampler;
     private readonly ControlGroup? _group;
     private readonly WorkspaceGauge? _gauge;
-    private readonly Queue<(long At, double Cpu)> _cpu = new();
+    private readonly CpuAverage _cpu;
     private readonly long _killsBefore;
     private readonly long _exhaustionsBefore;
     private readonly long _refusalsBefore;
@@ -36,6 +36,7 @@ internal sealed class LimitWatch
     public LimitWatch(ShimLimits limits, IReadOnlyDictionary<string, string> mechanisms, TreeSampler? sampler, ControlGroup? group, WorkspaceGauge? gauge)
     {
         (_limits, _mechanisms, _sampler, _group, _gauge) = (limits, mechanisms, sampler, group, gauge);
+        _cpu = new((long)limits.CpuWindow.TotalMilliseconds);
         _killsBefore = group?.OutOfMemoryKills ?? 0;
         _exhaustionsBefore = group?.MemoryExhaustions ?? 0;
         _refusalsBefore = group?.RefusedForks ?? 0;
@@ -113,21 +114,9 @@ internal sealed class LimitWatch
         ? new(LimitName.Memory, $"memory: {Size(seen.Memory)} in {Number(seen.Processes)} processes, the limit is {Size(limit)}", seen.Memory > limit * Runaway)
         : null;
 
-    private Breach? LookAtCpu(long now, double used, double limit)
-    {
-        var window = (long)_limits.CpuWindow.TotalMilliseconds;
-        _cpu.Enqueue((now, used));
-        while (_cpu.Count > 1 && now - _cpu.Peek().At > window + Interval)
-        {
-            _ = _cpu.Dequeue();
-        }
-
-        var (since, before) = _cpu.Peek();
-        var average = now - since >= window ? (used - before) * 1000 / (now - since) : 0;
-        return average > limit * CpuTolerance
-            ? new(LimitName.Cpu, $"cpu: {Fraction(average)} processors over {Fraction((now - since) / 1000.0)} s, the limit is {Fraction(limit)}")
-            : null;
-    }
+    private Breach? LookAtCpu(long now, double used, double limit) => _cpu.Add(now, used) is var (processors, milliseconds) && processors > limit * CpuTolerance
+        ? new(LimitName.Cpu, $"cpu: {Fraction(processors)} processors over {Fraction(milliseconds / 1000.0)} s, the limit is {Fraction(limit)}")
+        : null;
 
     private Breach? LookAtWorkspace() => _limits.Workspace is { } limit && _gauge!.Bytes is var bytes && bytes > limit
         ? new(LimitName.Workspace, $"workspace: {(bytes == DirectorySize.TooDeep ? $"deeper than {Number(DirectorySize.MostLevels)} directories, which cannot be counted" : Size(bytes))}, the limit is {Size(limit)}")

@@ -29,7 +29,7 @@ public sealed class SweepTests
     {
         await using var rig = new ShimRig();
         var session = await rig.LaunchAsync();
-        var leader = await session.StartAsync(rig.Sh("sleep 300 & echo up; wait"), ShimRig.Cancellation);
+        var leader = await session.StartAsync(rig.Sh("sleep 300 & echo up; exec sleep 300"), ShimRig.Cancellation);
         await rig.OutputHoldsAsync(session, "up");
         using var copy = new TempDirectory();
         await WriteStatusAsync(copy, session.Status, leader.Pid, leader.StartTicks, tag: 0);
