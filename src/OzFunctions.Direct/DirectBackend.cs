@@ -75,7 +75,8 @@ public sealed partial class DirectBackend : IRunBackend
         var reader = new AgentOutputReader(record.Request.Harness, _options.FinishedPattern);
         var masks = AttemptMasks.Open(_options, record.Request, directory.Places, _maskers);
         await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader, masks.CreateFilter);
-        var scope = new AttemptScope(_options, attempt, directory.Places, journal, log, masks, reader, _time);
+        var options = Settle(journal);
+        var scope = new AttemptScope(options, attempt, directory.Places with { Owner = options.User }, journal, log, masks, reader, _time);
         await using var shim = new AttemptShim(_shims, scope);
         var verdict = await DecideAsync(scope, shim, detach);
         var settlement = new AttemptSettlement(scope, shim, _blobs, exception => Crashed(record.RunId, masks.Conceal(exception)));
@@ -93,6 +94,23 @@ public sealed partial class DirectBackend : IRunBackend
 
         attempt.Probe.Passed(ProtocolStep.S6, record.RunId);
         return outcome;
+    }
+
+    /// <summary>The account that owns what was made, and the command that clears it away, are those that the attempt began with.</summary>
+    private DirectOptions Settle(AttemptJournal journal)
+    {
+        if (journal.Find(JournalStep.Begun) is { } begun)
+        {
+            return _options with { TeardownCommand = begun.TeardownCommand, User = begun.User };
+        }
+
+        // One that an older host began has no such line.
+        if (journal.WorkspacePath is null)
+        {
+            journal.Note(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Begun, TeardownCommand = _options.TeardownCommand, User = _options.User });
+        }
+
+        return _options;
     }
 
     private async Task<Verdict> DecideAsync(AttemptScope scope, AttemptShim shim, CancellationToken detach)

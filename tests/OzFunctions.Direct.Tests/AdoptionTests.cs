@@ -163,6 +163,74 @@ public sealed class AdoptionTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task Teardown_of_a_directory_that_is_nobodys_runs_once_also_when_its_removal_is_cut_off()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = $"echo begun $OZF_RUN_REASON >>{rig.Temp["did"]}; touch {rig.Temp["torn"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; echo ended >>{rig.Temp["did"]}" };
+        rig.UseScript($"touch {rig.Temp["started"]}; trap 'echo stopped >>{rig.Temp["did"]}; exit' INT; while :; do sleep 0.02; done");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+
+        var second = rig.Adopt(first, rig.CreateBackend());
+        using (var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation))
+        {
+            var discarding = second.Directory.DiscardAsync(detach.Token);
+            await rig.WaitForFileAsync(rig.Temp["torn"]);
+            await detach.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => discarding);
+        }
+
+        var third = rig.Adopt(second, rig.CreateBackend());
+        var again = third.Directory.DiscardAsync(BackendRig.Cancellation);
+        rig.Temp.Write("go", "");
+        await again;
+
+        Assert.Equal("stopped\nbegun host_lost\nended\n", File.ReadAllText(rig.Temp["did"]));
+        Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
+        Assert.False(Directory.Exists(rig.PrivateOf(first)));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(null)]
+    [InlineData("echo another")]
+    public async Task An_attempt_keeps_the_teardown_that_it_began_with(string? teardownOfNextHost)
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = "echo its own" };
+        rig.UseScript($"touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+
+        rig.Options = rig.Options with { TeardownCommand = teardownOfNextHost };
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        rig.Temp.Write("go", "");
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.Completed, new TeardownResult(true, 0)), (outcome.Reason, outcome.Attempt.Teardown));
+        Assert.Equal("teardown: its own", Assert.Single(rig.LogOf(second).Split('\n'), line => line.StartsWith("teardown:", StringComparison.Ordinal)));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_cancel_reaches_a_run_whose_shim_does_not_answer()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"touch {rig.Temp["started"]}; (setsid sleep 600 >/dev/null 2>&1 &); sleep 600");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+        var shim = Testing.ProcessTable.WithTag(first.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
+        const int Freeze = 19;
+        Testing.Signals.Send(shim.Id, Freeze);
+
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        second.Order(StopOrder.Cancel);
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.TaskCancelled, 0), (outcome.Reason, second.Starts));
+        Assert.Contains("did not answer", outcome.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
+        Assert.Empty(Testing.ProcessTable.WithTag(first.Directory.Name));
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_discarded_directory_that_made_no_workspace_leaves_the_one_that_is_there()
     {
         await using var rig = new BackendRig();

@@ -15,9 +15,16 @@ internal sealed partial class AttemptAdoption(
 {
     private const int AtOnce = 8;
     private readonly ConcurrentDictionary<string, bool> _named = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Task> _discards = new(StringComparer.Ordinal);
+
+    /// <summary>The removal of directories that are nobody's: it takes as long as their teardown, for which neither adoption nor a claim waits. Never fails.</summary>
+    public Task Discards => Task.WhenAll(_discards.Values);
 
     /// <summary>Runs that this host goes on with. The heartbeat is sent after the locks were got (A2).</summary>
-    public async IAsyncEnumerable<AdoptedAttempt> AdoptAsync(HostPresence presence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="presence">Of this host.</param>
+    /// <param name="detach">Ends <see cref="Discards"/> within moments; the next host goes on with them.</param>
+    /// <param name="cancellationToken">Ends the search.</param>
+    public async IAsyncEnumerable<AdoptedAttempt> AdoptAsync(HostPresence presence, CancellationToken detach, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var directories = backend.TakeAbandonedDirectories(ports.StoreId);
         if (directories.Count == 0)
@@ -43,7 +50,7 @@ internal sealed partial class AttemptAdoption(
             var tried = group.Select(async directory =>
             {
                 AdoptedAttempt? adopted = null;
-                await SafelyAsync(directory, async () => adopted = await TryAdoptAsync(directory, presence, nobodys, cancellationToken));
+                await SafelyAsync(directory, async () => adopted = await TryAdoptAsync(directory, presence, nobodys, cancellationToken), detach);
                 return adopted;
             }).ToList();
             foreach (var adopted in (await Task.WhenAll(tried)).OfType<AdoptedAttempt>())
@@ -52,21 +59,29 @@ internal sealed partial class AttemptAdoption(
             }
         }
 
-        // Ending what still runs in them takes time, which the adopted ones do not have.
         foreach (var (directory, run) in nobodys)
         {
-            await SafelyAsync(
-                directory,
-                async () =>
-                {
-                    await directory.DiscardAsync(cancellationToken);
-                    await PutRightAsync(run, cancellationToken);
-                });
+            _discards[directory.Name] = DiscardAsync(directory, run, detach);
         }
     }
 
+    private async Task DiscardAsync(IAttemptDirectory directory, StoredRun? run, CancellationToken detach)
+    {
+        var name = directory.Name;
+        await Task.Yield();
+        await SafelyAsync(
+            directory,
+            async () =>
+            {
+                await directory.DiscardAsync(detach);
+                await PutRightAsync(run, detach);
+            },
+            detach);
+        _discards.TryRemove(name, out _);
+    }
+
     /// <summary>One directory's fault must not keep the others locked and unattended.</summary>
-    private async Task SafelyAsync(IAttemptDirectory directory, Func<Task> action)
+    private async Task SafelyAsync(IAttemptDirectory directory, Func<Task> action, CancellationToken detach)
     {
         try
         {
@@ -76,6 +91,11 @@ internal sealed partial class AttemptAdoption(
         {
             // Not known whose it is: the lock goes back and the next round looks again.
             directory.Dispose();
+            if (ex is OperationCanceledException && detach.IsCancellationRequested)
+            {
+                return;
+            }
+
             if (ex is not UnreadableRecordException || _named.TryAdd(directory.Name, true))
             {
                 NotAdopted(directory.Name, ex);

@@ -49,8 +49,8 @@ public interface IAttemptDirectory : IDisposable
     AttemptOutcome? FindOutcome();
 
     /// <summary>
-    /// For a directory that is no longer this run's attempt: ends what its shim still runs, runs no more commands, removes the workspace if the
-    /// journal says that this directory made it, then the directory itself.
+    /// For a directory that is no longer this run's attempt: ends what its shim still runs, lets it run the teardown that is owed, removes the workspace if the
+    /// journal says that this directory made it, then the directory itself. Takes as long as teardown; cut off, it can be begun anew.
     /// </summary>
     Task DiscardAsync(CancellationToken cancellationToken);
 

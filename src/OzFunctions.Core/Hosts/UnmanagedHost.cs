@@ -167,7 +167,7 @@ public sealed partial class UnmanagedHost
         var work = new List<Task>();
         try
         {
-            await foreach (var adopted in _adoption.AdoptAsync(_presence, cancellationToken))
+            await foreach (var adopted in _adoption.AdoptAsync(_presence, _leave.Token, cancellationToken))
             {
                 work.Add(SettleAsync(adopted));
             }
@@ -179,6 +179,7 @@ public sealed partial class UnmanagedHost
         }
 
         await Task.WhenAll(work);
+        await _adoption.Discards;
         return work.Count;
     }
 

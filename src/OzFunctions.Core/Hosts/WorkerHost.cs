@@ -187,6 +187,7 @@ public sealed partial class WorkerHost
         }
 
         await Task.WhenAll(_attempts.Values);
+        await _adoption.Discards;
         await stopLoops.CancelAsync();
         await Task.WhenAll(loops);
         await _outbox.StopAsync(_detach.IsCancellationRequested ? TimeSpan.Zero : EventGrace);
@@ -384,7 +385,7 @@ public sealed partial class WorkerHost
         }
 
         // Brought to its end like a claim: a stop in the middle would leave attempts that are locked here and carried on by nobody.
-        await foreach (var adopted in _adoption.AdoptAsync(_presence, CancellationToken.None))
+        await foreach (var adopted in _adoption.AdoptAsync(_presence, _detach.Token, CancellationToken.None))
         {
             Begin(adopted.Attempt, () => adopted.Settled is { } settled
                 ? _runner.FinishAdoptedAsync(adopted.Attempt, settled, _detach.Token)

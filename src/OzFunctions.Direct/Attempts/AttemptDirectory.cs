@@ -93,18 +93,16 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
 
         try
         {
-            if (session.Status.Commands.FirstOrDefault(command => !command.Ended) is { } running)
-            {
-                await session.StopAsync(ShimStopCause.Lease, options.StopGrace, cancellationToken);
-                await session.WaitAsync(running.Phase, cancellationToken);
-            }
-
-            await session.EndAsync(cancellationToken);
+            // As when its lease is over, so it goes on by itself should this host end: it stops what runs, runs teardown once where one is owed, and ends.
+            await session.RenewAsync(TimeSpan.Zero, cancellationToken);
         }
         catch (ShimException)
         {
-            await shims.SweepAsync(places.Directory, cancellationToken);
+            // It does so already, or was shot.
         }
+
+        await session.WaitForEndAsync(cancellationToken);
+        await shims.SweepAsync(places.Directory, cancellationToken);
     }
 
     private bool HasStatus()

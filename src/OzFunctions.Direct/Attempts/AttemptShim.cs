@@ -10,9 +10,13 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private static readonly TimeSpan MostBetweenRenewals = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LeastBetweenRenewals = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan OwnStart = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MostForAnswer = TimeSpan.FromSeconds(10);
     private CancellationTokenSource? _closing;
     private IShimSession? _session;
     private Task _renewing = Task.CompletedTask;
+
+    /// <summary>It did not answer while an order to stop waited, and was killed.</summary>
+    public bool GivenUp { get; private set; }
 
     /// <summary>Whether a shim lives and is connected.</summary>
     public bool IsAlive => _session is not null;
@@ -146,21 +150,54 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 
     public async ValueTask DisposeAsync() => await CloseAsync();
 
-    /// <summary>A shim that lives and does not answer may be frozen for a while: its agent is neither given up nor left behind.</summary>
+    /// <summary>
+    /// A shim that lives and does not answer may be frozen for a while: its agent is neither given up nor left behind. Where the run is to be stopped, it has as long as
+    /// an answer and the stop would take at most.
+    /// </summary>
     private async Task<IShimSession?> TryAttachAsync(CancellationToken cancellationToken)
     {
-        while (true)
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var ending = EndPatienceAsync(patience);
+        try
         {
-            try
+            while (true)
             {
-                return await shims.TryAttachAsync(scope.Places.Directory, cancellationToken);
-            }
-            catch (ShimException exception) when (exception is not ShimLostException)
-            {
-                scope.Warn(exception.Message);
-                await Task.Delay(MostBetweenRenewals, scope.Time, cancellationToken);
+                try
+                {
+                    return await shims.TryAttachAsync(scope.Places.Directory, patience.Token);
+                }
+                catch (ShimException exception) when (exception is not ShimLostException)
+                {
+                    scope.Warn(exception.Message);
+                    await Task.Delay(MostBetweenRenewals, scope.Time, patience.Token);
+                }
             }
         }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            GivenUp = true;
+            shims.Kill(scope.Places.Directory);
+            return null;
+        }
+        finally
+        {
+            await patience.CancelAsync();
+            await ending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task EndPatienceAsync(CancellationTokenSource patience)
+    {
+        await UntilAsync(scope.Owned.StopOrdered, patience.Token);
+        await Task.Delay(MostForAnswer + (2 * scope.Options.StopGrace), scope.Time, patience.Token);
+        await patience.CancelAsync();
+    }
+
+    private static async Task UntilAsync(CancellationToken signal, CancellationToken cancellationToken)
+    {
+        var fired = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var registration = signal.Register(() => fired.TrySetResult());
+        await fired.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>A file that cannot be understood any more says as little as none; the run must end all the same.</summary>
@@ -240,10 +277,8 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 
     private async Task WatchAsync(IShimSession session, Task? finished, CancellationToken cancellationToken)
     {
-        var ordered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var registration = scope.Owned.StopOrdered.Register(() => ordered.TrySetResult());
         var done = FinishAsync(finished, cancellationToken);
-        await Task.WhenAny(ordered.Task, done).WaitAsync(cancellationToken);
+        await Task.WhenAny(UntilAsync(scope.Owned.StopOrdered, cancellationToken), done).WaitAsync(cancellationToken);
         var cause = scope.Owned.StopOrder switch
         {
             null => ShimStopCause.Finished,
@@ -256,9 +291,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
             await session.StopAsync(cause, scope.Options.StopGrace, cancellationToken);
             if (scope.Options.StopHard is { CanBeCanceled: true } hard)
             {
-                var pressed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                using var again = hard.Register(() => pressed.TrySetResult());
-                await pressed.Task.WaitAsync(cancellationToken);
+                await UntilAsync(hard, cancellationToken);
                 await session.StopAsync(cause, TimeSpan.Zero, cancellationToken);
             }
         }

@@ -272,5 +272,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
 
     private Verdict OfLostShim(string message) => shim.Find(ShimPhase.Agent) is { Ended: true } agent
         ? OutcomeRules.OfAgent(agent, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace)
+        : shim.GivenUp && scope.FindOrder() is { } order
+        ? order with { Message = "The run was to be stopped and its supervisor did not answer; it was killed with all that it ran, so the exit code is not known." }
         : new(RunReason.HostLost, $"The supervisor of the run is gone and the exit code is not known. {message}");
 }

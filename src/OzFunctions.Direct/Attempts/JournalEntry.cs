@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Artifacts;
+using OzFunctions.Direct.Accounts;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Direct.Attempts;
@@ -34,12 +35,19 @@ internal sealed record JournalEntry
     public string? AgentVersion { get; init; }
 
     public double? Seconds { get; init; }
+
+    public string? TeardownCommand { get; init; }
+
+    public Account? User { get; init; }
 }
 
 /// <summary>What the journal remembers; appended to, never renamed.</summary>
 [JsonConverter(typeof(JournalStepConverter))]
 internal enum JournalStep
 {
+    /// <summary>The first step is about to be taken: what must stay as it is for the whole attempt, should another configuration come with the next host.</summary>
+    Begun,
+
     /// <summary>The workspace at <see cref="JournalEntry.Path"/> is about to be made by this attempt.</summary>
     WorkspaceMine,
 

@@ -27,7 +27,7 @@ internal sealed class LeftWorkspaces(string root)
 
         try
         {
-            var note = new LeftWorkspace { Path = workspace, Inode = facts.Inode, Device = facts.Device, At = now };
+            var note = new LeftWorkspace { Path = workspace, Inode = facts.Inode, Device = facts.Device, Birth = facts.Birth, At = now };
             DurableFiles.Replace(NoteOf(workspace), JsonSerializer.SerializeToUtf8Bytes(note, DirectJson.Disk.LeftWorkspace));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -49,7 +49,7 @@ internal sealed class LeftWorkspaces(string root)
             }
 
             var facts = Libc.FindFacts(note.Path);
-            if (facts is { IsDirectory: true } there && there.Inode == note.Inode && there.Device == note.Device)
+            if (facts is { IsDirectory: true } there && there.Inode == note.Inode && there.Device == note.Device && (note.Birth is null or 0 || there.Birth == note.Birth))
             {
                 if (TreeRemover.RemoveOnce(note.Path) is not null)
                 {
@@ -81,7 +81,7 @@ internal sealed class LeftWorkspaces(string root)
     }
 }
 
-/// <summary>Which directory it was: a path may be used again, file system and inode not while it stands there.</summary>
+/// <summary>Which directory it was: a path may be used again, and an inode too once it is free; then the time at which it was made is another.</summary>
 internal sealed record LeftWorkspace
 {
     public required string Path { get; init; }
@@ -89,6 +89,9 @@ internal sealed record LeftWorkspace
     public required ulong Inode { get; init; }
 
     public required ulong Device { get; init; }
+
+    /// <summary>When the directory was made, in nanoseconds since 1970; null or 0: not known.</summary>
+    public long? Birth { get; init; }
 
     public required DateTimeOffset At { get; init; }
 }

@@ -1,10 +1,12 @@
 namespace OzFunctions.Direct.Posix;
 
 /// <summary>What the kernel says of a file, link or directory itself.</summary>
-internal readonly record struct FileFacts(uint Mode, uint Owner, uint Group, ulong Inode, long Length, ulong Device, bool IsMountRoot)
+/// <param name="Birth">When it was made, in nanoseconds since 1970; 0 where the file system does not know.</param>
+internal readonly record struct FileFacts(uint Mode, uint Owner, uint Group, ulong Inode, long Length, ulong Device, bool IsMountRoot, long Birth)
 {
     private const uint TypeMask = 0xF000;
     private const ulong MountRootAttribute = 0x2000;
+    private const uint BirthMask = 0x800;
 
     public bool IsRegular => (Mode & TypeMask) == 0x8000;
 
@@ -31,5 +33,6 @@ internal readonly record struct FileFacts(uint Mode, uint Owner, uint Group, ulo
         *(ulong*)(statx + 32),
         (long)*(ulong*)(statx + 40),
         ((ulong)*(uint*)(statx + 136) << 32) | *(uint*)(statx + 140),
-        (*(ulong*)(statx + 8) & MountRootAttribute) != 0);
+        (*(ulong*)(statx + 8) & MountRootAttribute) != 0,
+        (*(uint*)statx & BirthMask) == 0 ? 0 : (*(long*)(statx + 80) * 1_000_000_000) + *(uint*)(statx + 88));
 }

@@ -17,7 +17,7 @@ internal static unsafe partial class Libc
     public const int Eexist = 17;
     public const int ExecuteAccess = 1;
 
-    private const uint StatxBasic = 0x7ff;
+    private const uint StatxBasicAndBirth = 0xfff;
 
     // On x86 the two bits are swapped against arm64 (facts/shim.md, section 9).
     public static int ODirectory { get; } = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x4000 : 0x10000;
@@ -98,7 +98,7 @@ internal static unsafe partial class Libc
     {
         // struct statx is the same on every architecture, unlike struct stat.
         var buffer = stackalloc byte[256];
-        return Statx(directory, name, AtSymlinkNoFollow, StatxBasic, buffer) == 0 ? FileFacts.Read(buffer) : null;
+        return Statx(directory, name, AtSymlinkNoFollow, StatxBasicAndBirth, buffer) == 0 ? FileFacts.Read(buffer) : null;
     }
 
     /// <summary>Reads what an open file is.</summary>
@@ -106,7 +106,7 @@ internal static unsafe partial class Libc
     {
         var buffer = stackalloc byte[256];
         byte none = 0;
-        return Statx(descriptor, &none, AtEmptyPath, StatxBasic, buffer) == 0 ? FileFacts.Read(buffer) : null;
+        return Statx(descriptor, &none, AtEmptyPath, StatxBasicAndBirth, buffer) == 0 ? FileFacts.Read(buffer) : null;
     }
 
     /// <summary>Reads what a path is, not following a link at its end.</summary>

@@ -14,6 +14,9 @@ public interface IShims
     /// <summary>What the shim wrote durably, also after its death; null when it never came to be ready.</summary>
     ShimStatus? ReadStatus(string privateDirectory);
 
+    /// <summary>Kills a shim that lives and does not answer, and nothing else; what it ran is for <see cref="SweepAsync"/>. Harmless when none lives.</summary>
+    void Kill(string privateDirectory);
+
     /// <summary>
     /// Ends whatever a shim's commands left running when it is over, found by the tag in its status (facts/shim.md section 8). Returns how many processes were ended: after
     /// a shim that was shot perhaps many, after one that ended by itself none, which is the proof of its work. Throws <see cref="ShimException"/> when the shim itself does not end.
@@ -73,6 +76,9 @@ public interface IShimSession : IAsyncDisposable
 
     /// <summary>No more commands: the shim ends itself.</summary>
     Task EndAsync(CancellationToken cancellationToken);
+
+    /// <summary>Waits until the shim is gone, whatever ended it: asked to end, its lease over and all done that is done then, or shot.</summary>
+    Task WaitForEndAsync(CancellationToken cancellationToken);
 }
 
 /// <summary>A shim could not be started or refused a command. The message is for people.</summary>

@@ -3,17 +3,25 @@ using System.Globalization;
 namespace OzFunctions.Direct.Shims;
 
 /// <summary>The control group that a shot shim left behind.</summary>
-internal sealed class LeftGroup(string path)
+internal sealed class LeftGroup
 {
+    private readonly string _path;
+
+    private LeftGroup(string path) => _path = path;
+
+    /// <summary>Null where there is none: also where a status names one that no shim of that private directory makes, for all that is in a group is ended.</summary>
+    public static LeftGroup? Find(string? path, string privateDirectory) =>
+        path is not null && Path.GetFileName(path) == "ozf-" + Path.GetFileName(privateDirectory) ? new(path) : null;
+
     /// <summary>Ends all of it at once where the kernel can; answers who was in it.</summary>
     public IReadOnlyList<int> End()
     {
         try
         {
-            var pids = File.ReadAllLines(path + "/cgroup.procs").Select(line => int.Parse(line, CultureInfo.InvariantCulture)).ToList();
+            var pids = File.ReadAllLines(_path + "/cgroup.procs").Select(line => int.Parse(line, CultureInfo.InvariantCulture)).ToList();
             if (pids.Count > 0)
             {
-                File.WriteAllText(path + "/cgroup.kill", "1");
+                File.WriteAllText(_path + "/cgroup.kill", "1");
             }
 
             return pids;
@@ -29,7 +37,7 @@ internal sealed class LeftGroup(string path)
     {
         try
         {
-            Directory.Delete(path);
+            Directory.Delete(_path);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -167,6 +167,8 @@ internal sealed class ShimSession : IShimSession
         await _reading.WaitAsync(cancellationToken);
     }
 
+    public Task WaitForEndAsync(CancellationToken cancellationToken) => _reading.WaitAsync(cancellationToken);
+
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, true))

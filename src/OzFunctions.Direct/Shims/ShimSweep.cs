@@ -7,7 +7,7 @@ namespace OzFunctions.Direct.Shims;
 /// Finds the processes of a dead shim by the number in their hard limit RLIMIT_LOCKS, or in RLIMIT_RSS for those of a shim inside it, which setsid, double forks and
 /// an emptied environment do not remove, and kills them by descriptors that cannot name a later process.
 /// </summary>
-internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
+internal sealed class ShimSweep(string privateDirectory, ShimStatus status, TimeProvider time)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
@@ -18,13 +18,13 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
     /// <summary>How many were ended. Throws <see cref="ShimException"/> when some stay.</summary>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        if (ReadProc("/proc/sys/kernel/random/boot_id").Trim() != status.BootId)
+        if (BootId.Current != status.BootId)
         {
             // Another boot: nothing of it can be left.
             return 0;
         }
 
-        var group = status.Cgroup is { } path ? new LeftGroup(path) : null;
+        var group = LeftGroup.Find(status.Cgroup, privateDirectory);
         var ended = new HashSet<int>(group?.End() ?? []);
         var begun = time.GetTimestamp();
 
@@ -88,14 +88,7 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
             return false;
         }
 
-        var stat = ReadProc($"/proc/{pid}/stat");
-        var fields = stat[(stat.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        if (fields.Length < 20 || fields[0] is "Z" or "X")
-        {
-            return false;
-        }
-
-        return status.Tag != 0 || IsInRecordedSession(pid, fields);
+        return ProcessStat.Find(pid) is { IsOver: false } stat && (status.Tag != 0 || IsInRecordedSession(pid, stat));
     }
 
     private bool HasTag(int pid)
@@ -130,20 +123,11 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
     }
 
     /// <summary>Where no tag could be set: the leader, and who stayed in its session.</summary>
-    private bool IsInRecordedSession(int pid, string[] fields)
-    {
-        var session = int.Parse(fields[3], CultureInfo.InvariantCulture);
-        var startTicks = long.Parse(fields[19], CultureInfo.InvariantCulture);
-        return status.Commands.Any(command => !command.Ended && command.Pid > 0 && command.Pid == session
-            && (pid == command.Pid ? startTicks == command.StartTicks : startTicks >= command.StartTicks && !LeaderIsAnother(command)));
-    }
+    private bool IsInRecordedSession(int pid, ProcessStat stat) =>
+        status.Commands.Any(command => !command.Ended && command.Pid > 0 && command.Pid == stat.Session
+            && (pid == command.Pid ? stat.StartTicks == command.StartTicks : stat.StartTicks >= command.StartTicks && !LeaderIsAnother(command)));
 
-    private static bool LeaderIsAnother(ShimCommandStatus command)
-    {
-        var stat = ReadProc($"/proc/{command.Pid}/stat");
-        var fields = stat[(stat.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return fields.Length >= 20 && fields[19] != command.StartTicks.ToString(CultureInfo.InvariantCulture);
-    }
+    private static bool LeaderIsAnother(ShimCommandStatus command) => ProcessStat.Find(command.Pid) is { } leader && leader.StartTicks != command.StartTicks;
 
     private static IEnumerable<int> Processes()
     {
@@ -153,19 +137,6 @@ internal sealed class ShimSweep(ShimStatus status, TimeProvider time)
             {
                 yield return pid;
             }
-        }
-    }
-
-    private static string ReadProc(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
-        {
-            // Gone meanwhile, or a stranger's.
-            return "";
         }
     }
 }

@@ -95,6 +95,28 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
 
     public ShimStatus? ReadStatus(string privateDirectory) => ShimStatusFile.Read(privateDirectory);
 
+    public void Kill(string privateDirectory)
+    {
+        if (ReadStatus(privateDirectory) is not { } status || status.BootId != BootId.Current || !ShimLock.IsHeld(privateDirectory))
+        {
+            return;
+        }
+
+        var process = ShimLibc.OpenProcess(status.Pid);
+        if (process < 0)
+        {
+            return;
+        }
+
+        // Asked with the descriptor in hand: the pid may have got another owner since.
+        if (ProcessStat.Find(status.Pid) is { } stat && stat.StartTicks == status.StartTicks)
+        {
+            _ = ShimLibc.SignalProcess(process, ShimLibc.SigKill);
+        }
+
+        _ = ShimLibc.Close(process);
+    }
+
     public async Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken)
     {
         _reaper.ReapAll();
@@ -114,7 +136,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
             await Task.Delay(Pause, time, cancellationToken);
         }
 
-        return await new ShimSweep(status, time).RunAsync(cancellationToken);
+        return await new ShimSweep(privateDirectory, status, time).RunAsync(cancellationToken);
     }
 
     /// <summary>The first word of every shim: what it knows, and which version of our language it speaks.</summary>

@@ -262,6 +262,33 @@ public sealed class HostFaultTests
         Assert.Equal([run], machine.Discarded);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_slow_end_of_nobodys_attempt_holds_up_neither_the_start_of_a_host_nor_its_detach()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var teardown = new TaskCompletionSource();
+        machine.Teardown = teardown.Task;
+        var core = world.NewProcess().Core;
+        var run = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.C4);
+        world.StartHost(dying, machine);
+        await dying.Killed.WaitAsync(Cancellation);
+
+        var host = world.StartHost(machine);
+        await machine.Discarding.Task.WaitAsync(Cancellation);
+        await world.UntilAsync(run, record => record.State.IsTerminal(), Cancellation);
+        Assert.Empty(machine.Discarded);
+        host.Detach();
+        await world.RunningOf(host).WaitAsync(Cancellation);
+        Assert.Empty(machine.Discarded);
+
+        teardown.SetResult();
+        world.StartHost(machine);
+        await world.UntilSettledAsync(run, Cancellation);
+        Assert.Equal([run], machine.Discarded);
+    }
+
     /// <summary>What T4 writes when the owner is dead and no more tries are left; the owner stays in a terminal record.</summary>
     private static async Task EndAsHostLostAsync(World world, RunId run)
     {

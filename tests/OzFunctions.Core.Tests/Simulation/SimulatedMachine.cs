@@ -32,6 +32,12 @@ internal sealed class SimulatedMachine(string name)
     /// <summary>Ending what a directory's shim still runs fails in a way that nobody foresaw.</summary>
     public bool DiscardFails { get; set; }
 
+    /// <summary>What a discard waits for, as for a teardown. Default: nothing.</summary>
+    public Task Teardown { get; set; } = Task.CompletedTask;
+
+    /// <summary>Set when a discard has begun to wait.</summary>
+    public TaskCompletionSource Discarding { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>Never the same on two machines: owner.dir must tell them apart, as 64 random bits do.</summary>
     public string NextName() => Interlocked.Increment(ref _next).ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
 }
@@ -224,6 +230,8 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
                 throw new InvalidOperationException("the shim does not answer");
             }
 
+            machine.Discarding.TrySetResult();
+            await machine.Teardown.WaitAsync(cancellationToken);
             machine.Discarded.Enqueue(Intent!.RunId);
             Delete();
         }

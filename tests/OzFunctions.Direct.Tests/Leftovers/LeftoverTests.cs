@@ -53,6 +53,33 @@ public sealed class LeftoverTests : IDisposable
         Assert.Equal(2, Directory.GetFiles(root + "/.ozf").Length);
     }
 
+    [Fact]
+    public void A_directory_made_later_that_got_the_same_inode_is_somebody_elses()
+    {
+        var root = Root();
+        _temp.Write("root/run-1/x", "x");
+        new LeftWorkspaces(root).Note(root + "/run-1", TimeProvider.System.GetUtcNow());
+        var note = root + "/.ozf/left-run-1.json";
+        var content = File.ReadAllText(note);
+        var birth = System.Text.Json.JsonDocument.Parse(content).RootElement.GetProperty("birth").GetInt64();
+        Assert.SkipWhen(birth == 0, "This file system does not know when a directory was made.");
+        File.WriteAllText(note, content.Replace($"{birth}", $"{birth - 1}", StringComparison.Ordinal));
+
+        Assert.Empty(new LeftWorkspaces(root).Sweep());
+
+        Assert.True(File.Exists(root + "/run-1/x"));
+        Assert.False(File.Exists(note));
+    }
+
+    [Theory]
+    [InlineData("/sys/fs/cgroup", false)]
+    [InlineData("/sys/fs/cgroup/ozf-0123456789abcdef/..", false)]
+    [InlineData("/sys/fs/cgroup/ozf-0123456789abcde0", false)]
+    [InlineData("/sys/fs/cgroup/jobs/ozf-0123456789abcdef", true)]
+    [InlineData(null, false)]
+    public void Only_the_group_that_a_shim_makes_for_its_directory_is_ended_after_it(string? path, bool found) =>
+        Assert.Equal(found, Shims.LeftGroup.Find(path, "/var/lib/oz/workspaces/.ozf/0123456789abcdef") is not null);
+
     [Fact(Timeout = 60_000)]
     public async Task A_busy_workspace_is_named_in_the_record_and_goes_when_it_is_free()
     {

@@ -79,6 +79,27 @@ public sealed class OtherAccountTests
         Assert.DoesNotContain("untouched", string.Join('\n', rig.ManifestOf(attempt).Where(entry => entry.LeftOut is null).Select(entry => rig.ArtifactOf(attempt, entry.Path))), StringComparison.Ordinal);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task An_attempt_keeps_the_account_that_it_began_with()
+    {
+        await using var rig = Start();
+        rig.Options = rig.Options with { SetupCommand = $"id -un; touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done", TeardownCommand = "id -un" };
+        rig.UseScript("id -un; cat \"$OZF_REQUEST_FILE\" >/dev/null && echo asked; : > added; : > \"$OZ_ARTIFACTS_DIR/a\"; exit 0", open: true);
+        File.SetUnixFileMode(rig.Temp.Path, (UnixFileMode)0x1FF);
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+
+        rig.Options = rig.Options with { User = null };
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        rig.Temp.Write("go", "");
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        var log = rig.LogOf(second);
+        Assert.True(outcome.Reason == RunReason.Completed, outcome.Message + log);
+        Assert.All(["setup: nobody\n", "out: nobody\nout: asked\n", "teardown: nobody\n"], line => Assert.Contains(line, log, StringComparison.Ordinal));
+        Assert.Null(outcome.Attempt.Warnings);
+    }
+
     [Fact]
     public void An_account_that_does_not_exist_or_is_root_is_refused()
     {

@@ -86,6 +86,8 @@ internal sealed class FakeSession(string privateDirectory, long spoolBytes = 256
 
     public Task EndAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
+    public Task WaitForEndAsync(CancellationToken cancellationToken) => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+
     public ValueTask DisposeAsync()
     {
         _spool.Dispose();
