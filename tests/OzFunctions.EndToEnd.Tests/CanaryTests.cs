@@ -62,10 +62,13 @@ public sealed class CanaryTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 240_000)]
-    public async Task No_byte_that_left_the_private_directories_shows_a_secret_however_it_was_set()
+    [Theory(Timeout = 240_000)]
+    [InlineData(RunsAs.Tests)]
+    [InlineData(RunsAs.OtherAccount)]
+    public async Task No_byte_that_left_the_private_directories_shows_a_secret_however_it_was_set(RunsAs who)
     {
-        await using var machine = new OneMachine(Agent);
+        Assert.SkipWhen(who != RunsAs.Tests && !OneMachine.CanDropRights, "Only root can run commands as another account.");
+        await using var machine = new OneMachine(Agent, who: who);
         var values = Ways.ToDictionary(way => way, way => $"cn-{way}+{Guid.NewGuid():N}=&'x\"{way[^3..]}");
         values["written"] = values["written"].Replace("'", "", StringComparison.Ordinal).Replace("\"", "", StringComparison.Ordinal);
         foreach (var way in (string[])["webhook", "event"])

@@ -26,11 +26,12 @@ public sealed class EscapeMatrixTests
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Theory(Timeout = 300_000)]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task Whatever_way_a_run_ends_nothing_of_it_lives_on(bool unprivileged)
+    [InlineData(RunsAs.Tests)]
+    [InlineData(RunsAs.Ordinary)]
+    [InlineData(RunsAs.OtherAccount)]
+    public async Task Whatever_way_a_run_ends_nothing_of_it_lives_on(RunsAs who)
     {
-        await using var machine = Machine(unprivileged);
+        await using var machine = Machine(who);
         var host = machine.StartWorker();
         var beside = await StartAsync(machine, "beside");
         await ReadyAsync(machine, "beside");
@@ -62,11 +63,12 @@ public sealed class EscapeMatrixTests
     }
 
     [Theory(Timeout = 300_000)]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task Whoever_is_killed_nothing_of_a_run_lives_on(bool unprivileged)
+    [InlineData(RunsAs.Tests)]
+    [InlineData(RunsAs.Ordinary)]
+    [InlineData(RunsAs.OtherAccount)]
+    public async Task Whoever_is_killed_nothing_of_a_run_lives_on(RunsAs who)
     {
-        await using var machine = Machine(unprivileged);
+        await using var machine = Machine(who);
         var host = machine.StartWorker("--drain-timeout", "1s");
 
         // The shim, while its host lives.
@@ -95,14 +97,16 @@ public sealed class EscapeMatrixTests
         machine.Check([shot, both, drained]).AssertAllHold();
     }
 
-    private static OneMachine Machine(bool unprivileged)
+    private static OneMachine Machine(RunsAs who)
     {
-        if (unprivileged && !OneMachine.CanDropRights)
+        Assert.SkipWhen(who != RunsAs.Tests && !OneMachine.CanDropRights, "The tests do not run as root: the first case is the unprivileged one already.");
+        var machine = new OneMachine(Agent, settings: "", direct: Teardown, who, slots: 8);
+        if (who == RunsAs.OtherAccount)
         {
-            Assert.Skip("The tests do not run as root: the other case is the unprivileged one already.");
+            machine.Open("shapes");
         }
 
-        return new OneMachine(Agent, settings: "", direct: Teardown, unprivileged, slots: 8);
+        return machine;
     }
 
     private static Task<RunId> StartAsync(OneMachine machine, string ending, params string[] flags) =>

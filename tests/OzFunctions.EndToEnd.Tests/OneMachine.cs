@@ -13,16 +13,16 @@ internal sealed class OneMachine : IAsyncDisposable
 
     private readonly TempDirectory _directory = new();
     private readonly List<TestProcess> _workers = [];
-    private readonly bool _unprivileged;
+    private readonly RunsAs _who;
 
     /// <param name="agent">Body of the agent, a shell script; null: fake-oz.</param>
     /// <param name="settings">Lines of the configuration's top level.</param>
     /// <param name="direct">Lines of <c>backend.direct</c>.</param>
-    /// <param name="unprivileged">Hosts and commands run as an ordinary user, to whom the directory belongs; the tests must run as root for it.</param>
+    /// <param name="who">The account of hosts and commands; another than the tests' own needs <see cref="CanDropRights"/>.</param>
     /// <param name="slots">Runs side by side.</param>
-    public OneMachine(string? agent = null, string settings = "", string direct = "", bool unprivileged = false, int slots = 4)
+    public OneMachine(string? agent = null, string settings = "", string direct = "", RunsAs who = RunsAs.Tests, int slots = 4)
     {
-        _unprivileged = unprivileged;
+        _who = who;
         var path = agent is null ? Path.Join(Here, "fake-oz") : _directory["oz"];
         if (agent is not null)
         {
@@ -43,12 +43,24 @@ internal sealed class OneMachine : IAsyncDisposable
                   - name: MARKS
                     value: {_directory.Create("marks")}
             {Indent(direct)}
+            {Indent(who == RunsAs.OtherAccount ? "user: nobody" : "")}
             """);
-        if (unprivileged)
+        switch (who)
         {
-            GiveAway(_directory.Path);
+            case RunsAs.Ordinary:
+                GiveAway(_directory.Path);
+                break;
+            case RunsAs.OtherAccount:
+                const UnixFileMode Everybody = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+                File.SetUnixFileMode(_directory.Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | Everybody);
+                File.SetUnixFileMode(path, File.GetUnixFileMode(path) | Everybody | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+                Open("marks");
+                break;
         }
     }
+
+    /// <summary>A directory in which every account may write, as the agent's must where it is not the host's.</summary>
+    public void Open(string name) => File.SetUnixFileMode(_directory.Create(name), (UnixFileMode)0x1FF);
 
     /// <summary>Whether commands can be run as another, ordinary user.</summary>
     public static bool CanDropRights => Environment.IsPrivilegedProcess && File.Exists(SetPrivileges);
@@ -243,7 +255,7 @@ internal sealed class OneMachine : IAsyncDisposable
     private (string Program, string[] Arguments) AsUser(string[] arguments)
     {
         var ozf = Path.Join(Product, "ozf");
-        return _unprivileged ? (SetPrivileges, ["--reuid=" + Nobody, "--regid=" + Nobody, "--clear-groups", "--", ozf, .. arguments]) : (ozf, arguments);
+        return _who == RunsAs.Ordinary ? (SetPrivileges, ["--reuid=" + Nobody, "--regid=" + Nobody, "--clear-groups", "--", ozf, .. arguments]) : (ozf, arguments);
     }
 
     private static void GiveAway(string directory)
@@ -277,6 +289,19 @@ internal sealed class OneMachine : IAsyncDisposable
         _workers.Add(worker);
         return worker;
     }
+}
+
+/// <summary>Who hosts and commands are.</summary>
+public enum RunsAs
+{
+    /// <summary>Whoever runs the tests.</summary>
+    Tests,
+
+    /// <summary>Both an ordinary user, to whom the directory belongs.</summary>
+    Ordinary,
+
+    /// <summary>The host is root, its commands are <c>nobody</c> (<c>backend.direct.user</c>).</summary>
+    OtherAccount,
 }
 
 /// <summary>One line of the delivery log.</summary>
