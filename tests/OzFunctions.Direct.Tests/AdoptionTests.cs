@@ -90,7 +90,7 @@ public sealed class AdoptionTests
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         var running = rig.RunAsync(attempt);
         await rig.WaitForFileAsync(rig.Temp["started"]);
-        var shim = Testing.ProcessTable.WithTag(attempt.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
+        var shim = BackendRig.ShimOf(attempt);
         Testing.Signals.Send(shim.Id, 9);
 
         var outcome = await running;
@@ -117,7 +117,7 @@ public sealed class AdoptionTests
         }
 
         // The machine goes down: another boot, in which numbers of processes and tags mean others.
-        var shim = Testing.ProcessTable.WithTag(first.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
+        var shim = BackendRig.ShimOf(first);
         Testing.Signals.Send(shim.Id, 9);
         SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(shim.Id), TimeSpan.FromSeconds(10));
         var file = Path.Combine(rig.PrivateOf(first), Shim.Protocol.ShimProtocol.StatusFile);
@@ -215,9 +215,7 @@ public sealed class AdoptionTests
         await using var rig = new BackendRig();
         rig.UseScript($"touch {rig.Temp["started"]}; (setsid sleep 600 >/dev/null 2>&1 &); sleep 600");
         var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
-        var shim = Testing.ProcessTable.WithTag(first.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
-        const int Freeze = 19;
-        Testing.Signals.Send(shim.Id, Freeze);
+        BackendRig.FreezeShimOf(first);
 
         var backend = rig.CreateBackend();
         var second = rig.Adopt(first, backend);

@@ -104,6 +104,15 @@ internal sealed class BackendRig : IAsyncDisposable
         return attempt;
     }
 
+    public static Testing.ProcessTable.Entry ShimOf(FakeOwnedAttempt attempt) =>
+        Testing.ProcessTable.WithTag(attempt.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
+
+    public static void FreezeShimOf(FakeOwnedAttempt attempt)
+    {
+        const int Stop = 19;
+        Testing.Signals.Send(ShimOf(attempt).Id, Stop);
+    }
+
     public string WorkspaceOf(FakeOwnedAttempt attempt) => Path.Combine(Root, $"{attempt.Record.RunId}-1");
 
     public string PrivateOf(FakeOwnedAttempt attempt) => Path.Combine(Root, ".ozf", attempt.Directory.Name);

@@ -30,6 +30,25 @@ public sealed class OrderTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_cancel_reaches_a_run_whose_shim_has_come_to_a_stand()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"(setsid sleep 600 >/dev/null 2>&1 &); touch {rig.Temp["started"]}; sleep 600");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        var running = rig.RunAsync(attempt);
+        await rig.WaitForFileAsync(rig.Temp["started"]);
+        BackendRig.FreezeShimOf(attempt);
+
+        attempt.Order(StopOrder.Cancel);
+        var outcome = await running;
+
+        Assert.Equal(RunReason.TaskCancelled, outcome.Reason);
+        Assert.Contains("did not answer", outcome.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
+        Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_cancel_during_setup_stops_setup_and_starts_no_agent()
     {
         await using var rig = new BackendRig();

@@ -150,34 +150,46 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 
     public async ValueTask DisposeAsync() => await CloseAsync();
 
+    private async Task<IShimSession?> TryAttachAsync(CancellationToken cancellationToken)
+    {
+        IShimSession? session = null;
+        await PatientlyAsync(
+            async patience =>
+            {
+                while (true)
+                {
+                    try
+                    {
+                        session = await shims.TryAttachAsync(scope.Places.Directory, patience);
+                        return;
+                    }
+                    catch (ShimException exception) when (exception is not ShimLostException)
+                    {
+                        scope.Warn(exception.Message);
+                        await Task.Delay(MostBetweenRenewals, scope.Time, patience);
+                    }
+                }
+            },
+            cancellationToken);
+        return session;
+    }
+
     /// <summary>
     /// A shim that lives and does not answer may be frozen for a while: its agent is neither given up nor left behind. Where the run is to be stopped, it has as long as
-    /// an answer and the stop would take at most.
+    /// an answer and the stop would take at most; then it is killed.
     /// </summary>
-    private async Task<IShimSession?> TryAttachAsync(CancellationToken cancellationToken)
+    private async Task PatientlyAsync(Func<CancellationToken, Task> action, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var ending = EndPatienceAsync(patience);
         try
         {
-            while (true)
-            {
-                try
-                {
-                    return await shims.TryAttachAsync(scope.Places.Directory, patience.Token);
-                }
-                catch (ShimException exception) when (exception is not ShimLostException)
-                {
-                    scope.Warn(exception.Message);
-                    await Task.Delay(MostBetweenRenewals, scope.Time, patience.Token);
-                }
-            }
+            await action(patience.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             GivenUp = true;
             shims.Kill(scope.Places.Directory);
-            return null;
         }
         finally
         {
@@ -288,7 +300,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         };
         try
         {
-            await session.StopAsync(cause, scope.Options.StopGrace, cancellationToken);
+            await PatientlyAsync(patience => session.StopAsync(cause, scope.Options.StopGrace, patience), cancellationToken);
             if (scope.Options.StopHard is { CanBeCanceled: true } hard)
             {
                 await UntilAsync(hard, cancellationToken);
