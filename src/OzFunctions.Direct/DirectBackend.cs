@@ -8,6 +8,7 @@ using OzFunctions.Direct.Logs;
 using OzFunctions.Direct.Masking;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
+using OzFunctions.Local;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 
@@ -50,7 +51,7 @@ public sealed partial class DirectBackend : IRunBackend
 
     public BackendMeasures Measure() => new()
     {
-        DiskFreeBytes = Posix.Libc.FindFileSystem(_options.WorkspaceRoot)?.FreeBytes,
+        DiskFreeBytes = !HostSystem.IsLinux ? null : Posix.Libc.FindFileSystem(_options.WorkspaceRoot)?.FreeBytes,
         SpoolBytes = _directories.MeasureSpools(),
     };
 

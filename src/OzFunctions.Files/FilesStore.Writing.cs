@@ -84,7 +84,7 @@ public sealed partial class FilesStore
     /// <summary>Makes the names in a directory durable, and the directory's own the first time it is met.</summary>
     internal void SyncDirectory(string directory)
     {
-        if (!SyncsForPower)
+        if (!SyncsForPower || !HostSystem.IsLinux)
         {
             return;
         }

@@ -9,7 +9,9 @@ using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Direct.Agents;
 using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Shims.InProcess;
 using OzFunctions.Direct.Workspaces;
+using OzFunctions.Local;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Cli.Machine;
@@ -37,6 +39,13 @@ internal sealed class Examination(CommandContext context)
 
         await LookAtAgentAsync(setup, cancellationToken);
         await LookAtGitAsync(cancellationToken);
+        if (!HostSystem.IsLinux)
+        {
+            // The rest is about hosts of workers.
+            LookAtClock();
+            return _findings;
+        }
+
         if (LookAtWorkspaces(setup))
         {
             await LookAtShimAsync(setup, cancellationToken);
@@ -51,9 +60,10 @@ internal sealed class Examination(CommandContext context)
     private void LookAtPlatform()
     {
         var system = $"{RuntimeInformation.OSDescription}, {RuntimeInformation.RuntimeIdentifier}";
-        if (!OperatingSystem.IsLinux())
+        if (!HostSystem.IsLinux)
         {
-            Fail("platform", $"{system}: workers need Linux (glibc) in this version.", "From here requests can be sent and runs watched.");
+            Fail("platform", $"{system}: workers need Linux (glibc) in this version.", "From here requests can be sent, runs watched, and agents run with 'ozf exec'.");
+            Warn("ozf exec", InProcessShims.Missing, "Where that matters, run it on Linux.");
         }
         else if (RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal))
         {

@@ -1,4 +1,5 @@
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Local;
 
 namespace OzFunctions.Cli.Machine;
 
@@ -7,9 +8,9 @@ internal static class Platform
 {
     public static void RequireLinux(string command)
     {
-        if (!OperatingSystem.IsLinux())
+        if (!HostSystem.IsLinux)
         {
-            throw CommandException.Unavailable($"'ozf {command}' needs Linux (glibc) in this version; on this system requests can be sent and runs be watched, but not executed.");
+            throw CommandException.Unavailable($"'ozf {command}' needs Linux (glibc) in this version; on this system requests can be sent, runs be watched, and agents be run with 'ozf exec'.");
         }
     }
 }

@@ -22,7 +22,7 @@ internal static class DataDirectory
             return state;
         }
 
-        return surroundings.Variable("HOME") is { } home
+        return (surroundings.Variable("HOME") ?? surroundings.Variable("USERPROFILE")) is { } home
             ? Path.Combine(home, ".local", "state")
             : throw CommandException.Usage("there is no HOME to keep data in; give a directory with --data or OZF_DATA.");
     }

@@ -124,7 +124,7 @@ internal static class ExecCommand
     /// <summary>Nothing of the worker's configuration reaches the agent: no setup, no environment, no added flags.</summary>
     private static DirectOptions CreateDirect(CommandContext context, Settings settings, AgentFlags flags, ExecOptions options, ForeignAgent? foreign, string directory)
     {
-        var environment = new Dictionary<string, string>(context.Surroundings.Environment, StringComparer.Ordinal);
+        var environment = new Dictionary<string, string>(context.Surroundings.Environment, OperatingSystem.IsWindows() ? StringComparer.OrdinalIgnoreCase : StringComparer.Ordinal);
         if (context.Get(flags.ApiKey) is { } key)
         {
             // Never on the agent's command line, where every account could read it.

@@ -38,8 +38,8 @@ internal static class ExecPlaces
     {
         try
         {
-            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            return NetworkFileSystems.Find(path) is null && (File.GetUnixFileMode(path) & (UnixFileMode)0x3F) == 0;
+            PrivateFiles.CreateDirectory(path);
+            return NetworkFileSystems.Find(path) is null && !PrivateFiles.IsOpenToOthers(path);
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {

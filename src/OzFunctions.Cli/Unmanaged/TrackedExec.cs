@@ -5,8 +5,10 @@ using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Direct;
 using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Shims.InProcess;
 using OzFunctions.Hosts;
 using OzFunctions.Intake;
+using OzFunctions.Local;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 
@@ -91,6 +93,11 @@ internal sealed class TrackedExec : IAsyncDisposable
 
     private static async Task<IShims> CreateShimsAsync(string root, TimeProvider time, CancellationToken cancellationToken)
     {
+        if (!HostSystem.IsLinux)
+        {
+            return new InProcessShims(time);
+        }
+
         try
         {
             var shim = await ShimBinary.InstallAsync(ShimBinary.Beside(AppContext.BaseDirectory), root, cancellationToken);

@@ -54,6 +54,7 @@ public sealed partial class WorkerHost
     private (long At, bool Paused)? _pauseRead;
     private ETag? _signalsSeen;
     private IReadOnlyList<RunId> _signalled = [];
+    private HashSet<RunId> _leftWaiting = [];
     private int _claimed;
     private volatile bool _leavesRuns;
     private volatile bool _connected;
@@ -275,6 +276,7 @@ public sealed partial class WorkerHost
     {
         if (!HasRoom() || !await IsReadyAsync(cancellationToken))
         {
+            await CountLeftAsync(cancellationToken);
             return;
         }
 
@@ -290,9 +292,35 @@ public sealed partial class WorkerHost
 
             if (cancellationToken.IsCancellationRequested || !HasRoom() || FindShortage() is not null)
             {
-                return;
+                break;
             }
         }
+
+        await CountLeftAsync(cancellationToken);
+    }
+
+    /// <summary>For whoever reads metrics: runs that are ready and find this host full, each counted once. Nothing is listed while nobody reads.</summary>
+    private async Task CountLeftAsync(CancellationToken cancellationToken)
+    {
+        if (!_metrics.IsRead || _options.Once || _options.Slots == 0 || HasRoom())
+        {
+            return;
+        }
+
+        var left = new HashSet<RunId>();
+        await foreach (var blob in _ports.Blobs.ListAllAsync(ReadyEntry.PrefixOf(_options.WorkerId), cancellationToken))
+        {
+            if (ReadyEntry.TryParse(blob.Name, out var entry) && !_attempts.Keys.Any(attempt => attempt.RunId == entry.RunId))
+            {
+                left.Add(entry.RunId);
+                if (!_leftWaiting.Contains(entry.RunId))
+                {
+                    _metrics.LeftWaiting();
+                }
+            }
+        }
+
+        _leftWaiting = left;
     }
 
     private bool HasRoom() => (_options.Slots == 0 || _attempts.Count < _options.Slots) && !(_options.Once && _claimed > 0);

@@ -46,6 +46,12 @@ public static class DurableFiles
     /// <summary>Makes names created, renamed or removed in the directory durable.</summary>
     public static void FsyncDirectory(string path)
     {
+        if (!HostSystem.IsLinux)
+        {
+            // .NET opens no directory; what journalling file systems do by themselves must do.
+            return;
+        }
+
         // No O_DIRECTORY: its value differs between processors, and a plain open does.
         var error = PosixFiles.OpenRead(path, out var directory);
         using (directory)

@@ -23,6 +23,11 @@ public readonly record struct FileFacts
     /// <summary>Follows links.</summary>
     public static unsafe PosixError Find(string path, out FileFacts facts)
     {
+        if (!HostSystem.IsLinux)
+        {
+            return PortableFiles.Find(path, out facts);
+        }
+
         var buffer = stackalloc byte[Size];
         var error = PosixError.Of(Libc.Statx(Libc.CurrentDirectory, path, 0, Libc.BasicStats, buffer));
         facts = error.Ok ? Read(new ReadOnlySpan<byte>(buffer, Size)) : default;
@@ -31,6 +36,11 @@ public readonly record struct FileFacts
 
     public static unsafe PosixError Find(SafeFileHandle file, out FileFacts facts)
     {
+        if (!HostSystem.IsLinux)
+        {
+            return PortableFiles.Find(file, out facts);
+        }
+
         var buffer = stackalloc byte[Size];
         var error = PosixError.Of(Libc.Statx(file, "", Libc.EmptyPath, Libc.BasicStats, buffer));
         facts = error.Ok ? Read(new ReadOnlySpan<byte>(buffer, Size)) : default;

@@ -4,7 +4,7 @@ namespace OzFunctions.Local;
 
 /// <summary>
 /// An exclusive <c>flock</c> on a file of its own, free at once when its process ends, whatever way. Not .NET's <c>FileShare.None</c>, which
-/// an environment variable switches off and which data files take by themselves.
+/// an environment variable switches off and which data files take by themselves; outside Linux it is that, for want of another.
 /// </summary>
 public sealed class FileLock : IDisposable
 {
@@ -28,6 +28,11 @@ public sealed class FileLock : IDisposable
     /// </summary>
     public static FileLock? TryTake(string path, bool create = true)
     {
+        if (!HostSystem.IsLinux)
+        {
+            return TryTakePortably(path, create);
+        }
+
         var error = create ? PosixFiles.OpenOrCreate(path, out var file) : PosixFiles.OpenWrite(path, out file);
         if (!error.Ok)
         {
@@ -41,20 +46,17 @@ public sealed class FileLock : IDisposable
             return null;
         }
 
-        // Whoever removes the file does so under the lock; we may have opened it before and locked a file without a name.
-        var taken = new FileLock(path, file);
-        if (taken.IsStillThere)
-        {
-            return taken;
-        }
-
-        taken.Dispose();
-        return null;
+        return IfStillThere(path, file);
     }
 
     /// <summary>Whether somebody holds the lock now; false when the file is absent. A probe for an instant keeps others from taking it.</summary>
     public static bool IsHeld(string path)
     {
+        if (!HostSystem.IsLinux)
+        {
+            return PortableFiles.IsOpenAlone(path);
+        }
+
         var error = PosixFiles.OpenRead(path, out var file);
         using (file)
         {
@@ -73,6 +75,35 @@ public sealed class FileLock : IDisposable
 
     /// <summary>Frees the lock; the file stays.</summary>
     public void Dispose() => _file.Dispose();
+
+    private static FileLock? TryTakePortably(string path, bool create)
+    {
+        try
+        {
+            return PortableFiles.TryOpenAlone(path, create) is { } file ? IfStillThere(path, file) : null;
+        }
+        catch (Exception exception) when (!create && exception is (FileNotFoundException or DirectoryNotFoundException))
+        {
+            return null;
+        }
+        catch (UnauthorizedAccessException exception)
+        {
+            throw new IOException($"Could not open the lock file '{path}': {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>Whoever removes the file does so under the lock; we may have opened it before and locked a file without a name.</summary>
+    private static FileLock? IfStillThere(string path, SafeFileHandle file)
+    {
+        var taken = new FileLock(path, file);
+        if (taken.IsStillThere)
+        {
+            return taken;
+        }
+
+        taken.Dispose();
+        return null;
+    }
 
     private static bool TryLock(SafeFileHandle file, int kind, string path)
     {

@@ -6,6 +6,7 @@ namespace OzFunctions.Local;
 public sealed class LockFile : IDisposable
 {
     private readonly string _path;
+    private SafeFileHandle? _gate;
 
     private LockFile(string path, SafeFileHandle file)
     {
@@ -25,6 +26,18 @@ public sealed class LockFile : IDisposable
     /// <summary>Waits for the lock. Only for sections of a few system calls.</summary>
     public void Lock()
     {
+        if (!HostSystem.IsLinux)
+        {
+            // A file beside it, as .NET locks by opening and this one stays open.
+            var spin = new SpinWait();
+            while ((_gate = PortableFiles.TryOpenAlone(_path + ".gate", create: true)) is null)
+            {
+                spin.SpinOnce();
+            }
+
+            return;
+        }
+
         PosixError error;
         do
         {
@@ -38,7 +51,20 @@ public sealed class LockFile : IDisposable
         }
     }
 
-    public void Unlock() => Libc.Flock(File, Libc.Unlock);
+    public void Unlock()
+    {
+        if (HostSystem.IsLinux)
+        {
+            _ = Libc.Flock(File, Libc.Unlock);
+        }
 
-    public void Dispose() => File.Dispose();
+        _gate?.Dispose();
+        _gate = null;
+    }
+
+    public void Dispose()
+    {
+        _gate?.Dispose();
+        File.Dispose();
+    }
 }

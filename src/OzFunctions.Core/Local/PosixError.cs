@@ -42,7 +42,17 @@ public readonly record struct PosixError(int Number)
     public bool Ok => Number == 0;
 
     /// <summary>The system's own words for it.</summary>
-    public string Text => Marshal.GetPInvokeErrorMessage(Number);
+    public string Text => HostSystem.IsLinux ? Marshal.GetPInvokeErrorMessage(Number) : Number switch
+    {
+        2 => "No such file or directory",
+        13 => "Permission denied",
+        17 => "File exists",
+        21 => "Is a directory",
+        28 => "No space left on device",
+        36 => "File name too long",
+        39 => "Directory not empty",
+        _ => "Input/output error",
+    };
 
     /// <summary>The exception to throw where nobody handles this answer.</summary>
     public IOException At(string path, string what) => Number switch

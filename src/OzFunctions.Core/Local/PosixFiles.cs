@@ -2,7 +2,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace OzFunctions.Local;
 
-/// <summary>Single system calls on files that answer with an errno instead of throwing. They never take .NET's own file locks.</summary>
+/// <summary>Single system calls on files that answer with an errno instead of throwing. They never take .NET's own file locks. Outside Linux they are <see cref="PortableFiles"/>.</summary>
 public static class PosixFiles
 {
     private const int PrivateFile = 0x180; // 0600
@@ -10,35 +10,40 @@ public static class PosixFiles
 
     private static long _syncs;
 
-    public static PosixError OpenRead(string path, out SafeFileHandle file) => Open(path, Libc.ReadOnly, out file);
+    public static PosixError OpenRead(string path, out SafeFileHandle file) =>
+        HostSystem.IsLinux ? Open(path, Libc.ReadOnly, out file) : PortableFiles.OpenRead(path, out file);
 
     /// <summary>Opens for reading and writing; the file must be there.</summary>
-    public static PosixError OpenWrite(string path, out SafeFileHandle file) => Open(path, Libc.ReadWrite, out file);
+    public static PosixError OpenWrite(string path, out SafeFileHandle file) =>
+        HostSystem.IsLinux ? Open(path, Libc.ReadWrite, out file) : PortableFiles.OpenWrite(path, out file);
 
     /// <summary>Opens for reading and writing, mode 0600; created when absent.</summary>
-    public static PosixError OpenOrCreate(string path, out SafeFileHandle file) => Open(path, Libc.ReadWrite | Libc.Create, out file);
+    public static PosixError OpenOrCreate(string path, out SafeFileHandle file) =>
+        HostSystem.IsLinux ? Open(path, Libc.ReadWrite | Libc.Create, out file) : PortableFiles.OpenOrCreate(path, out file);
 
-    /// <summary>Opens so that every write goes to the end, also with other writers; created when absent.</summary>
-    public static PosixError OpenAppend(string path, out SafeFileHandle file) => Open(path, Libc.ReadWrite | Libc.Create | Libc.Append, out file);
+    /// <summary>Opens so that every write goes to the end, also with other writers (on Linux alone); created when absent.</summary>
+    public static PosixError OpenAppend(string path, out SafeFileHandle file) =>
+        HostSystem.IsLinux ? Open(path, Libc.ReadWrite | Libc.Create | Libc.Append, out file) : PortableFiles.OpenOrCreate(path, out file);
 
     /// <summary>Creates an empty file, mode 0600; exclusive: one of several callers wins, the others are told it exists.</summary>
-    public static PosixError CreateNew(string path, out SafeFileHandle file) => Open(path, Libc.ReadWrite | Libc.Create | Libc.Exclusive, out file);
+    public static PosixError CreateNew(string path, out SafeFileHandle file) =>
+        HostSystem.IsLinux ? Open(path, Libc.ReadWrite | Libc.Create | Libc.Exclusive, out file) : PortableFiles.CreateNew(path, out file);
 
     /// <summary>Gives a file a second name; exclusive, unlike a move.</summary>
-    public static PosixError Link(string existing, string path) => PosixError.Of(Libc.Link(existing, path));
+    public static PosixError Link(string existing, string path) => HostSystem.IsLinux ? PosixError.Of(Libc.Link(existing, path)) : PortableFiles.Link(existing, path);
 
     /// <summary>Moves a file onto a name, replacing what is there in one step.</summary>
-    public static PosixError Rename(string from, string to) => PosixError.Of(Libc.Rename(from, to));
+    public static PosixError Rename(string from, string to) => HostSystem.IsLinux ? PosixError.Of(Libc.Rename(from, to)) : PortableFiles.Rename(from, to);
 
-    public static PosixError Unlink(string path) => PosixError.Of(Libc.Unlink(path));
+    public static PosixError Unlink(string path) => HostSystem.IsLinux ? PosixError.Of(Libc.Unlink(path)) : PortableFiles.Unlink(path);
 
     /// <summary>Makes one directory, mode 0700; exclusive.</summary>
-    public static PosixError MakeDirectory(string path) => PosixError.Of(Libc.MakeDirectory(path, PrivateDirectory));
+    public static PosixError MakeDirectory(string path) => HostSystem.IsLinux ? PosixError.Of(Libc.MakeDirectory(path, PrivateDirectory)) : PortableFiles.MakeDirectory(path);
 
     /// <summary>Removes a directory if it is empty.</summary>
-    public static PosixError RemoveDirectory(string path) => PosixError.Of(Libc.RemoveDirectory(path));
+    public static PosixError RemoveDirectory(string path) => HostSystem.IsLinux ? PosixError.Of(Libc.RemoveDirectory(path)) : PortableFiles.RemoveDirectory(path);
 
-    public static PosixError Truncate(SafeFileHandle file, long length) => PosixError.Of(Libc.Truncate(file, length));
+    public static PosixError Truncate(SafeFileHandle file, long length) => HostSystem.IsLinux ? PosixError.Of(Libc.Truncate(file, length)) : PortableFiles.Truncate(file, length);
 
     /// <summary>How often this process has asked for durability so far; a bench reads it.</summary>
     public static long Syncs => Interlocked.Read(ref _syncs);
@@ -46,12 +51,17 @@ public static class PosixFiles
     public static PosixError Fsync(SafeFileHandle file)
     {
         Interlocked.Increment(ref _syncs);
-        return PosixError.Of(Libc.Fsync(file));
+        return HostSystem.IsLinux ? PosixError.Of(Libc.Fsync(file)) : PortableFiles.Fsync(file);
     }
 
     /// <summary>Sets the modification time, in ticks of UTC (100 ns).</summary>
     public static unsafe PosixError SetModified(SafeFileHandle file, long ticks)
     {
+        if (!HostSystem.IsLinux)
+        {
+            return PortableFiles.SetModified(file, ticks);
+        }
+
         var (seconds, rest) = Math.DivRem(ticks - DateTime.UnixEpoch.Ticks, TimeSpan.TicksPerSecond);
         if (rest < 0)
         {

@@ -34,7 +34,7 @@ public sealed class OzMetrics : IDisposable
     {
         Meter = new(OzTelemetry.Name);
         _claimed = Meter.CreateCounter<long>("oz_worker_tasks_claimed", description: "Runs claimed");
-        _rejected = Meter.CreateCounter<long>("oz_worker_tasks_rejected", description: "Runs given back unstarted: a host that is full leaves them waiting, one that stops gives them back");
+        _rejected = Meter.CreateCounter<long>("oz_worker_tasks_rejected", description: "Runs not taken: a host that is full leaves them waiting, one that stops gives them back unstarted");
         _completed = Meter.CreateCounter<long>("oz_worker_tasks_completed", description: "Attempts that ended, by result");
         _duration = Meter.CreateHistogram("oz_worker_task_duration_seconds", "s", "From claim to end: setup, agent, artifacts, teardown", tags: null, Buckets());
         _failures = Meter.CreateCounter<long>("oz_worker_task_failures", description: "Attempts that ended badly, by phase and reason");
@@ -89,6 +89,9 @@ public sealed class OzMetrics : IDisposable
     }
 
     public void Claimed() => _claimed.Add(1);
+
+    /// <summary>A run was ready and this host had no room for it: told once for each, however long it waits.</summary>
+    public void LeftWaiting() => _rejected.Add(1, Tag("reason", "at_capacity"));
 
     /// <summary>A claim that was given back unstarted because the host stops.</summary>
     public void GivenBack() => _rejected.Add(1, Tag("reason", "shutting_down"));

@@ -11,7 +11,7 @@ internal static class AgentLookup
     public static (string? Path, string? Fault) Find(DirectOptions options)
     {
         var name = options.OzPath is { Length: > 0 } configured ? configured : DefaultName;
-        if (name.Contains('/', StringComparison.Ordinal))
+        if (Path.GetFileName(name) != name)
         {
             var path = Path.GetFullPath(name);
             return FindFault(path) is { } fault ? (null, $"The agent was not found: {fault} (backend.direct.oz_path).") : (path, null);
@@ -19,19 +19,26 @@ internal static class AgentLookup
 
         var search = options.HostEnvironment.GetValueOrDefault("PATH") ?? "";
         string? nearly = null;
-        foreach (var directory in search.Split(':', StringSplitOptions.RemoveEmptyEntries).Where(Path.IsPathRooted))
+        foreach (var directory in search.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Where(Path.IsPathRooted))
         {
-            var path = Path.Combine(directory, name);
-            if (FindFault(path) is not { } fault)
+            foreach (var path in Spellings(Path.Combine(directory, name), options.HostEnvironment))
             {
-                return (path, null);
-            }
+                if (FindFault(path) is not { } fault)
+                {
+                    return (path, null);
+                }
 
-            nearly ??= File.Exists(path) ? fault : null;
+                nearly ??= File.Exists(path) ? fault : null;
+            }
         }
 
         return (null, $"The agent was not found: {nearly ?? $"no '{name}' in PATH ({search})"}. Install the CLI or set backend.direct.oz_path.");
     }
+
+    /// <summary>Windows leaves the end of a program's name out.</summary>
+    private static IEnumerable<string> Spellings(string path, IReadOnlyDictionary<string, string> environment) => !OperatingSystem.IsWindows() || Path.HasExtension(path)
+        ? [path]
+        : (environment.GetValueOrDefault("PATHEXT") ?? ".EXE;.CMD;.BAT").Split(';', StringSplitOptions.RemoveEmptyEntries).Select(end => path + end);
 
     private static string? FindFault(string path)
     {
@@ -45,6 +52,6 @@ internal static class AgentLookup
             return $"{path} does not exist";
         }
 
-        return Libc.Access(path, Libc.ExecuteAccess) == 0 ? null : $"{path} is not executable";
+        return Libc.IsExecutable(path) ? null : $"{path} is not executable";
     }
 }

@@ -109,7 +109,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     private AttemptDirectory? TryTakeAbandoned(AttemptPlaces places, string store)
     {
         // A link, or somebody else's: never entered.
-        if (Posix.Libc.FindFacts(places.Directory) is not { IsDirectory: true } facts || facts.Owner != Shims.ShimLibc.GetUser())
+        if (Posix.Libc.FindFacts(places.Directory) is not { IsDirectory: true } facts || !Posix.Libc.IsOwn(facts))
         {
             return null;
         }
@@ -151,7 +151,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
 
     private string MakeHome()
     {
-        Directory.CreateDirectory(options.WorkspaceRoot, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        PrivateFiles.CreateDirectory(options.WorkspaceRoot);
         var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
         DurableFiles.CreateDirectory(home);
 

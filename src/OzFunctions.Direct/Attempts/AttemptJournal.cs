@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OzFunctions.Local;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Direct.Attempts;
@@ -27,8 +28,7 @@ internal sealed class AttemptJournal : IDisposable
             Mode = FileMode.OpenOrCreate,
             Access = FileAccess.ReadWrite,
             Share = FileShare.ReadWrite,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }), time);
+        }.Private()), time);
         journal.ReadAll();
         return journal;
     }

@@ -1,5 +1,6 @@
 using OzFunctions.Direct.Accounts;
 using OzFunctions.Direct.Posix;
+using OzFunctions.Local;
 
 namespace OzFunctions.Direct.Attempts;
 
@@ -49,7 +50,7 @@ internal sealed record AttemptPlaces(string Directory)
     {
         foreach (var directory in (string[])[Artifacts, Temp, Changes, Path.GetDirectoryName(GitConfig)!, .. privateHome ? [Home] : Array.Empty<string>()])
         {
-            System.IO.Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            PrivateFiles.CreateDirectory(directory);
             HandOver(directory);
         }
 
@@ -95,8 +96,7 @@ internal sealed record AttemptPlaces(string Directory)
         {
             Mode = mode,
             Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        });
+        }.Private());
         stream.Write(content);
     }
 

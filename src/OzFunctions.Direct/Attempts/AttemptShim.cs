@@ -53,6 +53,11 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
             Limits = scope.Options.Limits with { Measured = [scope.Workspace.Path, scope.Places.Temp, scope.Places.Artifacts] },
             User = scope.Options.User?.ToShim(),
         }, cancellationToken);
+        if (shims.Shortcoming is { } shortcoming)
+        {
+            scope.Warn(shortcoming);
+        }
+
         KeepLease();
     }
 

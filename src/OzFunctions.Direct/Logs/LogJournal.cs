@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
+using OzFunctions.Local;
 
 namespace OzFunctions.Direct.Logs;
 
@@ -53,7 +54,7 @@ internal sealed class LogJournal : IDisposable
         _file = null;
         var next = _path + ".new";
         var file = File.OpenHandle(next, FileMode.Create, FileAccess.Write, FileShare.Read);
-        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        PrivateFiles.Close(file);
         try
         {
             RandomAccess.Write(file, bytes, 0);

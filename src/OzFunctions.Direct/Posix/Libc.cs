@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using OzFunctions.Local;
 
 namespace OzFunctions.Direct.Posix;
 
@@ -112,6 +113,11 @@ internal static unsafe partial class Libc
     /// <summary>Reads what a path is, not following a link at its end.</summary>
     public static FileFacts? FindFacts(string path)
     {
+        if (!HostSystem.IsLinux)
+        {
+            return PortableCalls.FindFacts(path);
+        }
+
         var name = System.Text.Encoding.UTF8.GetBytes(path + '\0');
         fixed (byte* pointer = name)
         {
@@ -122,6 +128,11 @@ internal static unsafe partial class Libc
     /// <summary>The path without any link; null when it does not exist.</summary>
     public static string? FindRealPath(string path)
     {
+        if (!HostSystem.IsLinux)
+        {
+            return PortableCalls.FindRealPath(path);
+        }
+
         var memory = RealPath(path, 0);
         if (memory == 0)
         {
@@ -132,6 +143,11 @@ internal static unsafe partial class Libc
         Free(memory);
         return real;
     }
+
+    /// <summary>Whether it is this user's; outside Linux nobody can tell, and the directory it lies in must do.</summary>
+    public static bool IsOwn(FileFacts facts) => !HostSystem.IsLinux || facts.Owner == GetUser();
+
+    public static bool IsExecutable(string path) => HostSystem.IsLinux ? Access(path, ExecuteAccess) == 0 : PortableCalls.IsExecutable(path);
 
     /// <summary>Free bytes, free inodes and all inodes of the file system that holds the path.</summary>
     public static (long FreeBytes, long FreeInodes, long Inodes)? FindFileSystem(string path)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using OzFunctions.Local;
 
 namespace OzFunctions.Direct.Posix;
 
@@ -16,7 +17,7 @@ internal static class RegularFile
         length = 0;
         if (Libc.FindFacts(path) is not { } before)
         {
-            reason = Libc.DescribeLast();
+            reason = HostSystem.IsLinux ? Libc.DescribeLast() : "it is gone";
             return null;
         }
 
@@ -25,6 +26,11 @@ internal static class RegularFile
         {
             reason = before.Kind;
             return null;
+        }
+
+        if (!HostSystem.IsLinux)
+        {
+            return PortableCalls.TryOpen(path, root, before.Length, out reason);
         }
 
         // Opening a device can do harm and opening a fifo waits, should one have been slipped in since: NONBLOCK, then look again.

@@ -1,5 +1,6 @@
 using System.Text;
 using OzFunctions.Direct.Posix;
+using OzFunctions.Local;
 
 namespace OzFunctions.Direct.Shims;
 
@@ -12,7 +13,7 @@ public static class CgroupDelegation
     private const int WriteAndEnter = 3;
 
     /// <summary>Null: none, limits are sampled.</summary>
-    public static string? Find() => Find("/proc/self/mountinfo", "/proc/self/cgroup", ShimLibc.GetUser() == 0, Directory.Exists("/run/systemd/system"));
+    public static string? Find() => !HostSystem.IsLinux ? null : Find("/proc/self/mountinfo", "/proc/self/cgroup", ShimLibc.GetUser() == 0, Directory.Exists("/run/systemd/system"));
 
     internal static string? Find(string mounts, string own, bool isRoot, bool hasManager)
     {

@@ -5,6 +5,9 @@ namespace OzFunctions.Direct.Shims;
 /// <summary>Starts, finds and cleans up after shims: one per attempt, in the attempt's private directory.</summary>
 public interface IShims
 {
+    /// <summary>What these supervisors cannot promise, one sentence for the record; null: they keep every promise.</summary>
+    string? Shortcoming => null;
+
     /// <summary>Starts a shim that outlives this process; returns when it is ready. Throws <see cref="ShimException"/> with a sentence.</summary>
     Task<IShimSession> LaunchAsync(ShimLaunch launch, CancellationToken cancellationToken);
 

@@ -12,7 +12,7 @@ internal static class ShimCommandCheck
             throw new ShimException($"'{command.Phase}' is no phase.");
         }
 
-        if (command.Arguments.Count == 0 || !command.Arguments[0].StartsWith('/'))
+        if (command.Arguments.Count == 0 || !Path.IsPathFullyQualified(command.Arguments[0]))
         {
             throw new ShimException($"The {command.Phase} command must begin with an absolute path.");
         }

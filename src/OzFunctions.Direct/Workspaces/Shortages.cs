@@ -1,6 +1,7 @@
 using System.Globalization;
 using OzFunctions.Direct.Agents;
 using OzFunctions.Direct.Posix;
+using OzFunctions.Local;
 
 namespace OzFunctions.Direct.Workspaces;
 
@@ -19,7 +20,7 @@ internal sealed class Shortages(DirectOptions options)
 
         try
         {
-            Directory.CreateDirectory(options.WorkspaceRoot, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            PrivateFiles.CreateDirectory(options.WorkspaceRoot);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -33,6 +33,11 @@ internal sealed class TreeRemover(TimeProvider time)
     /// <summary>One round without waiting.</summary>
     public static string? RemoveOnce(string path)
     {
+        if (!Local.HostSystem.IsLinux)
+        {
+            return PortableCalls.Remove(path);
+        }
+
         var facts = Libc.FindFacts(path);
         if (facts is null)
         {

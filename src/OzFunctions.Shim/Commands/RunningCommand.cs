@@ -16,11 +16,9 @@ internal sealed class RunningCommand
     private readonly Descendants _descendants;
     private readonly Action<string> _say;
     private readonly OutputPipe[] _pipes;
-    private readonly long _startedAt = Clock.Monotonic;
     private readonly StopLadder _ladder;
+    private readonly CommandClocks _clocks;
     private readonly LimitWatch _limits;
-    private long _lastOutputAt;
-    private long _outputEndedAt = -1;
     private long _killedAt = -1;
     private bool _killAsked;
     private KillResult? _killed;
@@ -33,8 +31,8 @@ internal sealed class RunningCommand
         _descendants = descendants;
         _pipes = pipes;
         _say = say;
-        _ladder = new StopLadder(command.Phase, descendants, say);
-        _lastOutputAt = _startedAt;
+        _ladder = new StopLadder(command.Phase, descendants.TrySignalGroup, () => Clock.Monotonic, say);
+        _clocks = new CommandClocks(command, _ladder, Clock.Monotonic);
     }
 
     public string Phase => _command.Phase;
@@ -62,7 +60,7 @@ internal sealed class RunningCommand
         if (pipe.Pump() is > 0 and var bytes)
         {
             _limits.NoteOutput(bytes);
-            _lastOutputAt = Clock.Monotonic;
+            _clocks.NoteOutput(Clock.Monotonic);
         }
     }
 
@@ -102,7 +100,7 @@ internal sealed class RunningCommand
             }
         }
 
-        var quietSince = _killed.Clean ? Math.Min(Math.Max(_killedAt, _lastOutputAt), _killedAt + LongestDrain) : _killedAt;
+        var quietSince = _killed.Clean ? Math.Min(Math.Max(_killedAt, _clocks.LastOutputAt), _killedAt + LongestDrain) : _killedAt;
         if (Array.TrueForAll(_pipes, pipe => pipe.Ended) || Clock.Monotonic - quietSince >= DrainTime)
         {
             Array.ForEach(_pipes, pipe => pipe.Close());
@@ -156,9 +154,9 @@ internal sealed class RunningCommand
     private long WatchClocks()
     {
         var now = Clock.Monotonic;
-        if (_outputEndedAt < 0 && Array.TrueForAll(_pipes, pipe => pipe.Ended))
+        if (Array.TrueForAll(_pipes, pipe => pipe.Ended))
         {
-            _outputEndedAt = now;
+            _clocks.NoteOutputEnd(now);
         }
 
         _ladder.Climb();
@@ -180,27 +178,7 @@ internal sealed class RunningCommand
             return Math.Min(_ladder.NextAt, _limits.NextAt);
         }
 
-        var due = _limits.NextAt;
-        Check(_startedAt, _command.Timeout, ShimStopCause.Timeout, "ran for {0} s");
-        Check(_lastOutputAt, _outputEndedAt < 0 ? _command.SilenceTimeout : null, ShimStopCause.Silence, "no output for {0} s");
-        Check(_outputEndedAt, _outputEndedAt < 0 ? null : _command.FinishedGrace, ShimStopCause.Finished, "closed its output and did not exit for {0} s");
+        var due = _clocks.Check(now, _limits.NextAt);
         return _ladder.Cause is null ? due : Math.Min(_ladder.NextAt, _limits.NextAt);
-
-        void Check(long since, TimeSpan? limit, ShimStopCause cause, string detail)
-        {
-            if (limit is not { } time || _ladder.Cause is not null)
-            {
-                return;
-            }
-
-            var at = since + (long)time.TotalMilliseconds;
-            if (now >= at)
-            {
-                var seconds = time.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture);
-                _ladder.Stop(cause, _command.StopGrace, string.Format(CultureInfo.InvariantCulture, detail, seconds));
-            }
-
-            due = Math.Min(due, at);
-        }
     }
 }

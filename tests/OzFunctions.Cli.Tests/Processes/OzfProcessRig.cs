@@ -29,6 +29,9 @@ internal sealed class OzfProcessRig : IAsyncDisposable
 
     public string Data => _place["data"];
 
+    /// <summary>The <c>ozf</c> that is started.</summary>
+    public string Program { get; init; } = Path.Combine(AppContext.BaseDirectory, "ozf");
+
     public TestProcess Start(params string[] args) => Start(args, []);
 
     public TestProcess Start(string[] args, Dictionary<string, string?> environment)
@@ -38,7 +41,7 @@ internal sealed class OzfProcessRig : IAsyncDisposable
         environment["TMPDIR"] = _place.Create("tmp");
         environment["OZF_CONFIG"] = environment.GetValueOrDefault("OZF_CONFIG") ?? _place["ozf.yaml"];
         environment["NO_COLOR"] = "1";
-        var process = TestProcess.Start(Path.Combine(AppContext.BaseDirectory, "ozf"), args, environment, _place.Path);
+        var process = TestProcess.Start(Program, args, environment, _place.Path);
         _started.Add(process);
         return process;
     }

@@ -28,7 +28,7 @@ internal static class ExecRig
             ["TMPDIR"] = Path.Combine(rig.Place, "tmp"),
             ["OZF_CONFIG"] = Path.Combine(rig.Place, "ozf.yaml"),
             ["NO_COLOR"] = "1",
-            ["PATH"] = AppContext.BaseDirectory + ":" + Environment.GetEnvironmentVariable("PATH"),
+            ["PATH"] = Path.GetDirectoryName(rig.Program) + ":" + Environment.GetEnvironmentVariable("PATH"),
         };
         Directory.CreateDirectory(environment["TMPDIR"]!);
         await using var shell = TestProcess.Start("/bin/sh", ["-c", $"{{ {line}\n}} >'{output}' 2>'{error}' </dev/null"], environment, rig.Place);

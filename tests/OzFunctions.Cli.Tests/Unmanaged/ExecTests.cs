@@ -5,16 +5,18 @@ using OzFunctions.Testing;
 namespace OzFunctions.Cli.Tests.Unmanaged;
 
 /// <summary><c>ozf exec</c> as real processes (seed "Unmanaged architecture").</summary>
-public sealed class ExecTests
+public class ExecTests
 {
-    private const int Limit = 180_000;
+    private protected const int Limit = 180_000;
 
-    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+    private protected static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private protected virtual OzfProcessRig NewRig() => new();
 
     [Fact(Timeout = Limit)]
     public async Task Output_comes_through_byte_for_byte_and_the_exit_code_is_the_agents()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
         var agent = rig.Script("agent.sh", """
             printf 'out\377\000\033[31mred' ; printf 'err\376no newline' >&2 ; exit 7
             """);
@@ -35,7 +37,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task The_agent_gets_the_callers_environment_and_directory_and_the_log_masks_its_secrets()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
         var agent = rig.Script("agent.sh", """echo "$WARP_API_KEY in $PWD with $PLAIN, $TMPDIR"; echo "OZ_RUN_ID=$OZ_RUN_ID" """);
         var directory = Path.Combine(rig.Place, "work");
         Directory.CreateDirectory(directory);
@@ -55,7 +57,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task Flags_reach_the_agent_by_their_names_and_nothing_is_added()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
         var agent = rig.Script("oz", """for a in "$@"; do printf '%s\n' "$a"; done""");
 
         var (code, output, error) = await rig.RawAsync(
@@ -73,7 +75,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task A_key_given_as_a_flag_is_in_the_environment_only()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
         rig.Script("oz", """printf '%s\n' "$WARP_API_KEY" "$@" """);
 
         var (code, output, _) = await rig.RawAsync($"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec -p x --api-key wk-flag-key-value");
@@ -85,7 +87,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task Other_agents_are_called_in_their_own_way()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
         foreach (var name in (string[])["claude", "codex", "gemini"])
         {
             rig.Script(name, """printf '%s|' "${0##*/}" "$@" """);
@@ -109,7 +111,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task An_agent_ended_by_a_signal_is_128_and_its_number()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
 
         var killed = await rig.RawAsync("ozf exec --agent-command \"sh -c 'kill -9 \\$\\$'\"");
         var missing = await rig.RawAsync("ozf exec --agent-command /nonexistent/agent");
@@ -122,7 +124,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task Ctrl_C_once_lets_the_agent_clean_up_and_twice_does_not()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
         var soft = rig.Script("soft.sh", """
             trap 'echo cleaned; exit 0' INT
             echo ready
@@ -154,9 +156,9 @@ public sealed class ExecTests
     }
 
     [Fact(Timeout = Limit)]
-    public async Task The_agent_ends_when_its_exec_is_killed_and_the_next_command_settles_the_run()
+    public virtual async Task The_agent_ends_when_its_exec_is_killed_and_the_next_command_settles_the_run()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
         var exec = rig.Start("exec", "--agent-command", rig.Script("agent.sh", "echo ready\nexec sleep 600"));
         await exec.WaitForLineAsync("ready", Cancellation);
 
@@ -177,7 +179,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task A_store_that_is_away_keeps_no_agent_from_running_and_gets_the_run_later()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
         await File.WriteAllTextAsync(rig.Data, "in the way", Cancellation);
         var agent = rig.Script("agent.sh", """echo worked; echo kept > "$OZ_ARTIFACTS_DIR/notes.txt"; exit 5""");
 
@@ -207,7 +209,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task Without_a_named_store_one_line_says_where_the_run_is_kept()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
 
         var (code, output, error) = await rig.RawAsync($"OZF_DATA= OZF_CONFIG= XDG_STATE_HOME={rig.Place}/state ozf exec --agent-command 'echo hi'");
 
@@ -218,7 +220,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task A_run_is_cancelled_from_elsewhere_and_stopped_by_its_clock()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
         var agent = rig.Script("agent.sh", "echo ready\nexec sleep 600");
         var exec = rig.Start("exec", "--agent-command", agent);
         await exec.WaitForLineAsync("ready", Cancellation);
@@ -233,7 +235,7 @@ public sealed class ExecTests
     [Fact(Timeout = Limit)]
     public async Task A_slip_on_the_command_line_starts_nothing()
     {
-        await using var rig = new OzfProcessRig();
+        await using var rig = NewRig();
 
         foreach (var (line, expected) in new[]
         {

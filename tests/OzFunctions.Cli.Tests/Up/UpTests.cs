@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using OzFunctions.Cli.Tests.Processes;
@@ -178,6 +179,56 @@ public sealed class UpTests
 
         Assert.Equal(0, list.ExitCode);
         Assert.Equal((64, true), (refused.ExitCode, refused.Error.Contains("has not the scope 'submit'", StringComparison.Ordinal)));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Probes_are_open_and_metrics_need_a_key_and_say_when_the_host_is_full()
+    {
+        await using var rig = new OzfProcessRig();
+        var up = rig.Start("up", "--port", "0");
+        using var client = new HttpClient { BaseAddress = new(await UrlAsync(up)) };
+        Assert.Equal("""{"status":"ready","reasons":[]}""", (await client.GetStringAsync("/readyz", Cancellation)).Trim());
+        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/healthz", Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await client.GetAsync("/metrics", Cancellation)).StatusCode);
+        client.DefaultRequestHeaders.Authorization = new("Bearer", (await File.ReadAllTextAsync(Path.Combine(rig.Data, "api-key"), Cancellation)).Trim());
+        Assert.Contains("oz_worker_tasks_max_concurrent 4\n", await client.GetStringAsync("/metrics", Cancellation), StringComparison.Ordinal);
+
+        var release = Path.Combine(rig.Place, "release");
+        var waiting = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => rig.SubmitAsync($"wait-file {release}")));
+        await ScrapeUntilAsync(client, "oz_worker_tasks_rejected_total{reason=\"at_capacity\"} 1");
+        var full = await ScrapeUntilAsync(client, "oz_worker_tasks_active 4");
+        await File.WriteAllTextAsync(release, "", Cancellation);
+        foreach (var id in waiting)
+        {
+            await rig.FollowAsync(id);
+        }
+
+        Assert.Contains("oz_worker_connected 1", full, StringComparison.Ordinal);
+        var after = await ScrapeUntilAsync(client, "oz_worker_tasks_completed_total{result=\"succeeded\"} 5");
+        Assert.Contains("oz_worker_tasks_rejected_total{reason=\"at_capacity\"} 1", after, StringComparison.Ordinal);
+        Assert.Contains("oz_worker_tasks_claimed_total 5", after, StringComparison.Ordinal);
+
+        Assert.Equal(0, (await rig.RunAsync("workers", "pause", "local")).ExitCode);
+        await rig.SubmitAsync("noop");
+        HttpResponseMessage answer;
+        while ((answer = await client.GetAsync("/readyz", Cancellation)).StatusCode == HttpStatusCode.OK)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancellation);
+        }
+
+        Assert.Contains("is paused", await answer.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+    }
+
+    /// <summary>A scraper has nothing to wait for but the next scrape.</summary>
+    private static async Task<string> ScrapeUntilAsync(HttpClient client, string line)
+    {
+        string scrape;
+        while (!(scrape = await client.GetStringAsync("/metrics", Cancellation)).Contains(line, StringComparison.Ordinal))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancellation);
+        }
+
+        return scrape;
     }
 
     private static string WithoutAges(string text) => Regex.Replace(text, @"\([^)]* ago\)|\(now\)", "");

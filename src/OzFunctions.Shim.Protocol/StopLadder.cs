@@ -1,13 +1,16 @@
 using System.Globalization;
-using OzFunctions.Shim.Children;
-using OzFunctions.Shim.Native;
-using OzFunctions.Shim.Protocol;
 
-namespace OzFunctions.Shim.Commands;
+namespace OzFunctions.Shim.Protocol;
 
 /// <summary>SIGINT, grace, SIGTERM, grace, then the end of all. The first cause stays; a later one can only make it faster.</summary>
-internal sealed class StopLadder(string phase, Descendants descendants, Action<string> say)
+/// <param name="phase">Whose ladder it is.</param>
+/// <param name="trySignal">Sends a signal to the command; false: it is over already.</param>
+/// <param name="now">Milliseconds of a clock that only goes forward.</param>
+/// <param name="say">Takes a sentence for the log.</param>
+internal sealed class StopLadder(string phase, Func<int, bool> trySignal, Func<long> now, Action<string> say)
 {
+    private const int SigInt = 2;
+    private const int SigTerm = 15;
     private long _grace;
     private long _nextAt = long.MaxValue;
     private int _rung;
@@ -16,7 +19,7 @@ internal sealed class StopLadder(string phase, Descendants descendants, Action<s
 
     public string? Detail { get; private set; }
 
-    /// <summary>When the next rung is due, on <see cref="Clock.Monotonic"/>.</summary>
+    /// <summary>When the next rung is due, on the clock that it was given.</summary>
     public long NextAt => _nextAt;
 
     /// <summary>The last rung: everything must be ended now.</summary>
@@ -30,12 +33,12 @@ internal sealed class StopLadder(string phase, Descendants descendants, Action<s
             Cause = cause;
             Detail = detail;
             _grace = milliseconds;
-            _nextAt = Clock.Monotonic;
+            _nextAt = now();
         }
         else
         {
             _grace = Math.Min(_grace, milliseconds);
-            _nextAt = Math.Min(_nextAt, Clock.Monotonic + _grace);
+            _nextAt = Math.Min(_nextAt, now() + _grace);
         }
 
         Climb();
@@ -54,14 +57,14 @@ internal sealed class StopLadder(string phase, Descendants descendants, Action<s
     /// <summary>Takes every rung that is due.</summary>
     public void Climb()
     {
-        while (Cause is { } cause && _rung < 3 && Clock.Monotonic >= _nextAt)
+        while (Cause is { } cause && _rung < 3 && now() >= _nextAt)
         {
             _rung++;
             var why = $"{phase}, {ShimStatusJson.Name(cause)}{(Detail is null ? "" : $": {Detail}")}";
             var grace = (_grace / 1000.0).ToString("0.###", CultureInfo.InvariantCulture);
             switch (_rung)
             {
-                case 1 when !descendants.TrySignalGroup(Libc.SigInt):
+                case 1 when !trySignal(SigInt):
                     // It ended by itself before our first signal: that is its end, and nobody stopped it.
                     (Cause, Detail, _rung, _nextAt) = (null, null, 0, long.MaxValue);
                     return;
@@ -70,14 +73,14 @@ internal sealed class StopLadder(string phase, Descendants descendants, Action<s
                     break;
                 case 2:
                     say($"Still running {grace} s after SIGINT ({why}): SIGTERM");
-                    _ = descendants.TrySignalGroup(Libc.SigTerm);
+                    _ = trySignal(SigTerm);
                     break;
                 default:
                     say($"Still running {grace} s after SIGTERM ({why}): SIGKILL to every process of it");
                     break;
             }
 
-            _nextAt = _rung < 3 ? Clock.Monotonic + _grace : long.MaxValue;
+            _nextAt = _rung < 3 ? now() + _grace : long.MaxValue;
         }
     }
 }

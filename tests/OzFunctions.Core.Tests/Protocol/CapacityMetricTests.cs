@@ -1,0 +1,66 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Core.Tests.Protocol;
+
+/// <summary><c>oz_worker_tasks_rejected{reason="at_capacity"}</c> (facts F1.5).</summary>
+public sealed class CapacityMetricTests
+{
+    private const int Limit = 60_000;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = Limit)]
+    public async Task A_full_host_counts_each_run_that_it_leaves_waiting_once()
+    {
+        await using var world = new World();
+        var process = world.NewProcess();
+        using var rejected = new Rejections(process.Core.Metrics.Meter);
+        process.Core.Metrics.Prime();
+        world.StartHost(process, world.NewMachine(), slots: 1);
+        var running = (await process.Core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(running, record => record.State == RunState.InProgress, Cancellation);
+
+        var first = (await process.Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await world.UntilAsync(() => Task.FromResult(rejected.AtCapacity == 1), Cancellation);
+        var second = (await process.Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await world.UntilAsync(() => Task.FromResult(rejected.AtCapacity == 2), Cancellation);
+        await process.Core.Cancels.CancelAsync(running, "ann", null, Cancellation);
+        await world.UntilSettledAsync(first, Cancellation);
+        await world.UntilSettledAsync(second, Cancellation);
+
+        // Each was listed more than once while it waited, the second also behind the first.
+        Assert.Equal(2, rejected.AtCapacity);
+    }
+
+    private sealed class Rejections : IDisposable
+    {
+        private readonly MeterListener _listener = new();
+        private readonly ConcurrentDictionary<string, long> _counts = new();
+
+        public Rejections(Meter meter)
+        {
+            _listener.InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument.Meter == meter && instrument.Name == "oz_worker_tasks_rejected")
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            };
+            _listener.SetMeasurementEventCallback<long>((_, value, tags, _) =>
+            {
+                foreach (var (_, reason) in tags)
+                {
+                    _counts.AddOrUpdate((string)reason!, value, (_, before) => before + value);
+                }
+            });
+            _listener.Start();
+        }
+
+        public long AtCapacity => _counts.GetValueOrDefault("at_capacity");
+
+        public void Dispose() => _listener.Dispose();
+    }
+}
