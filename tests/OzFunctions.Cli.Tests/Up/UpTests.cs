@@ -8,7 +8,7 @@ namespace OzFunctions.Cli.Tests.Up;
 /// <summary><c>ozf up</c> as a process of its own, and commands that reach it by its address.</summary>
 public sealed class UpTests
 {
-    private const int Limit = 120_000;
+    private const int Limit = 300_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -94,6 +94,59 @@ public sealed class UpTests
         Assert.Contains("already finished: CANCELLED", again.Output, StringComparison.Ordinal);
         Assert.True(JsonDocument.Parse(workers.Output).RootElement.GetProperty("workers")[0].GetProperty("paused").GetBoolean());
         Assert.False(Directory.Exists(elsewhere), "a command that asks elsewhere makes nothing here");
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Schedules_are_made_changed_and_run_elsewhere_as_here()
+    {
+        await using var rig = new OzfProcessRig();
+        var configuration = Path.Combine(rig.Place, "schedules.yaml");
+        await File.WriteAllTextAsync(
+            configuration,
+            (await File.ReadAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), Cancellation)) + "\nschedules:\n  - {name: yearly, cron: '@yearly', request: {prompt: 'fake:say y'}}\n",
+            Cancellation);
+        var url = await UrlAsync(rig.Start("up", "--port", "0", "--config-file", configuration));
+        string[] server = ["--server", url];
+        Task<(int ExitCode, string Output, string Error)> AskAsync(params string[] words) => rig.RunAsync(["schedules", .. words, .. server]);
+
+        var made = await AskAsync("create", "nightly", "--cron", "0 3 * * *", "-p", "fake:say triage", "--name", "triage", "--model", "m", "--output", "json");
+        var again = await AskAsync("create", "nightly", "--cron", "0 4 * * *", "-p", "other");
+        var changed = await AskAsync("update", "nightly", "--time-zone", "Europe/Berlin", "--overlap", "queue", "--missed-window", "2h", "--remove", "model");
+        var paused = await AskAsync("pause", "nightly");
+        await AskAsync("update", "nightly", "--cron", "0 5 * * *");
+        var next = await AskAsync("next", "nightly", "-n", "1", "--after", "2026-01-01T00:00:00Z");
+        var run = await AskAsync("run", "nightly");
+        var followed = await rig.RunAsync(["runs", "logs", "-f", run.Output, .. server]);
+        var get = await AskAsync("get", "nightly", "--output", "json");
+        var page = await AskAsync("get", "nightly");
+        var (local, localPage) = (await rig.RunAsync("schedules", "get", "nightly", "--output", "json"), await rig.RunAsync("schedules", "get", "nightly"));
+        var list = await AskAsync("list");
+        var resumed = await AskAsync("resume", "nightly");
+        var fromFile = await AskAsync("delete", "yearly");
+        var gone = await AskAsync("delete", "nightly");
+        var goneTwice = await AskAsync("delete", "nightly");
+        var nobody = await AskAsync("pause", "nobody");
+        var bad = await AskAsync("create", "Bad", "--cron", "61 * * * *", "-p", "p");
+
+        Assert.Equal(("nightly", "active"), (JsonDocument.Parse(made.Output).RootElement.GetProperty("name").GetString(), JsonDocument.Parse(made.Output).RootElement.GetProperty("state").GetString()));
+        Assert.Equal((64, true), (again.ExitCode, again.Error.Contains("with another definition", StringComparison.Ordinal)));
+        Assert.Contains("is changed; next run", changed.Output, StringComparison.Ordinal);
+        Assert.Equal("Schedule 'nightly' is paused.", paused.Output);
+        Assert.Equal(("2026-01-01T04:00:00.000Z  Thu 2026-01-01 05:00 +01:00", true), (next.Output, next.Error.Contains("is paused", StringComparison.Ordinal)));
+        Assert.Contains("triage", followed.Output, StringComparison.Ordinal);
+        Assert.Equal(local.Output, get.Output);
+        Assert.Equal(WithoutAges(localPage.Output), WithoutAges(page.Output));
+        var definition = JsonDocument.Parse(get.Output).RootElement.GetProperty("definition");
+        Assert.Equal("""{"prompt":"fake:say triage","name":"triage"}""", definition.GetProperty("request").GetRawText().ReplaceLineEndings("").Replace("  ", "", StringComparison.Ordinal).Replace("\": ", "\":", StringComparison.Ordinal));
+        Assert.Equal(("queue", "2h"), (definition.GetProperty("overlap").GetString(), definition.GetProperty("missed_window").GetString()));
+        Assert.Equal(["yearly", "nightly"], list.Output.Split('\n')[1..].Select(line => line.Split(' ')[0]).Order().Reverse());
+        Assert.Contains("is active; next run", resumed.Output, StringComparison.Ordinal);
+        Assert.Equal((64, true), (fromFile.ExitCode, fromFile.Error.Contains("comes from the configuration", StringComparison.Ordinal)));
+        Assert.Equal((0, 64, 64), (gone.ExitCode, goneTwice.ExitCode, nobody.ExitCode));
+        Assert.Contains("there is no schedule 'nobody'", nobody.Error, StringComparison.Ordinal);
+        Assert.Equal(64, bad.ExitCode);
+        Assert.Contains("id: 'Bad': must have lower-case letters", bad.Error, StringComparison.Ordinal);
+        Assert.Contains("cron_schedule: '61 * * * *'", bad.Error, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = Limit)]

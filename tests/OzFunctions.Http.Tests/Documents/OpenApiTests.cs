@@ -76,6 +76,7 @@ public sealed class OpenApiTests
         Check(document, "Artifact", manifest.Json.GetProperty("artifacts")[1]);
         Check(document, "Problem", (await _rig.PostAsync("/api/v1/agent/runs", "{}")).Is(400).Json);
         Check(document, "WorkerSwitch", (await _rig.SendAsync("POST", "/api/v1/workers/w/pause")).Json);
+        Check(document, "Schedule", (await _rig.PostAsync("/api/v1/agent/schedules", """{"name":"n","cron_schedule":"@daily","prompt":"p"}""")).Is(201).Json);
         Check(document, "Worker", (await _rig.GetAsync("/api/v1/workers")).Json.GetProperty("workers")[0]);
     }
 
