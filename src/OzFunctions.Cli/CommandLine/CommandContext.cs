@@ -52,6 +52,9 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     /// <summary>The same for commands about schedules.</summary>
     public IScheduleDesk OpenScheduleDesk() => Server is { } server ? new RemoteScheduleDesk(OpenCalls(server)) : new StoreScheduleDesk(OpenStore(), Surroundings.Variable("USER"));
 
+    /// <summary>The same for commands about webhooks.</summary>
+    public IWebhookDesk OpenWebhookDesk() => Server is { } server ? new RemoteWebhookDesk(OpenCalls(server)) : new StoreWebhookDesk(OpenStore(), Settings, Loggers(LogLevel.Warning));
+
     private RemoteCalls OpenCalls(string server)
     {
         var address = DeskAddress.Parse(server);

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using OzFunctions.Cli.Tests.Processes;
@@ -100,11 +101,7 @@ public sealed class UpTests
     public async Task Schedules_are_made_changed_and_run_elsewhere_as_here()
     {
         await using var rig = new OzfProcessRig();
-        var configuration = Path.Combine(rig.Place, "schedules.yaml");
-        await File.WriteAllTextAsync(
-            configuration,
-            (await File.ReadAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), Cancellation)) + "\nschedules:\n  - {name: yearly, cron: '@yearly', request: {prompt: 'fake:say y'}}\n",
-            Cancellation);
+        var configuration = await ConfigureAsync(rig, "schedules: [{name: yearly, cron: '@yearly', request: {prompt: 'fake:say y'}}]");
         var url = await UrlAsync(rig.Start("up", "--port", "0", "--config-file", configuration));
         string[] server = ["--server", url];
         Task<(int ExitCode, string Output, string Error)> AskAsync(params string[] words) => rig.RunAsync(["schedules", .. words, .. server]);
@@ -147,6 +144,50 @@ public sealed class UpTests
         Assert.Equal(64, bad.ExitCode);
         Assert.Contains("id: 'Bad': must have lower-case letters", bad.Error, StringComparison.Ordinal);
         Assert.Contains("cron_schedule: '61 * * * *'", bad.Error, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Deliveries_of_webhooks_are_shown_and_taken_in_again_elsewhere()
+    {
+        await using var rig = new OzfProcessRig();
+        var configuration = await ConfigureAsync(rig, "webhooks: [{name: issues, kind: token, secret: {env: HOOK}, where: {kind: wanted}, request: {prompt: 'fake:say {{n}}'}}]");
+        var url = await UrlAsync(rig.Start(["up", "--port", "0", "--config-file", configuration], new() { ["HOOK"] = "a token for this test" }));
+        string[] server = ["--server", url];
+        Task<(int ExitCode, string Output, string Error)> AskAsync(params string[] words) => rig.RunAsync(["webhooks", .. words, .. server]);
+        using var client = new HttpClient { BaseAddress = new(url) };
+        client.DefaultRequestHeaders.Authorization = new("Bearer", "a token for this test");
+        async Task<HttpStatusCode> DeliverAsync(string id, string body)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/webhooks/issues") { Content = new StringContent(body, null, "application/json"), Headers = { { "Idempotency-Key", id } } };
+            using var answer = await client.SendAsync(request, Cancellation);
+            return answer.StatusCode;
+        }
+
+        Assert.Equal(HttpStatusCode.Accepted, await DeliverAsync("one", """{"kind":"wanted","n":1}"""));
+        Assert.Equal(HttpStatusCode.NoContent, await DeliverAsync("two / 2", """{"kind":"other","n":2}"""));
+
+        var list = await AskAsync("list", "--output", "json");
+        var deliveries = await AskAsync("deliveries", "--output", "json");
+        var filtered = await AskAsync("deliveries", "issues", "--result", "filtered");
+        var shown = await AskAsync("deliveries", "issues", "two / 2");
+        var localShown = await rig.RunAsync("webhooks", "deliveries", "issues", "two / 2");
+        var refused = await AskAsync("redeliver", "issues", "two / 2");
+        var known = await AskAsync("redeliver", "issues", "one");
+        var again = await AskAsync("redeliver", "issues", "one", "--new-run");
+        var followed = await rig.RunAsync(["runs", "logs", "-f", again.Output, .. server]);
+        var nobody = await AskAsync("redeliver", "issues", "three");
+
+        var hook = Assert.Single(JsonDocument.Parse(list.Output).RootElement.GetProperty("webhooks").EnumerateArray());
+        Assert.Equal(("issues", url + "/api/v1/webhooks/issues", "filtered"), (hook.GetProperty("name").GetString(), hook.GetProperty("address").GetString(), hook.GetProperty("last_result").GetString()));
+        Assert.Equal(["two / 2", "one"], JsonDocument.Parse(deliveries.Output).RootElement.GetProperty("deliveries").EnumerateArray().Select(delivery => delivery.GetProperty("id").GetString()));
+        Assert.Contains("two / 2", Assert.Single(filtered.Output.Split('\n')[1..]), StringComparison.Ordinal);
+        Assert.Contains("\"n\": 2", shown.Output, StringComparison.Ordinal);
+        Assert.Equal(WithoutAges(localShown.Output), WithoutAges(shown.Output));
+        Assert.Equal((1, true), (refused.ExitCode, refused.Error.Contains("the delivery starts nothing", StringComparison.Ordinal)));
+        Assert.Equal((64, true), (known.ExitCode, known.Error.Contains("already; --new-run", StringComparison.Ordinal)));
+        Assert.Equal(0, again.ExitCode);
+        Assert.Contains("1", followed.Output, StringComparison.Ordinal);
+        Assert.Equal((64, true), (nobody.ExitCode, nobody.Error.Contains("kept for 14 days", StringComparison.Ordinal)));
     }
 
     [Fact(Timeout = Limit)]
@@ -212,11 +253,7 @@ public sealed class UpTests
     {
         await using var rig = new OzfProcessRig();
         var made = JsonDocument.Parse((await rig.RunAsync("keys", "new", "watcher", "--scope", "read", "--output", "json")).Output).RootElement;
-        var configuration = Path.Combine(rig.Place, "keys.yaml");
-        await File.WriteAllTextAsync(
-            configuration,
-            (await File.ReadAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), Cancellation)) + $"\napi_keys:\n  - {{name: watcher, sha256: {made.GetProperty("sha256").GetString()}, scopes: [read]}}\n",
-            Cancellation);
+        var configuration = await ConfigureAsync(rig, $"api_keys: [{{name: watcher, sha256: {made.GetProperty("sha256").GetString()}, scopes: [read]}}]");
         var key = Path.Combine(rig.Place, "watcher-key");
         await File.WriteAllTextAsync(key, made.GetProperty("key").GetString(), Cancellation);
         var url = await UrlAsync(rig.Start("up", "--listen", "0.0.0.0:0", "--config-file", configuration));
@@ -229,6 +266,14 @@ public sealed class UpTests
 
         Assert.Equal(0, list.ExitCode);
         Assert.Equal((64, true), (refused.ExitCode, refused.Error.Contains("has not the scope 'submit'", StringComparison.Ordinal)));
+    }
+
+    /// <summary>The rig's configuration and these lines more, for one process and not for the others.</summary>
+    private static async Task<string> ConfigureAsync(OzfProcessRig rig, string lines)
+    {
+        var file = Path.Combine(rig.Place, "up.yaml");
+        await File.WriteAllTextAsync(file, await File.ReadAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), Cancellation) + "\n" + lines + "\n", Cancellation);
+        return file;
     }
 
     private static string WithoutAges(string text) => Regex.Replace(text, @"\([^)]* ago\)|\(now\)", "");

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Http.Health;
+using OzFunctions.Http.Keys;
 using OzFunctions.Http.Routing;
 using OzFunctions.Http.Webhooks;
 using OzFunctions.Webhooks;
@@ -81,7 +83,9 @@ public sealed class OpenApiTests
     }
 
     /// <summary>Those of the door itself, and of what a composition root adds to it.</summary>
-    private IEnumerable<Route> Routes => _rig.Door.Routes.Concat(new WebhookEndpoints(new([], _rig.Core, NullLogger<WebhookReceiver>.Instance), null).Routes);
+    private IEnumerable<Route> Routes => _rig.Door.Routes
+        .Concat(new WebhookEndpoints(new([], _rig.Core, NullLogger<WebhookReceiver>.Instance), null).Routes)
+        .Concat(new StatusEndpoints(new() { NotReady = () => [], Metrics = () => "" }, Access.Key(KeyScopes.Read)).Routes);
 
     private async Task<JsonElement> ReadAsync() => (await _rig.GetAsync("/api/v1/openapi.json")).Is(200).Json;
 
