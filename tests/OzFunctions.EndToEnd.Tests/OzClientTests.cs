@@ -19,10 +19,21 @@ public sealed partial class OzClientTests
         await using var up = StartUp(machine);
         var (url, key) = await DoorOfAsync(up);
 
+        var said = await SaidByClientAsync(url, key);
+
+        AssertRuns(said);
+        AssertSchedules(said);
+    }
+
+    private static async Task<Dictionary<string, JsonElement>> SaidByClientAsync(string url, string key)
+    {
         var (exitCode, output, errors) = await TestPackages.RunAsync("client.mjs", [url], Cancellation, new Dictionary<string, string?> { ["OZF_API_KEY"] = key });
         Assert.True(exitCode == 0, $"{output}\n{errors}");
+        return output.Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToDictionary(line => line.GetProperty("what").GetString()!, line => line.GetProperty("answer"));
+    }
 
-        var said = output.Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToDictionary(line => line.GetProperty("what").GetString()!, line => line.GetProperty("answer"));
+    private static void AssertRuns(Dictionary<string, JsonElement> said)
+    {
         var run = said["retrieve"];
         Assert.Equal("QUEUED", said["run"].GetProperty("state").GetString());
         Assert.Equal(said["run"].GetProperty("run_id").GetString(), run.GetProperty("run_id").GetString());
@@ -40,6 +51,44 @@ public sealed partial class OzClientTests
         Assert.Equal(("UnprocessableEntityError", "/problems/operation_not_supported"), ErrorOf(said["images"]));
         Assert.Equal(("AuthenticationError", "/problems/authentication_required"), ErrorOf(said["wrong key"]));
     }
+
+    private static void AssertSchedules(Dictionary<string, JsonElement> said)
+    {
+        var (made, changed, paused, resumed) = (said["schedule create"], said["schedule update"], said["schedule pause"], said["schedule resume"]);
+        var id = made.GetProperty("id").GetString();
+        Assert.Equal(("nightly-fixes", "Nightly fixes", "0 6 * * 1-5", "fix what broke", true), (id, NameOf(made), CronOf(made), made.GetProperty("prompt").GetString(), IsEnabled(made)));
+        Assert.Equal(("auto", "env-1", "nobody"), (ConfigOf(made, "model_id"), ConfigOf(made, "environment_id"), ConfigOf(made, "worker_host")));
+        Assert.NotNull(NextOf(made));
+        Assert.Equal(JsonValueKind.Null, made.GetProperty("last_spawn_error").ValueKind);
+        Assert.Equal((false, null), (IsEnabled(said["schedule created off"]), NextOf(said["schedule created off"])));
+        Assert.Equal(made.GetRawText(), said["schedule retrieve"].GetRawText());
+        Assert.Equal(["nightly-fixes", "off"], IdsOf(said["schedule list"]));
+
+        // A replacement: what it does not say is gone.
+        Assert.Equal((id, "Weekly fixes", "0 7 * * mon", "fix it all"), (changed.GetProperty("id").GetString(), NameOf(changed), CronOf(changed), changed.GetProperty("prompt").GetString()));
+        Assert.Null(ConfigOf(changed, "model_id"));
+        Assert.Equal((false, null), (IsEnabled(paused), NextOf(paused)));
+        Assert.Equal((true, NextOf(changed)), (IsEnabled(resumed), NextOf(resumed)));
+        Assert.Equal(("ConflictError", "/problems/conflict"), ErrorOf(said["schedule twice"]));
+        Assert.Equal(("BadRequestError", "/problems/invalid_request"), ErrorOf(said["schedule nonsense"]));
+        Assert.Equal("cron_schedule", Assert.Single(said["schedule nonsense"].GetProperty("faults").EnumerateArray()).GetString());
+        Assert.True(said["schedule delete"].GetProperty("success").GetBoolean());
+        Assert.Equal(("NotFoundError", "/problems/resource_not_found"), ErrorOf(said["schedule gone"]));
+        Assert.Equal(("NotFoundError", "/problems/resource_not_found"), ErrorOf(said["schedule gone twice"]));
+        Assert.Equal(["off"], IdsOf(said["schedule left"]));
+    }
+
+    private static string? NameOf(JsonElement schedule) => schedule.GetProperty("name").GetString();
+
+    private static string? CronOf(JsonElement schedule) => schedule.GetProperty("cron_schedule").GetString();
+
+    private static bool IsEnabled(JsonElement schedule) => schedule.GetProperty("enabled").GetBoolean();
+
+    private static string? NextOf(JsonElement schedule) => schedule.GetProperty("history").GetProperty("next_run").GetString();
+
+    private static string? ConfigOf(JsonElement schedule, string field) => schedule.GetProperty("agent_config").TryGetProperty(field, out var value) ? value.GetString() : null;
+
+    private static IEnumerable<string?> IdsOf(JsonElement list) => list.GetProperty("schedules").EnumerateArray().Select(schedule => schedule.GetProperty("id").GetString()).Order();
 
     [Fact(Timeout = Limit)]
     public async Task The_commands_of_the_page_about_the_api_do_what_it_says()

@@ -33,6 +33,20 @@ public sealed class ScheduleApiTests
     }
 
     [Fact]
+    public async Task What_an_answer_shows_as_request_can_be_sent_back_under_an_id_of_ones_own()
+    {
+        var rig = new DoorRig();
+
+        var made = (await rig.PostAsync(Schedules, """{"id":"a--b","name":"a--b","cron_schedule":"@daily","request":{"prompt":"p","name":"runs of it","model":"m"}}""")).Is(201).Json;
+        var again = (await rig.SendAsync("PUT", Schedules + "/a--b", $$"""{"id":"a--b","name":"Other","cron_schedule":"@daily","enabled":false,"request":{{made.GetProperty("request").GetRawText()}}}""")).Is(200).Json;
+
+        Assert.Equal(("a--b", "a--b", "active", "m"), (Text(made, "id"), Text(made, "name"), Text(made, "state"), Text(made.GetProperty("agent_config"), "model_id")));
+        Assert.Equal("runs of it", Text(made.GetProperty("request"), "name"));
+        Assert.False(made.GetProperty("record").GetProperty("definition").TryGetProperty("title", out _), "a name that only repeats the id is no title");
+        Assert.Equal(("Other", "paused", made.GetProperty("request").GetRawText()), (Text(again.GetProperty("record").GetProperty("definition"), "title"), Text(again, "state"), again.GetProperty("request").GetRawText()));
+    }
+
+    [Fact]
     public async Task A_run_of_it_starts_at_once_and_a_repeat_with_the_key_answers_it()
     {
         var rig = new DoorRig();
@@ -56,6 +70,11 @@ public sealed class ScheduleApiTests
     [InlineData("""{"name":"a","cron_schedule":"@daily","prompt":"p","agent_config":{"model":"m"}}""", "agent_config.model")]
     [InlineData("""{"name":"a","cron_schedule":"@daily","prompt":"p","not_before":"2030-01-01T00:00:00Z","cron":"x"}""", "cron")]
     [InlineData("""{"name":"a","cron_schedule":"@daily","prompt":"p","not_before":"2030-01-01T00:00:00Z"}""", "not_before")]
+    [InlineData("""{"name":"a","cron_schedule":"@daily","request":{"prompt":"p","not_before":"2030-01-01T00:00:00Z"}}""", "request.not_before")]
+    [InlineData("""{"name":"a","cron_schedule":"@daily","request":{"promt":"p"}}""", "request.promt request.prompt")]
+    [InlineData("""{"name":"a","cron_schedule":"@daily","request":"p"}""", "request")]
+    [InlineData("""{"name":"a","cron_schedule":"@daily","request":{"prompt":"p"},"model":"m"}""", "request")]
+    [InlineData("""{"name":"a","id":"A b","cron_schedule":"@daily","prompt":"p"}""", "id")]
     public async Task A_bad_schedule_is_refused_with_every_fault_by_the_callers_names(string body, string paths)
     {
         var rig = new DoorRig();

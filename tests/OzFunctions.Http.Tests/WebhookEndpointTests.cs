@@ -84,6 +84,53 @@ public sealed class WebhookEndpointTests
         Assert.Equal(405, (await _rig.SendAsync("GET", Address)).Status);
     }
 
+    [Fact]
+    public async Task What_came_in_is_listed_shown_and_taken_in_again_with_a_key()
+    {
+        await _rig.SendAsync("POST", Address, Body, key: null, Sign);
+        await _rig.SendAsync("POST", Address, Body, key: null, request => Sign(request, header => request.Headers["X-GitHub-Delivery"] = "a/../b"));
+        const string One = "/api/v1/webhook-deliveries/issues/d-1";
+
+        var webhooks = (await _rig.GetAsync("/api/v1/webhooks", DoorRig.ReadKey)).Is(200).Json.GetProperty("webhooks");
+        var list = (await _rig.GetAsync("/api/v1/webhook-deliveries", DoorRig.ReadKey)).Is(200).Json.GetProperty("deliveries");
+        var none = (await _rig.GetAsync("/api/v1/webhook-deliveries?webhook=issues&result=filtered")).Is(200).Json.GetProperty("deliveries");
+        var newest = (await _rig.GetAsync("/api/v1/webhook-deliveries?webhook=issues&limit=1")).Is(200).Json.GetProperty("deliveries");
+        var one = (await _rig.GetAsync(One)).Is(200).Json;
+        var odd = (await _rig.GetAsync("/api/v1/webhook-deliveries/issues/a%2F..%2Fb")).Is(200).Json;
+        var again = (await _rig.SendAsync("POST", One + "/redeliver", key: DoorRig.SubmitKey)).Is(200).Json;
+        var other = (await _rig.PostAsync(One + "/redeliver", """{"new_run":true}""", DoorRig.SubmitKey)).Is(202).Json;
+
+        Assert.Equal(["issues https://runs.example.com/api/v1/webhooks/issues accepted", "grid https://runs.example.com/api/v1/webhooks/grid -"], webhooks.EnumerateArray().Select(hook =>
+            $"{hook.GetProperty("name")} {hook.GetProperty("address")} {(hook.TryGetProperty("last_result", out var result) ? result.GetString() : "-")}"));
+        Assert.Equal(["a/../b", "d-1"], list.EnumerateArray().Select(delivery => delivery.GetProperty("id").GetString()!).Order());
+        Assert.All(list.EnumerateArray(), delivery => Assert.False(delivery.TryGetProperty("payload", out _)));
+        Assert.Equal((0, 1), (none.GetArrayLength(), newest.GetArrayLength()));
+        Assert.Equal((1, "a/../b"), (one.GetProperty("payload").GetProperty("issue").GetProperty("number").GetInt32(), odd.GetProperty("id").GetString()));
+        Assert.Equal((one.GetProperty("run_id").GetString(), false), (again.GetProperty("run_id").GetString(), again.GetProperty("created").GetBoolean()));
+        Assert.True(other.GetProperty("created").GetBoolean());
+        Assert.NotEqual(one.GetProperty("run_id").GetString(), other.GetProperty("run_id").GetString());
+        Assert.Equal(other.GetProperty("run_id").GetString(), Assert.Single((await _rig.GetAsync(One)).Json.GetProperty("redelivered_as").EnumerateArray()).GetString());
+    }
+
+    [Theory]
+    [InlineData("GET", "/api/v1/webhook-deliveries?limit=0", DoorRig.Key, 400)]
+    [InlineData("GET", "/api/v1/webhook-deliveries?result=lost", DoorRig.Key, 400)]
+    [InlineData("GET", "/api/v1/webhook-deliveries", DoorRig.SubmitKey, 403)]
+    [InlineData("GET", "/api/v1/webhook-deliveries/issues/nothing", DoorRig.Key, 404)]
+    [InlineData("GET", "/api/v1/webhook-deliveries/..%2F..%2Fruns/x", DoorRig.Key, 404)]
+    [InlineData("POST", "/api/v1/webhook-deliveries/issues/nothing/redeliver", DoorRig.Key, 404)]
+    [InlineData("POST", "/api/v1/webhook-deliveries/issues/nothing/redeliver", DoorRig.ReadKey, 403)]
+    public async Task Of_deliveries_only_what_is_there_is_answered_to_a_key_that_may(string method, string target, string key, int status) =>
+        Assert.Equal(status, (await _rig.SendAsync(method, target, key: key)).Status);
+
+    [Fact]
+    public async Task Deliveries_of_a_name_that_is_a_path_are_none()
+    {
+        await _rig.SendAsync("POST", Address, Body, key: null, Sign);
+
+        Assert.Empty((await _rig.GetAsync("/api/v1/webhook-deliveries?webhook=..%2Fin%2Fissues")).Is(200).Json.GetProperty("deliveries").EnumerateArray());
+    }
+
     private static WebhookOptions Hook(string name, WebhookKind kind) => new()
     {
         Name = name,

@@ -1,4 +1,4 @@
-// The vendor's client with nothing changed but baseURL and key, through every call that it has for runs; prints one JSON line for each.
+// The vendor's client with nothing changed but baseURL and key, through every call that it has for runs and schedules; prints one JSON line for each.
 // node client.mjs URL, with the key in OZF_API_KEY.
 import OzAPI from 'oz-agent-sdk';
 
@@ -43,3 +43,22 @@ await fails('no such run', client.agent.runs.retrieve('01980000-0000-7000-8000-0
 await fails('no prompt', client.agent.run({}));
 await fails('images', client.agent.run({ prompt: 'p', images: [{ data: 'AA==', mime_type: 'image/png' }] }));
 await fails('wrong key', new OzAPI({ baseURL: `${process.argv[2]}/api/v1`, apiKey: 'a-key-that-nobody-knows', maxRetries: 0 }).agent.runs.list());
+
+const { schedules } = client.agent;
+const nightly = await schedules.create({
+  name: 'Nightly fixes', cron_schedule: '0 6 * * 1-5', prompt: 'fix what broke', team: true,
+  agent_config: { model_id: 'auto', environment_id: 'env-1', worker_host: 'nobody' },
+});
+say('schedule create', nightly);
+say('schedule created off', await schedules.create({ name: 'Off', cron_schedule: '@daily', prompt: 'p', enabled: false }));
+say('schedule retrieve', await schedules.retrieve(nightly.id));
+say('schedule list', await schedules.list());
+say('schedule update', await schedules.update(nightly.id, { name: 'Weekly fixes', cron_schedule: '0 7 * * mon', prompt: 'fix it all', enabled: true }));
+say('schedule pause', await schedules.pause(nightly.id));
+say('schedule resume', await schedules.resume(nightly.id));
+await fails('schedule twice', schedules.create({ name: 'Nightly fixes', cron_schedule: '@daily', prompt: 'p' }));
+await fails('schedule nonsense', schedules.create({ name: 'Nonsense', cron_schedule: '61 * * * *', prompt: 'p' }));
+say('schedule delete', await schedules.delete(nightly.id));
+await fails('schedule gone', schedules.retrieve(nightly.id));
+await fails('schedule gone twice', schedules.delete(nightly.id));
+say('schedule left', await schedules.list());

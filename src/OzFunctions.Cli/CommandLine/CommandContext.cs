@@ -47,13 +47,16 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
         : throw CommandException.Usage("--server: this command works on a store of this machine only; leave --server out, or run it there.");
 
     /// <summary>Where commands about runs ask: the front door of <c>--server</c>, else the store.</summary>
-    public IRunDesk OpenDesk()
-    {
-        if (Server is not { } server)
-        {
-            return new StoreDesk(OpenStore(), Surroundings, Screen.Warn);
-        }
+    public IRunDesk OpenDesk() => Server is { } server ? new RemoteDesk(OpenCalls(server), Time) : new StoreDesk(OpenStore(), Surroundings, Screen.Warn);
 
+    /// <summary>The same for commands about schedules.</summary>
+    public IScheduleDesk OpenScheduleDesk() => Server is { } server ? new RemoteScheduleDesk(OpenCalls(server)) : new StoreScheduleDesk(OpenStore(), Surroundings.Variable("USER"));
+
+    /// <summary>The same for commands about webhooks.</summary>
+    public IWebhookDesk OpenWebhookDesk() => Server is { } server ? new RemoteWebhookDesk(OpenCalls(server)) : new StoreWebhookDesk(OpenStore(), Settings, Loggers(LogLevel.Warning));
+
+    private RemoteCalls OpenCalls(string server)
+    {
         var address = DeskAddress.Parse(server);
         var key = DeskAddress.FindKey(address, parsed.GetValue(GlobalOptions.KeyFile), Settings.DataDirectory, Surroundings);
         if (address.Scheme == "http" && !address.IsLoopback)
@@ -61,7 +64,7 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
             Screen.Warn($"{address} is not encrypted: the key and everything else can be read on the way. Use https.");
         }
 
-        return new RemoteDesk(new(address, key, Time), Time);
+        return new(address, key, Time);
     }
 
     private string? Server => parsed.GetValue(GlobalOptions.Server);

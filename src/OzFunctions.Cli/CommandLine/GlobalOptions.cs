@@ -28,7 +28,7 @@ internal static class GlobalOptions
 
     public static readonly Option<string?> Server = new("--server")
     {
-        Description = "Ask the front door at this address instead of a store (run, runs, workers, dead-letters)",
+        Description = "Ask the front door at this address instead of a store (run, runs, schedules, webhooks, workers, dead-letters)",
         HelpName = "URL",
         Recursive = true,
     };

@@ -103,6 +103,19 @@ internal sealed class RemoteCalls : IDisposable
         }
     }
 
+    /// <summary>The same, and never repeated by itself: a lost answer may have been a yes.</summary>
+    public async Task<HttpResponseMessage> OpenOnceAsync(HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await OpenAsync(method, path, body, null, cancellationToken);
+        }
+        catch (Exception ex) when (IsOutage(ex, cancellationToken))
+        {
+            throw Unreachable(ex);
+        }
+    }
+
     /// <summary>The way there or back failed, and may not fail the next time.</summary>
     public static bool IsOutage(Exception exception, CancellationToken cancellationToken) =>
         exception is HttpRequestException or IOException or RefusedForNowException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested);

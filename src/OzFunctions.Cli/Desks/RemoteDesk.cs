@@ -32,7 +32,7 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
 
     public async Task<SubmitAnswer> RetryAsync(RunRecord finished, CancellationToken cancellationToken)
     {
-        using var response = await Once(() => calls.OpenAsync(HttpMethod.Post, $"agent/runs/{finished.RunId}/retry", "{}"u8.ToArray(), null, cancellationToken), cancellationToken);
+        using var response = await calls.OpenOnceAsync(HttpMethod.Post, $"agent/runs/{finished.RunId}/retry", "{}"u8.ToArray(), cancellationToken);
         using var document = JsonDocument.Parse(await response.Content.ReadAsStringAsync(cancellationToken));
         return Read(document.RootElement);
     }
@@ -104,8 +104,8 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
     public async Task<Stream?> OpenArtifactAsync(RunId runId, int attempt, string path, CancellationToken cancellationToken)
     {
         var escaped = string.Join('/', path.Split('/').Select(Uri.EscapeDataString));
-        var response = await Once(
-            () => calls.OpenAsync(HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"agent/runs/{runId}/artifacts/{escaped}?attempt={attempt}"), null, null, cancellationToken), cancellationToken);
+        var response = await calls.OpenOnceAsync(
+            HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"agent/runs/{runId}/artifacts/{escaped}?attempt={attempt}"), null, cancellationToken);
         return response.IsSuccessStatusCode ? await response.Content.ReadAsStreamAsync(cancellationToken) : null;
     }
 
@@ -175,7 +175,7 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
             writer.WriteEndObject();
         }
 
-        using var response = await Once(() => calls.OpenAsync(HttpMethod.Post, $"dead-letters/{Uri.EscapeDataString(letter.Id)}/requeue", json.WrittenMemory, null, cancellationToken), cancellationToken);
+        using var response = await calls.OpenOnceAsync(HttpMethod.Post, $"dead-letters/{Uri.EscapeDataString(letter.Id)}/requeue", json.WrittenMemory, cancellationToken);
     }
 
     public Task RemoveDeadLetterAsync(DeadLetter letter, CancellationToken cancellationToken) =>
@@ -185,19 +185,6 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
     {
         calls.Dispose();
         return ValueTask.CompletedTask;
-    }
-
-    /// <summary>A call that is not repeated by itself: a lost answer may have been a yes.</summary>
-    private async Task<HttpResponseMessage> Once(Func<Task<HttpResponseMessage>> call, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await call();
-        }
-        catch (Exception ex) when (RemoteCalls.IsOutage(ex, cancellationToken))
-        {
-            throw calls.Unreachable(ex);
-        }
     }
 
     private static byte[] Reason(string? reason) => reason is null ? "{}"u8.ToArray() : Encoding.UTF8.GetBytes($"{{\"reason\":{JsonSerializer.Serialize(reason, RunJson.Wire.String)}}}");

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Json;
 using OzFunctions.Requests;
@@ -12,15 +13,9 @@ namespace OzFunctions.Cli.Schedules;
 /// <summary>Schedules as people and programs see them.</summary>
 internal static class ScheduleText
 {
-    public static string State(ScheduleRecord schedule, ScheduleStore store) => schedule switch
-    {
-        { Source: ScheduleSource.File } when !store.IsConfigured(schedule.Name) => "not in this configuration",
-        { Definition.Enabled: false } => "off",
-        { Paused: true } => "paused",
-        _ => "active",
-    };
+    public static string Word(ScheduleState state) => state == ScheduleState.NotConfigured ? "not in this configuration" : Word<ScheduleState>(state);
 
-    public static void WriteList(CommandContext context, IReadOnlyList<ScheduleRecord> schedules, ScheduleStore store)
+    public static void WriteList(CommandContext context, IReadOnlyList<ScheduleView> schedules)
     {
         if (context.Screen.Json)
         {
@@ -28,9 +23,9 @@ internal static class ScheduleText
             {
                 json.WriteStartObject();
                 json.WriteStartArray("schedules");
-                foreach (var schedule in schedules)
+                foreach (var view in schedules)
                 {
-                    WriteJson(json, schedule, store);
+                    WriteJson(json, view);
                 }
 
                 json.WriteEndArray();
@@ -40,13 +35,12 @@ internal static class ScheduleText
         }
 
         var table = new Table("NAME", "STATE", "CRON", "ZONE", "NEXT", "LAST RUN", "NOTE");
-        foreach (var schedule in schedules)
+        foreach (var (schedule, state) in schedules)
         {
-            var state = State(schedule, store);
             var last = schedule.LastRun is { } run ? $"{PlainText.Relative(run.At, context.Now)} {run.RunId}" : "";
             table.Add(
                 schedule.Name,
-                new(state, state == "active" ? Style.Good : Style.Warning),
+                new(Word(state), state == ScheduleState.Active ? Style.Good : Style.Warning),
                 schedule.Definition.Cron,
                 schedule.Definition.TimeZone,
                 schedule.FindNext() is { } next ? PlainText.Time(next, context.Now) : "",
@@ -63,17 +57,18 @@ internal static class ScheduleText
         table.Write(context.Screen);
     }
 
-    public static void Write(CommandContext context, ScheduleRecord schedule, ScheduleStore store)
+    public static void Write(CommandContext context, ScheduleView view)
     {
+        var (schedule, state) = view;
         var (screen, definition) = (context.Screen, schedule.Definition);
         if (screen.Json)
         {
-            screen.WriteIndented(json => WriteJson(json, schedule, store));
+            screen.WriteIndented(json => WriteJson(json, view));
             return;
         }
 
         screen.Line($"Schedule   {screen.Paint(schedule.Name, Style.Strong)}{(definition.Title is { } title ? " " + PlainText.OneLine(title) : "")}");
-        screen.Line($"State      {State(schedule, store)}{(schedule.Source == ScheduleSource.File ? ", from the configuration" : "")}");
+        screen.Line($"State      {Word(state)}{(schedule.Source == ScheduleSource.File ? ", from the configuration" : "")}");
         screen.Line($"Cron       {definition.Cron} ({definition.TimeZone})");
         screen.Line($"Overlap    {Word(definition.Overlap)}");
         screen.Line($"Missed     {Word(definition.Missed)}, within {DurationText.Format(definition.MissedWindow)}");
@@ -97,15 +92,15 @@ internal static class ScheduleText
     }
 
     /// <summary>After a change: a sentence and when it starts next, or the schedule for programs.</summary>
-    public static void Tell(CommandContext context, ScheduleRecord schedule, string done, ScheduleStore store)
+    public static void Tell(CommandContext context, ScheduleView view, string done)
     {
         if (context.Screen.Json)
         {
-            context.Screen.WriteIndented(json => WriteJson(json, schedule, store));
+            context.Screen.WriteIndented(json => WriteJson(json, view));
             return;
         }
 
-        var next = schedule.FindNext() is { } time ? $"; next run {PlainText.Time(time, context.Now)}" : "";
+        var next = view.Schedule.FindNext() is { } time ? $"; next run {PlainText.Time(time, context.Now)}" : "";
         context.Screen.Line($"{done}{next}.");
     }
 
@@ -137,15 +132,16 @@ internal static class ScheduleText
         }
     }
 
-    private static void WriteJson(Utf8JsonWriter json, ScheduleRecord schedule, ScheduleStore store)
+    private static void WriteJson(Utf8JsonWriter json, ScheduleView view)
     {
+        var (schedule, state) = view;
         json.WriteStartObject();
         foreach (var property in JsonSerializer.SerializeToElement(schedule, ScheduleJson.Wire.ScheduleRecord).EnumerateObject())
         {
             property.WriteTo(json);
         }
 
-        json.WriteString("state", State(schedule, store));
+        json.WriteString("state", Word(state));
         if (schedule.FindNext() is { } next)
         {
             json.WriteString("next_run", TimeText.Format(next));

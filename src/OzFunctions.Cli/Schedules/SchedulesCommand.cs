@@ -21,22 +21,16 @@ internal static class SchedulesCommand
         CreateCreate(surroundings),
         CreateUpdate(surroundings),
         CreateDelete(surroundings),
-        CreateSwitch(surroundings, "pause", "Start nothing until it is resumed", (store, name, by, token) => store.PauseAsync(name, by, token), "paused"),
-        CreateSwitch(surroundings, "resume", "Go on from now", (store, name, by, token) => store.ResumeAsync(name, by, token), "active", "unpause"),
+        CreateSwitch(surroundings, "pause", "Start nothing until it is resumed", paused: true),
+        CreateSwitch(surroundings, "resume", "Go on from now", paused: false, "unpause"),
         CreateRun(surroundings),
         CreateNext(surroundings));
 
     private static Command CreateList(Surroundings surroundings) =>
         new Command("list", "List schedules").Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var schedules = new List<ScheduleRecord>();
-            await foreach (var schedule in store.Core.Schedules.ListAsync(cancellationToken))
-            {
-                schedules.Add(schedule);
-            }
-
-            ScheduleText.WriteList(context, schedules, store.Core.Schedules);
+            await using var desk = context.OpenScheduleDesk();
+            ScheduleText.WriteList(context, await desk.ListAsync(cancellationToken));
             return ExitCodes.Success;
         });
 
@@ -45,8 +39,8 @@ internal static class SchedulesCommand
         var name = Name();
         return new Command("get", "Show a schedule").With(name).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            ScheduleText.Write(context, await store.Core.Schedules.GetAsync(context.Get(name)!, cancellationToken), store.Core.Schedules);
+            await using var desk = context.OpenScheduleDesk();
+            ScheduleText.Write(context, await desk.GetAsync(context.Get(name)!, cancellationToken));
             return ExitCodes.Success;
         });
     }
@@ -66,9 +60,9 @@ internal static class SchedulesCommand
 
             var asked = await RequestText.ReadAsync(request, context, cancellationToken);
             var definition = options.Apply(new() { Cron = context.Get(options.Cron)!, Request = asked }, context);
-            await using var store = context.OpenStore();
-            var made = await store.Core.Schedules.CreateAsync(context.Get(name)!, definition, context.Get(paused), context.Surroundings.Variable("USER"), cancellationToken);
-            ScheduleText.Tell(context, made, $"Schedule '{made.Name}' is there", store.Core.Schedules);
+            await using var desk = context.OpenScheduleDesk();
+            var made = await desk.CreateAsync(context.Get(name)!, definition, context.Get(paused), cancellationToken);
+            ScheduleText.Tell(context, made, $"Schedule '{made.Schedule.Name}' is there");
             return ExitCodes.Success;
         });
     }
@@ -81,13 +75,13 @@ internal static class SchedulesCommand
         request.AddTo(command);
         return command.Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var there = await store.Core.Schedules.GetAsync(context.Get(name)!, cancellationToken);
+            await using var desk = context.OpenScheduleDesk();
+            var (there, _) = await desk.GetAsync(context.Get(name)!, cancellationToken);
             var under = System.Text.Json.JsonSerializer.SerializeToNode(there.Definition.Request, RunJson.Wire.RunRequest)!.AsObject();
             var asked = await RequestText.ReadAsync(request, context, under, context.Get(remove) ?? [], cancellationToken);
             var definition = options.Apply(there.Definition, context) with { Request = asked };
-            var changed = await store.Core.Schedules.UpdateAsync(there.Name, definition, paused: null, context.Surroundings.Variable("USER"), cancellationToken);
-            ScheduleText.Tell(context, changed, $"Schedule '{changed.Name}' is changed", store.Core.Schedules);
+            var changed = await desk.UpdateAsync(there, definition, cancellationToken);
+            ScheduleText.Tell(context, changed, $"Schedule '{there.Name}' is changed");
             return ExitCodes.Success;
         });
     }
@@ -97,8 +91,8 @@ internal static class SchedulesCommand
         var name = Name();
         return new Command("delete", "Remove a schedule; its runs stay").With(name).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            await store.Core.Schedules.DeleteAsync(context.Get(name)!, cancellationToken);
+            await using var desk = context.OpenScheduleDesk();
+            await desk.DeleteAsync(context.Get(name)!, cancellationToken);
             if (context.Screen.Json)
             {
                 context.Screen.WriteJson(json =>
@@ -118,8 +112,7 @@ internal static class SchedulesCommand
         });
     }
 
-    private static Command CreateSwitch(
-        Surroundings surroundings, string verb, string description, Func<ScheduleStore, string, string?, CancellationToken, Task<ScheduleRecord>> act, string done, params string[] aliases)
+    private static Command CreateSwitch(Surroundings surroundings, string verb, string description, bool paused, params string[] aliases)
     {
         var name = Name();
         var command = new Command(verb, description).With(name);
@@ -130,9 +123,9 @@ internal static class SchedulesCommand
 
         return command.Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var schedule = await act(store.Core.Schedules, context.Get(name)!, context.Surroundings.Variable("USER"), cancellationToken);
-            ScheduleText.Tell(context, schedule, $"Schedule '{schedule.Name}' is {done}", store.Core.Schedules);
+            await using var desk = context.OpenScheduleDesk();
+            var switched = await desk.SetPausedAsync(context.Get(name)!, paused, cancellationToken);
+            ScheduleText.Tell(context, switched, $"Schedule '{switched.Schedule.Name}' is {(paused ? "paused" : "active")}");
             return ExitCodes.Success;
         });
     }
@@ -143,21 +136,21 @@ internal static class SchedulesCommand
         var key = new Option<string?>("--idempotency-key") { HelpName = "KEY", Description = "A repeat with this key answers the first run" };
         return new Command("run", "Start a run of it now, paused or not").With(name, key).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var answer = await store.Core.Schedules.RunNowAsync(context.Get(name)!, context.Get(key), context.Surroundings.Variable("USER"), cancellationToken);
+            await using var desk = context.OpenScheduleDesk();
+            var answer = await desk.RunNowAsync(context.Get(name)!, context.Get(key), cancellationToken);
             if (context.Screen.Json)
             {
                 context.Screen.WriteJson(json =>
                 {
                     json.WriteStartObject();
-                    json.WriteString("run_id", answer.Run.RunId.Value);
+                    json.WriteString("run_id", answer.RunId.Value);
                     json.WriteBoolean("created", answer.Created);
                     json.WriteEndObject();
                 });
             }
             else
             {
-                context.Screen.Line(answer.Run.RunId.Value);
+                context.Screen.Line(answer.RunId.Value);
             }
 
             return ExitCodes.Success;
@@ -191,12 +184,12 @@ internal static class SchedulesCommand
             var (cron, zone) = (context.Get(options.Cron), context.Get(options.TimeZone) ?? "UTC");
             if (context.Get(name) is { } wanted)
             {
-                await using var store = context.OpenStore();
-                var schedule = await store.Core.Schedules.GetAsync(wanted, cancellationToken);
+                await using var desk = context.OpenScheduleDesk();
+                var (schedule, state) = await desk.GetAsync(wanted, cancellationToken);
                 (cron, zone) = (schedule.Definition.Cron, context.Get(options.TimeZone) ?? schedule.Definition.TimeZone);
                 if (!schedule.IsActive)
                 {
-                    context.Screen.Warn($"schedule '{wanted}' is {ScheduleText.State(schedule, store.Core.Schedules)}: it starts nothing at these times.");
+                    context.Screen.Warn($"schedule '{wanted}' is {ScheduleText.Word(state)}: it starts nothing at these times.");
                 }
             }
 

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Screens;
-using OzFunctions.Webhooks;
-using OzFunctions.Webhooks.Deliveries;
 
 namespace OzFunctions.Cli.Webhooks;
 
@@ -15,39 +13,25 @@ internal static class WebhooksCommand
     private static Command CreateList(Surroundings surroundings) =>
         new Command("list", "List the configured webhooks with their addresses").Does(surroundings, async (context, cancellationToken) =>
         {
-            var webhooks = context.Settings.Configuration.Webhooks;
-            await using var store = context.OpenStore();
-            var log = new DeliveryLog(store.Core.Ports.Blobs);
-            var rows = new List<(Configuration.WebhookConfiguration Webhook, WebhookDelivery? Last)>();
-            foreach (var webhook in webhooks)
-            {
-                WebhookDelivery? last = null;
-                await foreach (var delivery in log.ListAsync(webhook.Name, cancellationToken))
-                {
-                    last = delivery;
-                    break;
-                }
-
-                rows.Add((webhook, last));
-            }
-
+            await using var desk = context.OpenWebhookDesk();
+            var webhooks = await desk.ListAsync(cancellationToken);
             if (context.Screen.Json)
             {
                 context.Screen.WriteJson(json =>
                 {
                     json.WriteStartObject();
                     json.WriteStartArray("webhooks");
-                    foreach (var (webhook, last) in rows)
+                    foreach (var webhook in webhooks)
                     {
                         json.WriteStartObject();
                         json.WriteString("name", webhook.Name);
-                        json.WriteString("kind", webhook.Kind.Text());
-                        json.WriteString("address", AddressOf(context, webhook.Name));
+                        json.WriteString("kind", webhook.Kind);
+                        json.WriteString("address", webhook.Address);
                         json.WriteBoolean("enabled", webhook.Enabled);
-                        if (last is not null)
+                        if (webhook.LastReceivedAt is { } last)
                         {
-                            json.WriteString("last_received_at", OzFunctions.Json.TimeText.Format(last.ReceivedAt));
-                            json.WriteString("last_result", WebhooksDeliveriesCommand.TextOf(last.Result));
+                            json.WriteString("last_received_at", OzFunctions.Json.TimeText.Format(last));
+                            json.WriteString("last_result", webhook.LastResult);
                         }
 
                         json.WriteEndObject();
@@ -59,26 +43,24 @@ internal static class WebhooksCommand
                 return ExitCodes.Success;
             }
 
-            if (rows.Count == 0)
+            if (webhooks.Count == 0)
             {
                 context.Screen.Note("No webhooks are configured (webhooks: in the configuration, docs/webhooks.md).");
                 return ExitCodes.Success;
             }
 
             var table = new Table("NAME", "KIND", "STATE", "LAST DELIVERY", "ADDRESS");
-            foreach (var (webhook, last) in rows)
+            foreach (var webhook in webhooks)
             {
                 table.Add(
                     webhook.Name,
-                    webhook.Kind.Text(),
+                    webhook.Kind,
                     webhook.Enabled ? new Cell("enabled", Style.Good) : new Cell("disabled", Style.Warning),
-                    last is null ? "" : $"{PlainText.Relative(last.ReceivedAt, context.Now)}, {WebhooksDeliveriesCommand.TextOf(last.Result)}",
-                    AddressOf(context, webhook.Name));
+                    webhook.LastReceivedAt is { } last ? $"{PlainText.Relative(last, context.Now)}, {webhook.LastResult}" : "",
+                    webhook.Address);
             }
 
             table.Write(context.Screen);
             return ExitCodes.Success;
         });
-
-    private static string AddressOf(CommandContext context, string name) => $"{context.Settings.Configuration.PublicUrl}/api/v1/webhooks/{name}";
 }

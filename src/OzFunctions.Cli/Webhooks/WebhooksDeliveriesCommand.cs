@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Webhooks.Deliveries;
 
@@ -11,22 +12,19 @@ internal static class WebhooksDeliveriesCommand
 {
     private const int UsualMost = 50;
 
-    public static string TextOf(DeliveryResult result) => JsonNamingPolicy.SnakeCaseLower.ConvertName(result.ToString());
-
     public static Command Create(Surroundings surroundings)
     {
         var webhook = new Argument<string?>("webhook") { Description = "Only of this webhook", Arity = ArgumentArity.ZeroOrOne };
         var id = new Argument<string?>("delivery") { Description = "One delivery, with its payload", Arity = ArgumentArity.ZeroOrOne };
         var result = new Option<string?>("--result") { HelpName = "RESULT", Description = "accepted, filtered, faulty or refused" };
-        result.AcceptOnlyFromAmong([.. Enum.GetValues<DeliveryResult>().Select(TextOf)]);
+        result.AcceptOnlyFromAmong([.. Enum.GetValues<DeliveryResult>().Select(value => value.Text())]);
         var most = new Option<int>("--limit") { HelpName = "N", Description = "At most so many, newest first", DefaultValueFactory = _ => UsualMost };
         return new Command("deliveries", "List what came in, newest first, or show one delivery").With(webhook, id, result, most).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var log = new DeliveryLog(store.Core.Ports.Blobs);
+            await using var desk = context.OpenWebhookDesk();
             if (context.Get(id) is { } delivery)
             {
-                Show(context, await GetAsync(log, context.Get(webhook)!, delivery, cancellationToken));
+                Show(context, await GetAsync(desk, context.Get(webhook)!, delivery, cancellationToken));
                 return ExitCodes.Success;
             }
 
@@ -35,28 +33,13 @@ internal static class WebhooksDeliveriesCommand
                 throw CommandException.Usage($"--limit: '{context.Get(most)}': must be at least 1.");
             }
 
-            var found = new List<WebhookDelivery>();
-            await foreach (var one in log.ListAsync(context.Get(webhook), cancellationToken))
-            {
-                if (context.Get(result) is not { } wanted || TextOf(one.Result) == wanted)
-                {
-                    found.Add(one);
-                }
-
-                // One webhook's entries come newest first; of all, the newest may be anywhere.
-                if (context.Get(webhook) is not null && found.Count == context.Get(most))
-                {
-                    break;
-                }
-            }
-
-            List(context, [.. found.OrderByDescending(one => one.ReceivedAt).Take(context.Get(most))]);
+            List(context, await desk.ListDeliveriesAsync(context.Get(webhook), Enum.GetValues<DeliveryResult>().Where(value => value.Text() == context.Get(result)).Cast<DeliveryResult?>().FirstOrDefault(), context.Get(most), cancellationToken));
             return ExitCodes.Success;
         });
     }
 
-    public static async Task<WebhookDelivery> GetAsync(DeliveryLog log, string webhook, string id, CancellationToken cancellationToken) =>
-        await log.FindAsync(webhook, id, cancellationToken)
+    public static async Task<WebhookDelivery> GetAsync(IWebhookDesk desk, string webhook, string id, CancellationToken cancellationToken) =>
+        await desk.FindDeliveryAsync(webhook, id, cancellationToken)
         ?? throw CommandException.Usage($"there is no delivery '{id}' of webhook '{webhook}' (ozf webhooks deliveries {webhook}); entries are kept for {DeliveryLog.Kept.TotalDays:0} days.");
 
     private static void List(CommandContext context, IReadOnlyList<WebhookDelivery> deliveries)
@@ -93,7 +76,7 @@ internal static class WebhooksDeliveriesCommand
                 PlainText.OneLine(delivery.Id),
                 PlainText.OneLine(EventOf(delivery)),
                 PlainText.OneLine(delivery.Sender ?? ""),
-                new Cell(TextOf(delivery.Result), StyleOf(delivery.Result)),
+                new Cell(delivery.Result.Text(), StyleOf(delivery.Result)),
                 PlainText.OneLine(delivery.RunId?.Value ?? delivery.Reason ?? ""));
         }
 
@@ -112,7 +95,7 @@ internal static class WebhooksDeliveriesCommand
         screen.Line($"Delivery  {screen.Paint(PlainText.OneLine(delivery.Id), Style.Strong)} of {delivery.Webhook}");
         screen.Line($"Received  {PlainText.Time(delivery.ReceivedAt, context.Now)}{(delivery.Repeats > 0 ? $", and {PlainText.Count(delivery.Repeats, "time")} again" : "")}");
         screen.Line($"Event     {PlainText.OneLine(EventOf(delivery))}{(delivery.Sender is { } sender ? $", by {PlainText.OneLine(sender)}" : "")}");
-        screen.Line($"Result    {screen.Paint(TextOf(delivery.Result), StyleOf(delivery.Result))}{(delivery.Reason is { } reason ? $": {PlainText.OneLine(reason)}" : "")}");
+        screen.Line($"Result    {screen.Paint(delivery.Result.Text(), StyleOf(delivery.Result))}{(delivery.Reason is { } reason ? $": {PlainText.OneLine(reason)}" : "")}");
         if (delivery.RunId is { } run)
         {
             screen.Line($"Run       {run}");

@@ -1,9 +1,6 @@
 using System.CommandLine;
-using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Configuration;
 using OzFunctions.Requests;
-using OzFunctions.Webhooks;
 
 namespace OzFunctions.Cli.Webhooks;
 
@@ -17,16 +14,15 @@ internal static class WebhooksRedeliverCommand
         var newRun = new Option<bool>("--new-run") { Description = "Start another run also when the delivery has one already" };
         return new Command("redeliver", "Take a stored delivery in again, by today's configuration").With(webhook, id, newRun).Does(surroundings, async (context, cancellationToken) =>
         {
-            await using var store = context.OpenStore();
-            var receiver = new WebhookReceiver(WebhookSetup.Create(context.Settings.Configuration.Webhooks, context.Settings.Secrets), store.Core, context.Loggers(LogLevel.Warning).CreateLogger<WebhookReceiver>());
-            var delivery = await WebhooksDeliveriesCommand.GetAsync(receiver.Log, context.Get(webhook)!, context.Get(id)!, cancellationToken);
+            await using var desk = context.OpenWebhookDesk();
+            var delivery = await WebhooksDeliveriesCommand.GetAsync(desk, context.Get(webhook)!, context.Get(id)!, cancellationToken);
             if (delivery.Payload is null)
             {
                 throw CommandException.Usage($"the payload of '{delivery.Id}' ({delivery.PayloadBytes} bytes) was too large to be kept; let its sender send it again.");
             }
 
-            var answer = await receiver.RedeliverAsync(delivery, context.Get(newRun), cancellationToken)
-                ?? throw CommandException.Usage($"webhook '{delivery.Webhook}' is not configured here; give its configuration with --config-file or OZF_CONFIG.");
+            var answer = await desk.RedeliverAsync(delivery, context.Get(newRun), cancellationToken)
+                ?? throw CommandException.Usage($"webhook '{delivery.Webhook}' is not configured; give its configuration with --config-file or OZF_CONFIG, to the front door where --server names one.");
             switch (answer)
             {
                 case { Reason: { } reason }:
@@ -36,7 +32,7 @@ internal static class WebhooksRedeliverCommand
                     context.Screen.Fail(RequestProblem.ToText("no run request can be made of it:", answer.Faults).TrimEnd());
                     return ExitCodes.Failed;
                 case { Created: false }:
-                    throw CommandException.Usage($"the delivery has run {answer.Run!.RunId} already; --new-run starts another one.");
+                    throw CommandException.Usage($"the delivery has run {answer.RunId} already; --new-run starts another one.");
             }
 
             if (context.Screen.Json)
@@ -44,14 +40,14 @@ internal static class WebhooksRedeliverCommand
                 context.Screen.WriteJson(json =>
                 {
                     json.WriteStartObject();
-                    json.WriteString("run_id", answer.Run!.RunId.Value);
+                    json.WriteString("run_id", answer.RunId!.Value.Value);
                     json.WriteBoolean("created", true);
                     json.WriteEndObject();
                 });
             }
             else
             {
-                context.Screen.Line(answer.Run!.RunId.Value);
+                context.Screen.Line(answer.RunId!.Value.Value);
             }
 
             return ExitCodes.Success;

@@ -35,7 +35,8 @@ internal sealed partial class RunClaims(
     private readonly HashSet<RunId> _unreadable = [];
 
     /// <summary>Claims run by run while the caller asks for more. A host has written a heartbeat before it comes here.</summary>
-    public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(HostPresence presence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="mayClaim">Asked for every run, after the listing that showed it, so that a pause from before the run came is seen; and beside the read of its record, so that no claim waits for it.</param>
+    public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(HostPresence presence, Func<CancellationToken, Task<bool>> mayClaim, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var (key, since) in _blockedKeys.Where(blocked => ports.Time.GetElapsedTime(blocked.Value) >= BlockedFor))
         {
@@ -49,10 +50,19 @@ internal sealed partial class RunClaims(
             var page = await ports.Blobs.ListAsync(ReadyEntry.PrefixOf(options.WorkerId), continuation, PageSize, cancellationToken);
             foreach (var blob in page.Entries)
             {
-                if (ReadyEntry.TryParse(blob.Name, out var entry) && !IsBlocked(entry)
-                    && await TryClaimSafelyAsync(entry, presence, cancellationToken) is { } attempt)
+                if (!ReadyEntry.TryParse(blob.Name, out var entry) || IsBlocked(entry))
+                {
+                    continue;
+                }
+
+                var may = mayClaim(cancellationToken);
+                if (await TryClaimSafelyAsync(entry, may, presence, cancellationToken) is { } attempt)
                 {
                     yield return attempt;
+                }
+                else if (!await may)
+                {
+                    yield break;
                 }
             }
 
@@ -63,11 +73,11 @@ internal sealed partial class RunClaims(
     }
 
     /// <summary>A record, or a holder's record, that is nonsense must not keep the runs behind it waiting. Faults of the store and the disk are everybody's.</summary>
-    private async Task<OwnedAttempt?> TryClaimSafelyAsync(ReadyEntry entry, HostPresence presence, CancellationToken cancellationToken)
+    private async Task<OwnedAttempt?> TryClaimSafelyAsync(ReadyEntry entry, Task<bool> may, HostPresence presence, CancellationToken cancellationToken)
     {
         try
         {
-            return await TryClaimAsync(entry, presence, cancellationToken);
+            return await TryClaimAsync(entry, may, presence, cancellationToken);
         }
         catch (Exception ex) when (ex is not (OperationCanceledException or BlobStoreException or IOException or UnauthorizedAccessException))
         {
@@ -80,9 +90,11 @@ internal sealed partial class RunClaims(
         }
     }
 
-    private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, HostPresence presence, CancellationToken cancellationToken)
+    private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, Task<bool> may, HostPresence presence, CancellationToken cancellationToken)
     {
-        if (await FindClaimableAsync(entry, cancellationToken) is not { } run)
+        var finding = FindClaimableAsync(entry, cancellationToken);
+        await Task.WhenAll(finding, may);
+        if (await finding is not { } run || !await may)
         {
             return null;
         }

@@ -22,7 +22,6 @@ namespace OzFunctions.Hosts;
 public sealed partial class WorkerHost
 {
     private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan PauseReadEvery = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan StartPause = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
     private const int MostFaultPauses = 15;
@@ -51,7 +50,6 @@ public sealed partial class WorkerHost
     private readonly WakeSignal _idle = new();
     private HostPresence _presence;
     private string? _announced;
-    private (long At, bool Paused)? _pauseRead;
     private ETag? _signalsSeen;
     private IReadOnlyList<RunId> _signalled = [];
     private HashSet<RunId> _leftWaiting = [];
@@ -274,13 +272,20 @@ public sealed partial class WorkerHost
 
     private async Task ClaimAsync(CancellationToken cancellationToken)
     {
-        if (!HasRoom() || !await IsReadyAsync(cancellationToken))
+        if (!HasRoom())
         {
             await CountLeftAsync(cancellationToken);
             return;
         }
 
-        await foreach (var attempt in _claims.ClaimAsync(_presence, cancellationToken))
+        if (FindShortage() is { } shortage)
+        {
+            await AnnounceAsync(shortage, cancellationToken);
+            return;
+        }
+
+        var asked = false;
+        await foreach (var attempt in _claims.ClaimAsync(_presence, AskAsync, cancellationToken))
         {
             _claimed++;
             _metrics.Claimed();
@@ -296,7 +301,19 @@ public sealed partial class WorkerHost
             }
         }
 
+        if (!asked)
+        {
+            // Nothing waits; readiness says all the same whether anything would be taken.
+            await IsUnpausedAsync(cancellationToken);
+        }
+
         await CountLeftAsync(cancellationToken);
+
+        Task<bool> AskAsync(CancellationToken token)
+        {
+            asked = true;
+            return IsUnpausedAsync(token);
+        }
     }
 
     /// <summary>For whoever reads metrics: runs that are ready and find this host full, each counted once. Nothing is listed while nobody reads.</summary>
@@ -325,41 +342,37 @@ public sealed partial class WorkerHost
 
     private bool HasRoom() => (_options.Slots == 0 || _attempts.Count < _options.Slots) && !(_options.Once && _claimed > 0);
 
-    private async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
+    private async Task<bool> IsUnpausedAsync(CancellationToken cancellationToken)
     {
-        var reason = FindShortage() ?? (await IsPausedAsync(cancellationToken) ? $"Worker '{_options.WorkerId}' is paused (ozf workers resume)." : null);
-        if (reason != _announced)
-        {
-            _announced = reason;
-            _presence.NotReady = reason;
-            if (reason is null)
-            {
-                Ready(_presence.HostId);
-            }
-            else
-            {
-                NotReadyNow(reason);
-            }
+        var paused = (await _control.GetPausedAsync(cancellationToken)).Contains(_options.WorkerId);
+        await AnnounceAsync(paused ? $"Worker '{_options.WorkerId}' is paused (ozf workers resume)." : null, cancellationToken);
+        return !paused;
+    }
 
-            await _presence.TryBeatAsync(cancellationToken);
+    /// <summary>Says why this host takes no runs from now on; null: it does.</summary>
+    private async Task AnnounceAsync(string? reason, CancellationToken cancellationToken)
+    {
+        if (reason == _announced)
+        {
+            return;
         }
 
-        return reason is null;
+        _announced = reason;
+        _presence.NotReady = reason;
+        if (reason is null)
+        {
+            Ready(_presence.HostId);
+        }
+        else
+        {
+            NotReadyNow(reason);
+        }
+
+        await _presence.TryBeatAsync(cancellationToken);
     }
 
     private string? FindShortage() =>
         _presence.DeclaredDead || _presence.LeaseLeft <= TimeSpan.Zero ? "The store was not reached for too long; agents were stopped." : _backend.FindShortage();
-
-    private async Task<bool> IsPausedAsync(CancellationToken cancellationToken)
-    {
-        if (_pauseRead is not { } read || _ports.Time.GetElapsedTime(read.At) >= PauseReadEvery)
-        {
-            var paused = (await _control.GetPausedAsync(cancellationToken)).Contains(_options.WorkerId);
-            _pauseRead = read = (_ports.Time.GetTimestamp(), paused);
-        }
-
-        return read.Paused;
-    }
 
     private void Begin(OwnedAttempt attempt, Func<Task> work)
     {

@@ -78,6 +78,24 @@ public enum ScheduleSource
 
 internal sealed class ScheduleSourceConverter() : JsonStringEnumConverter<ScheduleSource>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false);
 
+/// <summary>Whether a schedule starts runs. Wire format: snake case, appended to only.</summary>
+[JsonConverter(typeof(ScheduleStateConverter))]
+public enum ScheduleState
+{
+    Active,
+
+    /// <summary>By a person.</summary>
+    Paused,
+
+    /// <summary>By its definition in the configuration.</summary>
+    Off,
+
+    /// <summary>It came from a configuration, and the one here holds it no more: nothing starts it here.</summary>
+    NotConfigured,
+}
+
+internal sealed class ScheduleStateConverter() : JsonStringEnumConverter<ScheduleState>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false);
+
 /// <summary>The latest run of a schedule.</summary>
 /// <param name="Instant">The time it was scheduled for; null: somebody asked for it.</param>
 public sealed record ScheduledRun(RunId RunId, DateTimeOffset At, DateTimeOffset? Instant = null);
@@ -100,6 +118,7 @@ public sealed record StoredSchedule(ScheduleRecord Record, Blobs.ETag ETag);
     Converters = [typeof(UtcTimeConverter), typeof(SecondsConverter)])]
 [JsonSerializable(typeof(ScheduleRecord))]
 [JsonSerializable(typeof(ScheduleDefinition))]
+[JsonSerializable(typeof(ScheduleState))]
 public sealed partial class ScheduleJson : JsonSerializerContext
 {
     /// <summary>The context to use: as generated, but leaves non-ASCII text readable.</summary>

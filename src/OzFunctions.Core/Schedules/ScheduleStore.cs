@@ -21,6 +21,15 @@ public sealed class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList
     /// <summary>Whether this process's configuration holds the schedule.</summary>
     public bool IsConfigured(string name) => _configured.ContainsKey(name);
 
+    /// <summary>Whether it starts runs, and if not, why.</summary>
+    public ScheduleState StateOf(ScheduleRecord schedule) => schedule switch
+    {
+        { Source: ScheduleSource.File } when !IsConfigured(schedule.Name) => ScheduleState.NotConfigured,
+        { Definition.Enabled: false } => ScheduleState.Off,
+        { Paused: true } => ScheduleState.Paused,
+        _ => ScheduleState.Active,
+    };
+
     /// <summary>In order of names, those of the configuration too that no host has seen yet.</summary>
     public async IAsyncEnumerable<ScheduleRecord> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -2,7 +2,7 @@ namespace OzFunctions.Direct.Posix;
 
 /// <summary>What the kernel says of a file, link or directory itself.</summary>
 /// <param name="Birth">When it was made, in nanoseconds since 1970; 0 where the file system does not know.</param>
-internal readonly record struct FileFacts(uint Mode, uint Owner, uint Group, ulong Inode, long Length, ulong Device, bool IsMountRoot, long Birth)
+internal readonly record struct FileFacts(uint Mode, uint Owner, uint Group, ulong Inode, long Length, ulong Device, bool IsMountRoot, long Birth = 0)
 {
     private const uint TypeMask = 0xF000;
     private const ulong MountRootAttribute = 0x2000;

@@ -29,6 +29,9 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
     /// <summary>The decoded value of a name in the route's pattern.</summary>
     public string Value(string name) => values[name];
 
+    /// <summary>What addresses here begin with: the public one where it is configured, else the one that this call came to.</summary>
+    public string RootOf(Uri? publicUrl) => publicUrl?.ToString().TrimEnd('/') ?? $"{Request.Scheme}://{Request.Host.Value}";
+
     /// <summary>A query parameter that may stand once; null: not there. Given twice is a fault.</summary>
     public string? Query(string name) => Request.Query[name] switch
     {

@@ -34,7 +34,7 @@ internal sealed class ScheduleEndpoints(OzCore core) : IEndpoints
             json.WriteStartArray("schedules");
             foreach (var schedule in schedules)
             {
-                ScheduleItemJson.Write(json, schedule);
+                ScheduleItemJson.Write(json, schedule, core.Schedules.StateOf(schedule));
             }
 
             json.WriteEndArray();
@@ -44,14 +44,14 @@ internal sealed class ScheduleEndpoints(OzCore core) : IEndpoints
 
     private async Task CreateAsync(ApiCall call)
     {
-        var body = ScheduleBody.Read(await call.ReadObjectAsync(), whole: false);
-        await AnswerAsync(call, core.Schedules.CreateAsync(body.Id(), body.Definition, !body.Enabled, call.Key!.Name, call.Cancellation), 201);
+        var body = ScheduleBody.Read(await call.ReadObjectAsync(), replaced: null);
+        await AnswerAsync(call, core.Schedules.CreateAsync(body.Id, body.Definition, !body.Enabled, call.Key!.Name, call.Cancellation), 201, body.HasWholeRequest);
     }
 
     private async Task ReplaceAsync(ApiCall call)
     {
-        var body = ScheduleBody.Read(await call.ReadObjectAsync(), whole: true);
-        await AnswerAsync(call, core.Schedules.UpdateAsync(call.Value("id"), body.Definition, !body.Enabled, call.Key!.Name, call.Cancellation));
+        var body = ScheduleBody.Read(await call.ReadObjectAsync(), replaced: call.Value("id"));
+        await AnswerAsync(call, core.Schedules.UpdateAsync(body.Id, body.Definition, !body.Enabled, call.Key!.Name, call.Cancellation), hasWholeRequest: body.HasWholeRequest);
     }
 
     private async Task DeleteAsync(ApiCall call)
@@ -86,13 +86,13 @@ internal sealed class ScheduleEndpoints(OzCore core) : IEndpoints
         });
     }
 
-    private static async Task AnswerAsync(ApiCall call, Task<ScheduleRecord> work, int status = 200)
+    private async Task AnswerAsync(ApiCall call, Task<ScheduleRecord> work, int status = 200, bool hasWholeRequest = false)
     {
-        var schedule = await TellAsync(work);
-        await call.WriteJsonAsync(status, json => ScheduleItemJson.Write(json, schedule));
+        var schedule = await TellAsync(work, hasWholeRequest);
+        await call.WriteJsonAsync(status, json => ScheduleItemJson.Write(json, schedule, core.Schedules.StateOf(schedule)));
     }
 
-    private static async Task<T> TellAsync<T>(Task<T> work)
+    private static async Task<T> TellAsync<T>(Task<T> work, bool hasWholeRequest = false)
     {
         try
         {
@@ -102,7 +102,7 @@ internal sealed class ScheduleEndpoints(OzCore core) : IEndpoints
         {
             throw ex.Refusal switch
             {
-                ScheduleRefusal.Invalid => ApiException.Invalid([.. ex.Faults.Select(Translate)]),
+                ScheduleRefusal.Invalid => ApiException.Invalid([.. ex.Faults.Select(fault => Translate(fault, hasWholeRequest))]),
                 ScheduleRefusal.NotFound => ApiException.NotFound("There is no such schedule."),
                 _ => new ApiException(ApiError.Conflict, ex.Message),
             };
@@ -110,11 +110,12 @@ internal sealed class ScheduleEndpoints(OzCore core) : IEndpoints
     }
 
     /// <summary>As the caller wrote it.</summary>
-    private static RequestFault Translate(RequestFault fault) => fault.Path switch
+    private static RequestFault Translate(RequestFault fault, bool hasWholeRequest) => fault.Path switch
     {
+        "name" => fault with { Path = "id" },
         "cron" => fault with { Path = "cron_schedule" },
         "title" => fault with { Path = "name" },
-        _ when fault.Path.StartsWith("request.", StringComparison.Ordinal) => fault with { Path = fault.Path["request.".Length..] },
+        _ when !hasWholeRequest && fault.Path.StartsWith("request.", StringComparison.Ordinal) => fault with { Path = fault.Path["request.".Length..] },
         _ => fault,
     };
 }

@@ -7,7 +7,7 @@ namespace OzFunctions.Http.Schedules;
 /// <summary>The fields of a body that are the schedule's own.</summary>
 internal sealed class ScheduleFields(List<RequestFault> faults)
 {
-    private static readonly string[] Texts = ["name", "cron_schedule", "time_zone", "overlap", "missed", "missed_window"];
+    private static readonly string[] Texts = ["id", "name", "cron_schedule", "time_zone", "overlap", "missed", "missed_window"];
     private static readonly string[] Flags = ["enabled", "team"];
 
     private readonly Dictionary<string, JsonElement> _values = new(StringComparer.Ordinal);
@@ -47,7 +47,8 @@ internal sealed class ScheduleFields(List<RequestFault> faults)
     public bool? Flag(string name) => _values.TryGetValue(name, out var value) && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;
 
     /// <summary>Words and durations that are none become faults; the rest is for the rules of every schedule.</summary>
-    public ScheduleDefinition Definition(RunRequest request)
+    /// <param name="id">A name that only repeats it is no title.</param>
+    public ScheduleDefinition Definition(string id, RunRequest request)
     {
         var window = ScheduleDefinition.DefaultMissedWindow;
         if (Text("missed_window") is { } text && !DurationText.TryParse(text, out window))
@@ -57,7 +58,7 @@ internal sealed class ScheduleFields(List<RequestFault> faults)
 
         return new()
         {
-            Title = Text("name"),
+            Title = Text("name") is { } title && title != id ? title : null,
             Cron = Text("cron_schedule")!,
             TimeZone = Text("time_zone") ?? "UTC",
             Overlap = Word("overlap", ScheduleOverlap.Skip),

@@ -10,7 +10,7 @@ namespace OzFunctions.Http.Schedules;
 /// <summary>A schedule as the API shows it: the vendor's ScheduledAgentItem (facts E2), ours beside it.</summary>
 internal static class ScheduleItemJson
 {
-    public static void Write(Utf8JsonWriter json, ScheduleRecord schedule)
+    public static void Write(Utf8JsonWriter json, ScheduleRecord schedule, ScheduleState state)
     {
         var definition = schedule.Definition;
         json.WriteStartObject();
@@ -40,6 +40,12 @@ internal static class ScheduleItemJson
         json.WritePropertyName("request");
         JsonSerializer.Serialize(json, definition.Request, RunJson.Wire.RunRequest);
         WriteLast(json, schedule);
+        json.WritePropertyName("state");
+        JsonSerializer.Serialize(json, state, ScheduleJson.Wire.ScheduleState);
+
+        // As it is stored: the vendor's fields above leave some of it out.
+        json.WritePropertyName("record");
+        JsonSerializer.Serialize(json, schedule, ScheduleJson.Wire.ScheduleRecord);
         json.WriteEndObject();
     }
 

@@ -3,13 +3,18 @@ using OzFunctions.Webhooks;
 
 namespace OzFunctions.Http.Webhooks;
 
-/// <summary>The address of webhooks: hands over headers and raw bytes, and says what <see cref="WebhookReceiver"/> answers.</summary>
+/// <summary>The address of webhooks: hands over headers and raw bytes, and says what <see cref="WebhookReceiver"/> answers. With it comes what people ask about deliveries.</summary>
 /// <param name="publicUrl">Where status addresses begin; null: at the address that the delivery came to.</param>
 public sealed class WebhookEndpoints(WebhookReceiver receiver, Uri? publicUrl) : IEndpoints
 {
     private const string Pattern = "/api/v1/webhooks/{name}";
 
-    public IEnumerable<Route> Routes => [new("POST", Pattern, Access.Signed, AnswerAsync), new("OPTIONS", Pattern, Access.Signed, AnswerAsync)];
+    public IEnumerable<Route> Routes =>
+    [
+        new("POST", Pattern, Access.Signed, AnswerAsync),
+        new("OPTIONS", Pattern, Access.Signed, AnswerAsync),
+        .. new DeliveryEndpoints(receiver, publicUrl).Routes,
+    ];
 
     private async Task AnswerAsync(ApiCall call)
     {
@@ -23,8 +28,7 @@ public sealed class WebhookEndpoints(WebhookReceiver receiver, Uri? publicUrl) :
             Headers = call.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
             Body = body,
         };
-        var root = publicUrl?.ToString().TrimEnd('/') ?? $"{call.Request.Scheme}://{call.Request.Host.Value}";
-        var answer = await receiver.ReceiveAsync(name, arrival, root, call.Cancellation);
+        var answer = await receiver.ReceiveAsync(name, arrival, call.RootOf(publicUrl), call.Cancellation);
         foreach (var (header, value) in answer.Headers)
         {
             call.Response.Headers[header] = value;

@@ -1,9 +1,11 @@
+using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Dispatch;
 using OzFunctions.Intake;
 using OzFunctions.Protocol;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Testing.Faults;
 
 namespace OzFunctions.Core.Tests.Protocol;
 
@@ -222,6 +224,59 @@ public sealed class ClaimTests
         Assert.Null(host.NotReady);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_run_that_comes_after_the_pause_is_not_claimed_however_short_ago_the_host_looked()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var host = world.StartHost(world.NewMachine());
+        var before = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await world.UntilAsync(before, run => run.State.IsTerminal(), Cancellation);
+
+        await core.Workers.SetPausedAsync("local", true, Cancellation);
+        var after = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await world.UntilAsync(async () => host.NotReady is not null || (await world.FindAsync(after))!.State != RunState.Queued, Cancellation);
+
+        Assert.Equal(RunState.Queued, (await world.FindAsync(after))!.State);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_pause_between_two_claims_of_one_listing_leaves_the_second_run()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        RunId[] runs = [(await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId, (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId];
+        var paused = 0;
+        world.Store.Before = async (call, name) =>
+        {
+            // The first run's entry goes when its claim is done.
+            if (name.StartsWith("ready/", StringComparison.Ordinal) && call.Contains("Delete", StringComparison.Ordinal) && Interlocked.Exchange(ref paused, 1) == 0)
+            {
+                await core.Workers.SetPausedAsync("local", true, Cancellation);
+            }
+        };
+
+        var host = world.StartHost(world.NewMachine());
+        await world.UntilAsync(async () => host.NotReady is not null || (await world.FindAsync(runs[1]))!.State != RunState.Queued, Cancellation);
+
+        Assert.Equal(RunState.Queued, (await world.FindAsync(runs[1]))!.State);
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(runs[0], Cancellation)).State);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task The_look_for_a_pause_stands_beside_the_read_of_the_record_and_holds_up_no_claim()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var run = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var process = world.NewProcess();
+        process.Faults = new Together("control.json", run.Value);
+
+        world.StartHost(process, world.NewMachine());
+
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(run, Cancellation)).State);
+    }
+
     [Fact]
     public void Entries_parse_back()
     {
@@ -237,5 +292,30 @@ public sealed class ClaimTests
     {
         var ask = World.Ask(plan);
         return ask with { Request = ask.Request with { ConcurrencyKey = "repo", OnConflict = rule } };
+    }
+
+    /// <summary>From the first listing of waiting runs on, the first reads of two blobs wait for each other: one after the other they would wait for ever.</summary>
+    private sealed class Together(string one, string other) : IPortFaults
+    {
+        private readonly TaskCompletionSource _one = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _other = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private volatile bool _begun;
+
+        public async Task<T> CallAsync<T>(PortCall call, Func<Task<T>> make, Func<T>? refused)
+        {
+            _begun |= call.Name.StartsWith("ready/", StringComparison.Ordinal);
+            if (_begun && call is { Method: nameof(IBlobStore.FindAsync) })
+            {
+                await (call.Name.Contains(one, StringComparison.Ordinal) ? MeetAsync(_one, _other) : call.Name.Contains(other, StringComparison.Ordinal) ? MeetAsync(_other, _one) : Task.CompletedTask);
+            }
+
+            return await make();
+        }
+
+        private static Task MeetAsync(TaskCompletionSource mine, TaskCompletionSource other)
+        {
+            mine.TrySetResult();
+            return other.Task.WaitAsync(Cancellation);
+        }
     }
 }

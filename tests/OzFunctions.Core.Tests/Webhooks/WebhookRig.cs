@@ -97,7 +97,7 @@ internal sealed class WebhookRig : IAsyncDisposable
 
     public static string TextOf(WebhookAnswer answer) => Encoding.UTF8.GetString(answer.Body.Span);
 
-    public async Task<List<WebhookDelivery>> DeliveriesAsync() => await Receiver.Log.ListAsync("hook", Cancellation).ToListAsync(Cancellation);
+    public async Task<List<WebhookDelivery>> DeliveriesAsync() => [.. await Receiver.Log.FindNewestAsync("hook", null, int.MaxValue, Cancellation)];
 
     public ValueTask DisposeAsync() => World.DisposeAsync();
 }

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Http.Health;
+using OzFunctions.Http.Keys;
 using OzFunctions.Http.Routing;
 using OzFunctions.Http.Webhooks;
 using OzFunctions.Webhooks;
@@ -76,11 +78,14 @@ public sealed class OpenApiTests
         Check(document, "Artifact", manifest.Json.GetProperty("artifacts")[1]);
         Check(document, "Problem", (await _rig.PostAsync("/api/v1/agent/runs", "{}")).Is(400).Json);
         Check(document, "WorkerSwitch", (await _rig.SendAsync("POST", "/api/v1/workers/w/pause")).Json);
+        Check(document, "Schedule", (await _rig.PostAsync("/api/v1/agent/schedules", """{"name":"n","cron_schedule":"@daily","prompt":"p"}""")).Is(201).Json);
         Check(document, "Worker", (await _rig.GetAsync("/api/v1/workers")).Json.GetProperty("workers")[0]);
     }
 
     /// <summary>Those of the door itself, and of what a composition root adds to it.</summary>
-    private IEnumerable<Route> Routes => _rig.Door.Routes.Concat(new WebhookEndpoints(new([], _rig.Core, NullLogger<WebhookReceiver>.Instance), null).Routes);
+    private IEnumerable<Route> Routes => _rig.Door.Routes
+        .Concat(new WebhookEndpoints(new([], _rig.Core, NullLogger<WebhookReceiver>.Instance), null).Routes)
+        .Concat(new StatusEndpoints(new() { NotReady = () => [], Metrics = () => "" }, Access.Key(KeyScopes.Read)).Routes);
 
     private async Task<JsonElement> ReadAsync() => (await _rig.GetAsync("/api/v1/openapi.json")).Is(200).Json;
 

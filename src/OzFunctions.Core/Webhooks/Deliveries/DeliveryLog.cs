@@ -1,9 +1,9 @@
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using OzFunctions.Blobs;
 using OzFunctions.Runs;
+using OzFunctions.Schedules;
 
 namespace OzFunctions.Webhooks.Deliveries;
 
@@ -42,21 +42,30 @@ public sealed partial class DeliveryLog(IBlobStore blobs)
         }
     }
 
-    /// <summary>Entries of one webhook newest first, or of all, webhook by webhook.</summary>
-    public async IAsyncEnumerable<WebhookDelivery> ListAsync(string? webhook, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>The newest entries, newest first; reads no more of them than it has to.</summary>
+    /// <param name="webhook">Null: of all.</param>
+    /// <param name="result">Null: whatever became of them.</param>
+    public async Task<IReadOnlyList<WebhookDelivery>> FindNewestAsync(string? webhook, DeliveryResult? result, int most, CancellationToken cancellationToken)
     {
-        await foreach (var entry in blobs.ListAllAsync(PrefixOf(webhook), cancellationToken))
+        var found = new List<WebhookDelivery>();
+        await foreach (var name in ListNamesAsync(webhook, cancellationToken))
         {
-            if (await blobs.FindAsync(entry.Name, cancellationToken) is { } blob && Read(blob) is { } delivery)
+            if (await blobs.FindAsync(name, cancellationToken) is { } blob && Read(blob) is { } delivery && (result is null || delivery.Result == result))
             {
-                yield return delivery;
+                found.Add(delivery);
+                if (found.Count == most)
+                {
+                    break;
+                }
             }
         }
+
+        return found;
     }
 
     /// <summary>The newest entry of a delivery; null when there is none (any more).</summary>
     public async Task<WebhookDelivery?> FindAsync(string webhook, string id, CancellationToken cancellationToken) =>
-        await FindNameAsync(webhook, id, cancellationToken) is { } name && await blobs.FindAsync(name, cancellationToken) is { } blob ? Read(blob) : null;
+        ScheduleRules.FindNameFault(webhook) is null && await FindNameAsync(webhook, id, cancellationToken) is { } name && await blobs.FindAsync(name, cancellationToken) is { } blob ? Read(blob) : null;
 
     /// <summary>Notes in the newest entry of a delivery that a person made a run of it.</summary>
     public async Task NoteRedeliveryAsync(string webhook, string id, RunId runId, CancellationToken cancellationToken)
@@ -110,6 +119,22 @@ public sealed partial class DeliveryLog(IBlobStore blobs)
             // Edited into nonsense, or of a newer version: it is in nobody's way.
             return null;
         }
+    }
+
+    /// <summary>Newest first. One webhook's entries are listed so; those of all come webhook by webhook and are put in order by their names.</summary>
+    private IAsyncEnumerable<string> ListNamesAsync(string? webhook, CancellationToken cancellationToken)
+    {
+        // Callers name it as they like, and a name is part of a path here.
+        if (webhook is not null)
+        {
+            return ScheduleRules.FindNameFault(webhook) is null ? blobs.ListAllAsync(PrefixOf(webhook), cancellationToken).Select(entry => entry.Name) : AsyncEnumerable.Empty<string>();
+        }
+
+        return blobs.ListAllAsync(Prefix, cancellationToken)
+            .Select(entry => Entry().Match(entry.Name))
+            .Where(match => match.Success)
+            .OrderBy(match => match.Groups["inv"].Value, StringComparer.Ordinal)
+            .Select(match => match.Value);
     }
 
     private async Task<string?> FindNameAsync(string webhook, string id, CancellationToken cancellationToken)

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Json;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Webhooks.Deliveries;
@@ -67,6 +68,12 @@ public enum DeliveryResult
     Refused,
 }
 
+public static class DeliveryResults
+{
+    /// <summary>As in the log's entries and in answers.</summary>
+    public static string Text(this DeliveryResult result) => JsonNamingPolicy.SnakeCaseLower.ConvertName(result.ToString());
+}
+
 internal sealed class DeliveryResultConverter() : JsonStringEnumConverter<DeliveryResult>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false);
 
 [JsonSourceGenerationOptions(
@@ -74,6 +81,7 @@ internal sealed class DeliveryResultConverter() : JsonStringEnumConverter<Delive
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     Converters = [typeof(UtcTimeConverter)])]
 [JsonSerializable(typeof(WebhookDelivery))]
+[JsonSerializable(typeof(RequestFault))]
 public sealed partial class DeliveryJson : JsonSerializerContext
 {
     /// <summary>The context to use: leaves text readable.</summary>

@@ -166,6 +166,13 @@ internal sealed class InProcessSession : IShimSession
         await _work.WaitAsync(cancellationToken);
     }
 
+    public async Task WaitForEndAsync(CancellationToken cancellationToken)
+    {
+        await _leasing.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+        await _work.WaitAsync(cancellationToken);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, true))

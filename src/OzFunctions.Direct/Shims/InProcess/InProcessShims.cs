@@ -43,6 +43,11 @@ public sealed class InProcessShims(TimeProvider time) : IShims
 
     public ShimStatus? ReadStatus(string privateDirectory) => ShimStatusFile.Read(privateDirectory);
 
+    /// <summary>Nothing: a supervisor within this process answers as long as this process does.</summary>
+    public void Kill(string privateDirectory)
+    {
+    }
+
     /// <summary>Ends an agent whose <c>ozf exec</c> was killed, with its process group; only while its leader lives is it known to be that one.</summary>
     public async Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken)
     {
