@@ -31,7 +31,7 @@ public sealed partial class DirectBackend : IRunBackend
     internal DirectBackend(DirectOptions options, IShims shims, OpenAttemptLog openLog, IBlobStore blobs, TimeProvider time, ILogger<DirectBackend> logger)
     {
         (_options, _shims, _openLog, _blobs, _time, _logger) = (options, shims, openLog, blobs, time, logger);
-        _directories = new AttemptDirectories(options, shims, time, NotUnderstood);
+        _directories = new AttemptDirectories(options, shims, time, NotUnderstood, LeftBehind);
         _shortages = new Shortages(options);
         _leftovers = new LeftoverSweep(options, time, logger);
     }
@@ -102,13 +102,20 @@ public sealed partial class DirectBackend : IRunBackend
     {
         if (journal.Find(JournalStep.Begun) is { } begun)
         {
-            return _options with { TeardownCommand = begun.TeardownCommand, User = begun.User };
+            return _options with { TeardownCommand = begun.TeardownCommand, TeardownTimeout = begun.TeardownTimeout ?? _options.TeardownTimeout, User = begun.User };
         }
 
         // One that an older host began has no such line.
         if (journal.WorkspacePath is null)
         {
-            journal.Note(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Begun, TeardownCommand = _options.TeardownCommand, User = _options.User });
+            journal.Note(new JournalEntry
+            {
+                At = _time.GetUtcNow(),
+                Step = JournalStep.Begun,
+                TeardownCommand = _options.TeardownCommand,
+                TeardownTimeout = _options.TeardownTimeout,
+                User = _options.User,
+            });
         }
 
         return _options;
@@ -155,6 +162,9 @@ public sealed partial class DirectBackend : IRunBackend
 
     [LoggerMessage(LogLevel.Warning, "What {Directory} is for cannot be read, so it is left as it is: an agent may work there. Make its intent.json readable, or remove the directory when nothing runs in it")]
     private partial void NotUnderstood(string directory, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "{Directory} of an attempt that is over could not be removed whole, it is tried again every 10 minutes: {Left}")]
+    private partial void LeftBehind(string directory, string left);
 
     [LoggerMessage(LogLevel.Warning, "The outcome of run {RunId} could not be kept on disk")]
     private partial void NotKept(RunId runId, Exception exception);

@@ -76,6 +76,11 @@ public sealed record ShimCommandStatus
 
     public IReadOnlyList<int> LeftOver { get; init; } = [];
 
+    /// <summary>
+    /// How long the leader ran, by the clock that stands still while the machine sleeps, as the command's timeout does. Since version 2, but not from the first; null: not told.
+    /// </summary>
+    public double? RanSeconds { get; init; }
+
     /// <summary>How many processes were still there when the leader had ended and were ended.</summary>
     public int EndedDescendants { get; init; }
 }

@@ -83,6 +83,11 @@ public static class ShimStatusJson
             Text(text.Append(",\"limit\":"), limit);
         }
 
+        if (command.RanSeconds is { } ran)
+        {
+            text.Append(CultureInfo.InvariantCulture, $",\"ran_seconds\":{ran:0.###}");
+        }
+
         text.Append(CultureInfo.InvariantCulture, $",\"peak_memory_bytes\":{command.PeakMemoryBytes},\"cpu_seconds\":{command.CpuSeconds:0.######},\"clean\":");
         text.Append(Bool(command.Clean)).Append(",\"left_over\":[").AppendJoin(',', command.LeftOver);
         text.Append(CultureInfo.InvariantCulture, $"],\"ended_descendants\":{command.EndedDescendants}}}");

@@ -43,6 +43,7 @@ internal static unsafe class ShimProcess
         ProcessSetup.Signals();
         ProcessSetup.OwnDescriptorsAndSession();
         var launcher = LaunchSocket.Take();
+        ResourceLimits? resources = null;
         try
         {
             var oom = new OomScore();
@@ -62,7 +63,7 @@ internal static unsafe class ShimProcess
             var listener = Listener.Open(directory);
             var wake = Libc.EventFd(0, Libc.OCloseOnExec | Libc.ONonBlock);
             ProcessSetup.CoreFiles(orders.Limits.Core ?? 0);
-            var resources = new ResourceLimits(orders.Limits, Path.GetFileName(path));
+            resources = new ResourceLimits(orders.Limits, Path.GetFileName(path));
             var descendants = new Descendants(wake, proc, resources.Group);
             descendants.StartThreads();
             resources.Prepare(descendants);
@@ -91,6 +92,8 @@ internal static unsafe class ShimProcess
         }
         catch (StartException ex)
         {
+            // No status names it, so nobody else would.
+            resources?.Group?.Remove();
             launcher.Send(new MessageWriter(ShimMessage.Refused, 0).Text(ex.Message));
             Complain(ex.Message);
             return 1;

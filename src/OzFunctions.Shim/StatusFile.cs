@@ -42,6 +42,15 @@ internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
         }
     }
 
+    /// <summary>Gives back the room that the host keeps in the private directory for an end on a full disk.</summary>
+    public void GiveUpReserve()
+    {
+        fixed (byte* name = System.Text.Encoding.UTF8.GetBytes(ShimProtocol.ReserveFile + '\0'))
+        {
+            _ = Libc.UnlinkAt(directory, name, 0);
+        }
+    }
+
     /// <summary>Changes one command's state without saving.</summary>
     public void Replace(ShimCommandStatus command) => Current = With(command);
 

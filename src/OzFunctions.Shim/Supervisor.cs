@@ -79,6 +79,8 @@ internal sealed unsafe class Supervisor(
 
     private void EndLease(string why = "The lease ended and no host renewed it")
     {
+        // Nobody is there who would make room for what is still to be written.
+        status.GiveUpReserve();
         Say($"{why}: no command is taken any more");
         SetStatus(status.Current with { LeaseOver = true });
 
@@ -271,10 +273,11 @@ internal sealed unsafe class Supervisor(
             return $"'{command.Phase}' is no phase, or its command is empty";
         }
 
-        // On disk before it is executed: whoever reads this after a crash must take it as started.
+        // On disk before it is executed: whoever reads this after a crash must take it as started. The shim's own teardown goes without where the disk is full: beside a
+        // status of a shim that is gone no host starts one.
         var state = new ShimCommandStatus { Phase = command.Phase, StartedAt = time.GetUtcNow() };
         var before = status.Current;
-        if (!status.TrySet(status.With(state)))
+        if (!status.TrySet(status.With(state)) && !byShim)
         {
             SetStatus(before);
             return $"The disk refuses the shim's status, so {command.Phase} was not started";

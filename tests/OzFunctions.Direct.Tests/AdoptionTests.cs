@@ -215,7 +215,18 @@ public sealed class AdoptionTests
         await using var rig = new BackendRig();
         rig.UseScript($"touch {rig.Temp["started"]}; (setsid sleep 600 >/dev/null 2>&1 &); sleep 600");
         var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+
+        // Told to go on, it is stopped again at once, and its queue of hosts that want to talk is full.
+        var shim = BackendRig.ShimOf(first).Id;
         BackendRig.FreezeShimOf(first);
+        using var knocking = new Knocking(rig.PrivateOf(first));
+        var freezing = Task.Run(() =>
+        {
+            while (Testing.ProcessTable.IsAlive(shim))
+            {
+                BackendRig.Freeze(shim);
+            }
+        });
 
         var backend = rig.CreateBackend();
         var second = rig.Adopt(first, backend);
@@ -223,9 +234,41 @@ public sealed class AdoptionTests
         var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
 
         Assert.Equal((RunReason.TaskCancelled, 0), (outcome.Reason, second.Starts));
+        await freezing;
         Assert.Contains("did not answer", outcome.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
         Assert.Empty(Testing.ProcessTable.WithTag(first.Directory.Name));
+    }
+
+    /// <summary>More connections than a shim that accepts none can queue.</summary>
+    private sealed class Knocking : IDisposable
+    {
+        private readonly List<System.Net.Sockets.Socket> _sockets = [];
+
+        public Knocking(string privateDirectory)
+        {
+            // The path of a socket is short; that of a test's directory need not be.
+            var directory = Directory.CreateSymbolicLink(Path.Combine(Path.GetTempPath(), "ozf-knock-" + Guid.NewGuid().ToString("N")[..8]), privateDirectory);
+            try
+            {
+                while (true)
+                {
+                    var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified) { Blocking = false };
+                    _sockets.Add(socket);
+                    socket.Connect(new System.Net.Sockets.UnixDomainSocketEndPoint(Path.Combine(directory.FullName, Shim.Protocol.ShimProtocol.SocketFile)));
+                }
+            }
+            catch (System.Net.Sockets.SocketException)
+            {
+                // Full.
+            }
+            finally
+            {
+                directory.Delete();
+            }
+        }
+
+        public void Dispose() => _sockets.ForEach(socket => socket.Dispose());
     }
 
     [Fact(Timeout = 60_000)]

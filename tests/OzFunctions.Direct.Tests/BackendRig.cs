@@ -93,9 +93,10 @@ internal sealed class BackendRig : IAsyncDisposable
     public Task<AttemptOutcome> RunAsync(RunRequest request) => RunAsync(Claim(request));
 
     /// <summary>An attempt whose agent has made the file <c>started</c> and runs on, and whose host has let go of it.</summary>
-    public async Task<FakeOwnedAttempt> StartAndDetachAsync(RunRequest request)
+    public async Task<FakeOwnedAttempt> StartAndDetachAsync(RunRequest request, TimeSpan? lease = null)
     {
         var attempt = Claim(request);
+        attempt.LeaseLeft = lease ?? attempt.LeaseLeft;
         using var detach = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         var running = CreateBackend().RunAsync(attempt, detach.Token);
         await WaitForFileAsync(_temp["started"]);
@@ -107,10 +108,12 @@ internal sealed class BackendRig : IAsyncDisposable
     public static Testing.ProcessTable.Entry ShimOf(FakeOwnedAttempt attempt) =>
         Testing.ProcessTable.WithTag(attempt.Directory.Name).Single(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal));
 
-    public static void FreezeShimOf(FakeOwnedAttempt attempt)
+    public static void FreezeShimOf(FakeOwnedAttempt attempt) => Freeze(ShimOf(attempt).Id);
+
+    public static void Freeze(int pid)
     {
         const int Stop = 19;
-        Testing.Signals.Send(ShimOf(attempt).Id, Stop);
+        Testing.Signals.Send(pid, Stop);
     }
 
     public string WorkspaceOf(FakeOwnedAttempt attempt) => Path.Combine(Root, $"{attempt.Record.RunId}-1");

@@ -45,6 +45,25 @@ public sealed class FullDiskTests : IAsyncLifetime
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task Teardown_at_the_end_of_the_lease_runs_on_a_full_disk_too()
+    {
+        Assert.SkipUnless(_mounted, "needs root, to mount a small disk");
+        await using var rig = new BackendRig();
+        rig.UseScript($"head -c 64000000 /dev/zero >junk; touch {rig.Temp["started"]}; sleep 600");
+        rig.Options = rig.Options with { WorkspaceRoot = _disk.Path, TeardownCommand = $"echo $OZF_RUN_REASON >>{rig.Temp["teardown"]}; touch {rig.Temp["torn"]}" };
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" }, lease: TimeSpan.FromSeconds(3));
+        await rig.WaitForFileAsync(rig.Temp["torn"]);
+
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+        second.Directory.Delete();
+
+        Assert.Equal((RunReason.HostLost, StoppedBy.Lease, new TeardownResult(true, 0)), (outcome.Reason, outcome.Attempt.StoppedBy, outcome.Attempt.Teardown));
+        Assert.Equal("host_lost\n", File.ReadAllText(rig.Temp["teardown"]));
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_disk_that_is_full_before_the_claim_is_named_and_keeps_no_half_of_an_attempt()
     {
         Assert.SkipUnless(_mounted, "needs root, to mount a small disk");

@@ -30,21 +30,35 @@ public sealed class OrderTests
     }
 
     [Fact(Timeout = 60_000)]
-    public async Task A_cancel_reaches_a_run_whose_shim_has_come_to_a_stand()
+    public async Task A_cancel_reaches_a_run_that_stops_its_own_supervisor()
     {
         await using var rig = new BackendRig();
-        rig.UseScript($"(setsid sleep 600 >/dev/null 2>&1 &); touch {rig.Temp["started"]}; sleep 600");
+        rig.UseScript($"(setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); touch {rig.Temp["started"]}; sleep 600");
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         var running = rig.RunAsync(attempt);
         await rig.WaitForFileAsync(rig.Temp["started"]);
-        BackendRig.FreezeShimOf(attempt);
 
         attempt.Order(StopOrder.Cancel);
         var outcome = await running;
 
         Assert.Equal(RunReason.TaskCancelled, outcome.Reason);
-        Assert.Contains("did not answer", outcome.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
+        Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
+    }
+
+    [Theory(Timeout = 120_000)]
+    [InlineData("kill -STOP $PPID; sleep 600")]
+    [InlineData("(setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
+    public async Task A_run_that_stops_its_own_supervisor_gains_no_time(string script)
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript(script);
+        var attempt = rig.Claim(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromSeconds(2) });
+
+        var outcome = await rig.RunAsync(attempt);
+
+        Assert.True(outcome.Reason == RunReason.TaskTimeout, $"{outcome.Reason}: {outcome.Message}");
+        Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("did not answer", StringComparison.Ordinal));
         Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
     }
 

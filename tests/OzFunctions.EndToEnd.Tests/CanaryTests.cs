@@ -22,6 +22,10 @@ public sealed class CanaryTests
         """;
 
     private const string Agent = """
+        if [ "$1" = --version ]; then
+            echo "1.0 $SOURCE_OF_ONE$UNUSED_SOURCE$INHERITED_TOKEN$FLAG_HOST_TOKEN$SOME_CONNECTION_STRING$WARP_API_KEY$KEY_OF_API$(cat "${0%/*}/secrets-file") as $(id -u)"
+            exit 0
+        fi
         for v in "$ASKED" "$ALL_TOKEN" "$AGENT_ONLY" "$FLAG_TOKEN" "$INHERITED_TOKEN" "$PLAIN_NAME" "$WRITTEN_TOKEN" "$WARP_API_KEY"; do
             [ -n "$v" ] || { echo "a canary is missing"; exit 99; }
             half=$(( ${#v} / 2 ))
@@ -137,7 +141,8 @@ public sealed class CanaryTests
 
         (machine.Check([main, fails, broken]) with { Canaries = canaries, Texts = texts, Executions = null, Teardowns = null }).AssertAllHold();
 
-        // It was all there: masked, not missing.
+        // It was all there: masked, not missing. And whoever may write the agent's file gets no more than the agent by being asked for its version.
+        Assert.Equal($"1.0 *** as {await AccountAsync(who)}", record.CurrentAttempt!.AgentVersion);
         var log = await File.ReadAllTextAsync(Path.Join(machine.Data, "ozfunctions", RunBlobs.Log(main, 1)), Cancellation);
         Assert.DoesNotContain("a canary is missing", log, StringComparison.Ordinal);
         foreach (var (line, times) in new[] { ("\"setup ***\"", 5), ("\"setup error ***\"", 5), ("\"agent ***\"", 8), ("\"agent error ***\"", 8), ("\"split ***\"", 8), ("\"message ***\"", 8), ("\"teardown ***\"", 5), ("\"before the kill *** after the kill\"", 1), ("\"in a change ***\"", 8) })
@@ -152,6 +157,9 @@ public sealed class CanaryTests
         Assert.Contains("named-***", Encoding.UTF8.GetString(manifest), StringComparison.Ordinal);
         Assert.Contains("in a change ***", await File.ReadAllTextAsync(Path.Join(machine["downloaded"], "changes.patch"), Cancellation), StringComparison.Ordinal);
     }
+
+    private static async Task<string> AccountAsync(RunsAs who) =>
+        (await TestProcess.RunAsync("/usr/bin/id", who == RunsAs.OtherAccount ? ["-u", "nobody"] : ["-u"], Cancellation, OneMachine.Clean)).Output.Trim();
 
     private static async Task ConfigureAsync(OneMachine machine)
     {

@@ -37,7 +37,7 @@ internal sealed class Examination(CommandContext context)
             return _findings;
         }
 
-        await LookAtAgentAsync(setup, cancellationToken);
+        await LookAtAgentAsync(settings, setup, cancellationToken);
         await LookAtGitAsync(cancellationToken);
         if (!HostSystem.IsLinux)
         {
@@ -185,7 +185,7 @@ internal sealed class Examination(CommandContext context)
         }
     }
 
-    private async Task LookAtAgentAsync(WorkerSetup setup, CancellationToken cancellationToken)
+    private async Task LookAtAgentAsync(Settings settings, WorkerSetup setup, CancellationToken cancellationToken)
     {
         var (path, fault) = AgentLookup.Find(setup.Direct);
         if (path is null)
@@ -195,11 +195,8 @@ internal sealed class Examination(CommandContext context)
         else
         {
             // As a run would see it: the host's credentials are not for asking a version.
-            var environment = new[] { "PATH", "HOME", "TMPDIR" }
-                .Where(context.Surroundings.Environment.ContainsKey)
-                .ToDictionary(name => name, name => context.Surroundings.Environment[name]);
-            var answer = await ShortProcess.AskAsync(path, ["--version"], environment, context.Surroundings.Directory, AnswerWithin, context.Time, cancellationToken);
-            var said = answer?.Output.Split('\n')[0].Trim() ?? "";
+            var answer = await new AgentVersions(context.Surroundings.Environment, setup.Direct.User, context.Time).AskAsync(path, AnswerWithin, cancellationToken);
+            var said = settings.Mask(answer?.Output.Split('\n')[0].Trim() ?? "");
             Judge(answer is { ExitCode: 0 }, "agent", answer is { ExitCode: 0 } ? $"{path} ({said})" : $"{path} did not answer --version{(answer is null ? " in time" : $", it ended with {answer.ExitCode}")}.", "Try it by hand; a wrong file at backend.direct.oz_path fails every run.");
         }
 

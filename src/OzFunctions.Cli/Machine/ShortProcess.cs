@@ -16,6 +16,7 @@ internal static class ShortProcess
     /// <summary>Null when the program is not there or did not answer in time.</summary>
     /// <param name="environment">All that the program sees of the environment.</param>
     /// <param name="input">Its standard input.</param>
+    /// <param name="account">Whom it runs as, where this process is root's; null: as this process.</param>
     /// <param name="mostOutput">Characters kept of each of its outputs, the last ones; what is more is drained and dropped.</param>
     public static async Task<ShortAnswer?> AskAsync(
         string program,
@@ -26,7 +27,8 @@ internal static class ShortProcess
         TimeProvider time,
         CancellationToken cancellationToken,
         ReadOnlyMemory<byte> input = default,
-        int mostOutput = 1 << 20)
+        int mostOutput = 1 << 20,
+        string? account = null)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -35,6 +37,11 @@ internal static class ShortProcess
             RedirectStandardError = true,
             WorkingDirectory = directory,
         };
+        if (account is not null)
+        {
+            start.UserName = account;
+        }
+
         start.Environment.Clear();
         foreach (var (name, value) in environment)
         {

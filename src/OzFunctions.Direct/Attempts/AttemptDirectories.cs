@@ -12,9 +12,13 @@ namespace OzFunctions.Direct.Attempts;
 
 /// <summary>Makes attempt directories (C4) and takes over those whose host is dead (A1): <c>&lt;workspace_root&gt;/.ozf/&lt;16 hex&gt;</c>.</summary>
 /// <param name="unreadable">Told once of each directory that cannot be understood and is therefore left alone.</param>
-internal sealed class AttemptDirectories(DirectOptions options, IShims shims, TimeProvider time, Action<string, Exception> unreadable)
+/// <param name="leftBehind">Told of each that could not be removed whole, and why.</param>
+internal sealed class AttemptDirectories(DirectOptions options, IShims shims, TimeProvider time, Action<string, Exception> unreadable, Action<string, string> leftBehind)
 {
     private const int Tries = 10;
+
+    // Longer than any lease, and than a machine that is only switched off for a while.
+    private static readonly TimeSpan Forgotten = TimeSpan.FromDays(30);
     private readonly ConcurrentDictionary<string, bool> _named = new(StringComparer.Ordinal);
 
     public AttemptDirectory Create(AttemptIntent intent)
@@ -46,14 +50,14 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
                     throw new IOException($"No attempt can be prepared in {home}: {exception.Message}. Make room there, or set backend.direct.workspace_root to another place.", exception);
                 }
 
-                return new AttemptDirectory(places, held, intent, options, shims, time);
+                return new AttemptDirectory(places, held, intent, options, shims, leftBehind, time);
             }
         }
 
         throw new IOException($"No attempt directory could be made and locked in {home}.");
     }
 
-    /// <summary>Locks every directory of this store whose holder is dead. One without an intent is nobody's and is removed.</summary>
+    /// <summary>Locks every directory of this store whose holder is dead, and of other stores what nobody has touched for 30 days. One without an intent is nobody's and is removed.</summary>
     public IReadOnlyList<IAttemptDirectory> TakeAbandoned(string store)
     {
         var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
@@ -116,7 +120,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
 
         // Looked at before it is locked, so that hosts of other stores are not kept from theirs. And taking the lock makes the file: not in what is none of ours.
         var seen = FindIntent(places);
-        if (seen is null ? !MayBeUnfinished(places) : seen.Store != store)
+        if (seen is null ? !MayBeUnfinished(places) : seen.Store != store && !IsForgotten(places))
         {
             return null;
         }
@@ -130,14 +134,15 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         try
         {
             var intent = FindIntent(places);
-            var directory = new AttemptDirectory(places, held, intent, options, shims, time);
+            var directory = new AttemptDirectory(places, held, intent, options, shims, leftBehind, time);
             if (intent is null)
             {
                 directory.Delete();
                 return null;
             }
 
-            kept = intent.Store == store;
+            // A host of this store finds no such run, so it clears it away.
+            kept = intent.Store == store || IsForgotten(places);
             return kept ? directory : null;
         }
         finally
@@ -206,5 +211,9 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     private static bool MayBeUnfinished(AttemptPlaces places) =>
         File.Exists(places.Lock) || (Directory.Exists(places.Directory) && !Directory.EnumerateFileSystemEntries(places.Directory).Any());
 
-    private static bool IsName(string name) => name.Length == 16 && name.All(char.IsAsciiHexDigitLower);
+    /// <summary>Of a store that no host here has worked for since: secrets and workspace of its attempt would stay for ever.</summary>
+    private bool IsForgotten(AttemptPlaces places) =>
+        time.GetUtcNow() - new[] { places.Intent, places.Journal, places.Directory }.Max(path => new DateTimeOffset(File.GetLastWriteTimeUtc(path), TimeSpan.Zero)) > Forgotten;
+
+    public static bool IsName(string name) => name.Length == 16 && name.All(char.IsAsciiHexDigitLower);
 }

@@ -10,8 +10,12 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>An attempt directory whose lock this process holds.</summary>
-internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, AttemptIntent? intent, DirectOptions options, IShims shims, TimeProvider time) : IAttemptDirectory
+/// <param name="leftBehind">Told of a directory that could not be removed whole, and why.</param>
+internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, AttemptIntent? intent, DirectOptions options, IShims shims, Action<string, string> leftBehind, TimeProvider time) : IAttemptDirectory
 {
+    // A machine that is short of everything takes long over all this.
+    private static readonly TimeSpan MostForAnswer = TimeSpan.FromMinutes(1);
+
     public string Name => Path.GetFileName(places.Directory);
 
     public AttemptIntent? Intent => intent;
@@ -35,22 +39,24 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
 
     public async Task DiscardAsync(CancellationToken cancellationToken)
     {
-        await EndProcessesAsync(cancellationToken);
         string? workspace;
         bool owned;
+        TimeSpan teardown;
         using (var journal = AttemptJournal.Open(places.Journal, time))
         {
+            teardown = journal.Find(JournalStep.Begun)?.TeardownTimeout ?? options.TeardownTimeout;
             owned = journal.OwnsWorkspace;
             workspace = journal.Has(JournalStep.WorkspaceMine) && !journal.Has(JournalStep.WorkspaceRemoved) ? journal.WorkspacePath : null;
         }
 
+        await EndProcessesAsync(teardown, cancellationToken);
         if (workspace is not null && Path.GetDirectoryName(workspace) == Path.GetDirectoryName(Path.GetDirectoryName(places.Directory)))
         {
             if (owned && options.Cleanup)
             {
                 if (await new TreeRemover(time).RemoveAsync(workspace, cancellationToken) is not null)
                 {
-                    new LeftWorkspaces(Path.GetDirectoryName(workspace)!).Note(workspace, time.GetUtcNow());
+                    new LeftDirectories(Path.GetDirectoryName(workspace)!).Note(workspace, time.GetUtcNow());
                 }
             }
             else if (!owned)
@@ -72,25 +78,39 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         }
 
         TreeRemover.RemoveOnce(places.Intent);
-        TreeRemover.RemoveOnce(places.Directory);
+        if (TreeRemover.RemoveOnce(places.Directory) is { } left)
+        {
+            new LeftDirectories(Path.GetDirectoryName(Path.GetDirectoryName(places.Directory))!).Note(places.Directory, time.GetUtcNow());
+            leftBehind(places.Directory, left);
+        }
+
         Dispose();
     }
 
     public void Dispose() => held.Dispose();
 
-    private async Task EndProcessesAsync(CancellationToken cancellationToken)
+    private async Task EndProcessesAsync(TimeSpan teardown, CancellationToken cancellationToken)
     {
-        await using var session = await shims.TryAttachAsync(places.Directory, cancellationToken);
-        if (session is null)
+        using var patience = new CancellationTokenSource(MostForAnswer + (2 * options.StopGrace) + teardown, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        try
         {
-            if (HasStatus())
-            {
-                await shims.SweepAsync(places.Directory, cancellationToken);
-            }
-
-            return;
+            await using var session = await shims.AttachAsync(places.Directory, _ => { }, time, either.Token);
+            await (session is null ? Task.CompletedTask : EndShimAsync(session, either.Token));
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            shims.Kill(places.Directory);
         }
 
+        if (HasStatus())
+        {
+            await shims.SweepAsync(places.Directory, cancellationToken);
+        }
+    }
+
+    private static async Task EndShimAsync(IShimSession session, CancellationToken cancellationToken)
+    {
         try
         {
             // As when its lease is over, so it goes on by itself should this host end: it stops what runs, runs teardown once where one is owed, and ends.
@@ -102,7 +122,6 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         }
 
         await session.WaitForEndAsync(cancellationToken);
-        await shims.SweepAsync(places.Directory, cancellationToken);
     }
 
     private bool HasStatus()

@@ -14,12 +14,24 @@ internal sealed class AttemptJournal : IDisposable
     private readonly TimeProvider _time;
     private readonly List<JournalEntry> _entries = [];
 
+    // The watch over the shim warns beside the step that is under way.
+    private readonly Lock _gate = new();
+
     // Where the next line goes: over what a full disk left of the one before.
     private long _written;
 
     private AttemptJournal(FileStream file, TimeProvider time) => (_file, _time) = (file, time);
 
-    public IReadOnlyList<string> Warnings => [.. _entries.Where(entry => entry.Step == JournalStep.Warning).Select(entry => entry.Message!)];
+    public IReadOnlyList<string> Warnings
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _entries.Where(entry => entry.Step == JournalStep.Warning).Select(entry => entry.Message!)];
+            }
+        }
+    }
 
     public static AttemptJournal Open(string path, TimeProvider time)
     {
@@ -33,7 +45,13 @@ internal sealed class AttemptJournal : IDisposable
         return journal;
     }
 
-    public JournalEntry? Find(JournalStep step) => _entries.FindLast(entry => entry.Step == step);
+    public JournalEntry? Find(JournalStep step)
+    {
+        lock (_gate)
+        {
+            return _entries.FindLast(entry => entry.Step == step);
+        }
+    }
 
     public bool Has(JournalStep step) => Find(step) is not null;
 
@@ -46,12 +64,15 @@ internal sealed class AttemptJournal : IDisposable
     /// <summary>Appends a line; <paramref name="durable"/>: it outlives a power loss from now on. A crash of this process it always outlives.</summary>
     public JournalEntry Append(JournalEntry entry, bool durable)
     {
-        _file.Position = _written;
-        _file.Write([.. JsonSerializer.SerializeToUtf8Bytes(entry, DirectJson.Disk.JournalEntry), (byte)'\n']);
-        _file.Flush(flushToDisk: durable);
-        _written = _file.Position;
-        _entries.Add(entry);
-        return entry;
+        lock (_gate)
+        {
+            _file.Position = _written;
+            _file.Write([.. JsonSerializer.SerializeToUtf8Bytes(entry, DirectJson.Disk.JournalEntry), (byte)'\n']);
+            _file.Flush(flushToDisk: durable);
+            _written = _file.Position;
+            _entries.Add(entry);
+            return entry;
+        }
     }
 
     public JournalEntry Append(JournalStep step, bool durable) => Append(new JournalEntry { At = _time.GetUtcNow(), Step = step }, durable);
@@ -66,7 +87,10 @@ internal sealed class AttemptJournal : IDisposable
         catch (IOException)
         {
             // Known for the life of this process; the next host would find out anew.
-            _entries.Add(entry);
+            lock (_gate)
+            {
+                _entries.Add(entry);
+            }
         }
     }
 
@@ -78,13 +102,16 @@ internal sealed class AttemptJournal : IDisposable
     /// <summary>Remembers a warning for the record; the same one only once, also after adoption.</summary>
     public bool Warn(string message)
     {
-        if (Warnings.Contains(message))
+        lock (_gate)
         {
-            return false;
-        }
+            if (Warnings.Contains(message))
+            {
+                return false;
+            }
 
-        Note(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Warning, Message = message });
-        return true;
+            Note(new JournalEntry { At = _time.GetUtcNow(), Step = JournalStep.Warning, Message = message });
+            return true;
+        }
     }
 
     public void Dispose() => _file.Dispose();

@@ -1,5 +1,6 @@
 using OzFunctions.Direct.Accounts;
 using OzFunctions.Direct.Posix;
+using OzFunctions.Shim.Protocol;
 using OzFunctions.Local;
 
 namespace OzFunctions.Direct.Attempts;
@@ -39,7 +40,7 @@ internal sealed record AttemptPlaces(string Directory)
 
     public string Changes => Path.Combine(Directory, "changes");
 
-    public string Reserve => Path.Combine(Directory, "reserve");
+    public string Reserve => Path.Combine(Directory, ShimProtocol.ReserveFile);
 
     public string McpFile(int number) => Path.Combine(Directory, $"mcp-{number}.json");
 

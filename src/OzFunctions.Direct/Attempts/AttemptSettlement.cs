@@ -149,7 +149,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
                 await shim.StartAsync(command, cancellationToken);
             }
 
-            var status = shim.IsAlive ? await shim.FollowAsync(ShimPhase.Changes, stoppable: false, finished: null, cancellationToken) : shim.Find(ShimPhase.Changes)!;
+            var status = shim.IsAlive ? await shim.FollowAsync(ShimPhase.Changes, scope.Options.ChangesTimeout, stoppable: false, finished: null, cancellationToken) : shim.Find(ShimPhase.Changes)!;
             if (status is not { Ended: true, ExitCode: 0 })
             {
                 scope.Warn(status.StoppedBy == ShimStopCause.Timeout
@@ -204,7 +204,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
                 status = await shim.WaitForStartAsync(ShimPhase.Teardown, cancellationToken) is null
                     ? null
-                    : await shim.FollowAsync(ShimPhase.Teardown, stoppable: false, finished: null, cancellationToken);
+                    : await shim.FollowAsync(ShimPhase.Teardown, scope.Options.TeardownTimeout, stoppable: false, finished: null, cancellationToken);
             }
 
             NoteTeardown(status);
@@ -240,7 +240,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         Teardown = ResultOf(status) ?? new TeardownResult(Ran: false, ExitCode: null);
         if (status is null)
         {
-            scope.Warn("Teardown did not run: the supervisor of the run was killed.");
+            scope.Warn(shim.Status is { LeaseOver: true } ? "Teardown did not run: the lease ended before anything had been started." : "Teardown did not run: the supervisor of the run was killed.");
         }
         else if (status.SpawnError != 0)
         {
@@ -277,7 +277,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         if (await new TreeRemover(scope.Time).RemoveAsync(scope.Workspace.Path, cancellationToken) is { } left)
         {
             scope.Warn($"The workspace could not be removed whole: {left}");
-            new LeftWorkspaces(Path.GetDirectoryName(scope.Workspace.Path)!).Note(scope.Workspace.Path, scope.Time.GetUtcNow());
+            new LeftDirectories(Path.GetDirectoryName(scope.Workspace.Path)!).Note(scope.Workspace.Path, scope.Time.GetUtcNow());
             return;
         }
 

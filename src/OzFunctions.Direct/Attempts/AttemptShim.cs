@@ -11,12 +11,17 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private static readonly TimeSpan LeastBetweenRenewals = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan OwnStart = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MostForAnswer = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan MostForStart = TimeSpan.FromMinutes(1);
+    private volatile Expectation? _expected;
     private CancellationTokenSource? _closing;
     private IShimSession? _session;
     private Task _renewing = Task.CompletedTask;
 
-    /// <summary>It did not answer while an order to stop waited, and was killed.</summary>
+    /// <summary>It did not answer when it was to stop what it ran, or past the time that it should have watched, and was killed.</summary>
     public bool GivenUp { get; private set; }
+
+    /// <summary>It was given up because what it ran was past its time.</summary>
+    public bool OutOfTime { get; private set; }
 
     /// <summary>Whether a shim lives and is connected.</summary>
     public bool IsAlive => _session is not null;
@@ -50,7 +55,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
             Teardown = teardown,
             SpoolBytes = scope.Options.SpoolBytes,
             EndsWithHost = !scope.Options.Managed,
-            Limits = scope.Options.Limits with { Measured = [scope.Workspace.Path, scope.Places.Temp, scope.Places.Artifacts] },
+            Limits = scope.Options.Limits with { Measured = [scope.Workspace.Path, scope.Places.Temp, scope.Places.Artifacts, .. scope.Options.PrivateHome ? [scope.Places.Home] : Array.Empty<string>()] },
             User = scope.Options.User?.ToShim(),
         }, cancellationToken);
         if (shims.Shortcoming is { } shortcoming)
@@ -61,12 +66,29 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         KeepLease();
     }
 
-    public Task<ShimCommandStatus> StartAsync(ShimCommand command, CancellationToken cancellationToken) => Session.StartAsync(command, cancellationToken);
+    public async Task<ShimCommandStatus> StartAsync(ShimCommand command, CancellationToken cancellationToken)
+    {
+        _expected = new(scope.Time.GetTimestamp(), MostForStart);
+        try
+        {
+            return await Session.StartAsync(command, cancellationToken);
+        }
+        finally
+        {
+            _expected = null;
+        }
+    }
 
-    /// <summary>Follows a started phase to its end. <paramref name="stoppable"/>: orders to stop reach it; <paramref name="finished"/>: it said that it is done.</summary>
-    public async Task<ShimCommandStatus> FollowAsync(string phase, bool stoppable, Task? finished, CancellationToken cancellationToken)
+    /// <summary>Follows a started phase to its end.</summary>
+    /// <param name="phase">Started before.</param>
+    /// <param name="within">The time that the shim gives it.</param>
+    /// <param name="stoppable">Orders to stop reach it.</param>
+    /// <param name="finished">It said that it is done.</param>
+    /// <param name="cancellationToken">Ends the following, not the command.</param>
+    public async Task<ShimCommandStatus> FollowAsync(string phase, TimeSpan within, bool stoppable, Task? finished, CancellationToken cancellationToken)
     {
         var session = Session;
+        _expected = new(scope.Time.GetTimestamp(), within);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var following = scope.Log.FollowAsync(session, phase, over.Token);
         var watching = stoppable ? WatchAsync(session, finished, over.Token) : Task.CompletedTask;
@@ -92,6 +114,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         }
         finally
         {
+            _expected = null;
             await over.CancelAsync();
             await following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -105,7 +128,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         {
             try
             {
-                await FollowAsync(ShimPhase.Agent, stoppable: false, finished: null, cancellationToken);
+                await FollowAsync(ShimPhase.Agent, scope.Timeout, stoppable: false, finished: null, cancellationToken);
             }
             catch (ShimLostException)
             {
@@ -134,6 +157,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
             return;
         }
 
+        _expected = new(scope.Time.GetTimestamp(), TimeSpan.Zero);
         try
         {
             await _session.EndAsync(cancellationToken);
@@ -159,42 +183,30 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     {
         IShimSession? session = null;
         await PatientlyAsync(
-            async patience =>
-            {
-                while (true)
-                {
-                    try
-                    {
-                        session = await shims.TryAttachAsync(scope.Places.Directory, patience);
-                        return;
-                    }
-                    catch (ShimException exception) when (exception is not ShimLostException)
-                    {
-                        scope.Warn(exception.Message);
-                        await Task.Delay(MostBetweenRenewals, scope.Time, patience);
-                    }
-                }
-            },
+            async patience => session = await shims.AttachAsync(scope.Places.Directory, exception => scope.Warn(exception.Message), scope.Time, patience),
+            scope.Owned.LeaseLeft + Leeway,
             cancellationToken);
         return session;
     }
+
+    /// <summary>Beyond what is asked of the shim: the time of its answer, and of the stop that follows.</summary>
+    private TimeSpan Leeway => MostForAnswer + (2 * scope.Options.StopGrace);
 
     /// <summary>
     /// A shim that lives and does not answer may be frozen for a while: its agent is neither given up nor left behind. Where the run is to be stopped, it has as long as
     /// an answer and the stop would take at most; then it is killed.
     /// </summary>
-    private async Task PatientlyAsync(Func<CancellationToken, Task> action, CancellationToken cancellationToken)
+    private async Task PatientlyAsync(Func<CancellationToken, Task> action, TimeSpan? atMost, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var ending = EndPatienceAsync(patience);
+        var ending = EndPatienceAsync(patience, atMost ?? Timeout.InfiniteTimeSpan);
         try
         {
             await action(patience.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            GivenUp = true;
-            shims.Kill(scope.Places.Directory);
+            GiveUp();
         }
         finally
         {
@@ -203,11 +215,23 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         }
     }
 
-    private async Task EndPatienceAsync(CancellationTokenSource patience)
+    private async Task EndPatienceAsync(CancellationTokenSource patience, TimeSpan atMost)
     {
-        await UntilAsync(scope.Owned.StopOrdered, patience.Token);
-        await Task.Delay(MostForAnswer + (2 * scope.Options.StopGrace), scope.Time, patience.Token);
+        await Task.WhenAny(StopIsOverdueAsync(patience.Token), Task.Delay(atMost, scope.Time, patience.Token));
+        patience.Token.ThrowIfCancellationRequested();
         await patience.CancelAsync();
+    }
+
+    private async Task StopIsOverdueAsync(CancellationToken cancellationToken)
+    {
+        await UntilAsync(scope.Owned.StopOrdered, cancellationToken);
+        await Task.Delay(Leeway, scope.Time, cancellationToken);
+    }
+
+    private void GiveUp()
+    {
+        GivenUp = true;
+        shims.Kill(scope.Places.Directory);
     }
 
     private static async Task UntilAsync(CancellationToken signal, CancellationToken cancellationToken)
@@ -276,11 +300,8 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
             while (true)
             {
                 // Zero is not told: the shim knows its deadline and must not be hurried by a host that is merely late.
-                if (scope.Owned.LeaseLeft is var left && left > TimeSpan.Zero)
-                {
-                    await session.RenewAsync(left, cancellationToken);
-                }
-
+                var left = scope.Owned.LeaseLeft;
+                await AnsweredAsync(left > TimeSpan.Zero ? session.RenewAsync(left, cancellationToken) : session.PingAsync(cancellationToken), left, cancellationToken);
                 var next = left / 4;
                 next = next > MostBetweenRenewals ? MostBetweenRenewals : next < LeastBetweenRenewals ? LeastBetweenRenewals : next;
                 await Task.Delay(next, scope.Time, cancellationToken);
@@ -290,6 +311,30 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         {
             // Who waits for a command hears of it too.
         }
+    }
+
+    /// <summary>
+    /// Waits for an answer that comes at once from a shim that works. One that does not is told to go on: a run may have stopped its own (<c>kill -STOP $PPID</c>). Meanwhile
+    /// nobody watches clocks, limits and lease, so it is killed with all that it runs once it should have ended that itself.
+    /// </summary>
+    private async Task AnsweredAsync(Task asked, TimeSpan lease, CancellationToken cancellationToken)
+    {
+        var since = scope.Time.GetTimestamp();
+        while (await Task.WhenAny(asked, Task.Delay(MostForAnswer, scope.Time, cancellationToken)) != asked)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            scope.Warn("The supervisor of the run did not answer for a while and was told to go on.");
+            OutOfTime = _expected is { } expected && scope.Time.GetElapsedTime(expected.Since) > expected.Within + Leeway;
+            if (OutOfTime || scope.Time.GetElapsedTime(since) > lease + Leeway)
+            {
+                GiveUp();
+                break;
+            }
+
+            shims.Continue(scope.Places.Directory);
+        }
+
+        await asked;
     }
 
     private async Task WatchAsync(IShimSession session, Task? finished, CancellationToken cancellationToken)
@@ -305,7 +350,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         };
         try
         {
-            await PatientlyAsync(patience => session.StopAsync(cause, scope.Options.StopGrace, patience), cancellationToken);
+            await PatientlyAsync(patience => session.StopAsync(cause, scope.Options.StopGrace, patience), atMost: null, cancellationToken);
             if (scope.Options.StopHard is { CanBeCanceled: true } hard)
             {
                 await UntilAsync(hard, cancellationToken);
@@ -323,4 +368,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         await (finished ?? Task.Delay(Timeout.InfiniteTimeSpan, scope.Time, cancellationToken)).WaitAsync(cancellationToken);
         await Task.Delay(scope.Options.FinishedGrace, scope.Time, cancellationToken);
     }
+
+    /// <summary>What the shim should be done with.</summary>
+    private sealed record Expectation(long Since, TimeSpan Within);
 }

@@ -6,6 +6,7 @@ using OzFunctions.Direct.Environments;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Protocol;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Shim.Protocol;
 
@@ -18,6 +19,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
     private static readonly TimeSpan ShortRun = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan DeadlineLead = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan MostForEvent = TimeSpan.FromSeconds(5);
+    private const int LongestVersion = 200;
 
     /// <summary>How the attempt ended.</summary>
     public async Task<Verdict> RunAsync(CancellationToken cancellationToken)
@@ -170,7 +172,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
             }, cancellationToken);
         }
 
-        var status = await shim.FollowAsync(ShimPhase.Setup, stoppable: true, finished: null, cancellationToken);
+        var status = await shim.FollowAsync(ShimPhase.Setup, scope.SetupTimeout, stoppable: true, finished: null, cancellationToken);
         return OutcomeRules.OfSetup(status, scope.SetupTimeout);
     }
 
@@ -205,7 +207,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
             ? scope.Time.GetUtcNow() + scope.Timeout - scope.Options.StopGrace + DeadlineLead
             : (DateTimeOffset?)null;
         var given = environment.ForAgent(variables, softDeadline);
-        var version = scope.Options.AgentVersion is { } find ? await find(arguments[0], cancellationToken) : null;
+        var version = scope.Options.AgentVersion is { } find && await find(arguments[0], cancellationToken) is { } said ? Shorten(scope.Masks.Mask(said)) : null;
         NoteAudit(arguments, given, version);
         scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.AgentRequested, AgentVersion = version }, durable: true);
         var status = await shim.StartAsync(new ShimCommand
@@ -242,6 +244,8 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
         }
     }
 
+    private static string Shorten(string version) => version[..Math.Min(version.Length, LongestVersion)];
+
     private void NoteAudit(IReadOnlyList<string> arguments, IReadOnlyList<string> environment, string? version)
     {
         var line = AuditLine.Render(scope, arguments, environment, version);
@@ -254,7 +258,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
         var status = shim.Find(ShimPhase.Agent)!;
         if (shim.IsAlive)
         {
-            status = await shim.FollowAsync(ShimPhase.Agent, stoppable: true, scope.Reader.Finished, cancellationToken);
+            status = await shim.FollowAsync(ShimPhase.Agent, scope.Timeout, stoppable: true, scope.Reader.Finished, cancellationToken);
         }
 
         if (scope.Owned.StopOrder == StopOrder.Fenced)
@@ -274,5 +278,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
         ? OutcomeRules.OfAgent(agent, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace)
         : shim.GivenUp && scope.FindOrder() is { } order
         ? order with { Message = "The run was to be stopped and its supervisor did not answer; it was killed with all that it ran, so the exit code is not known." }
+        : shim.OutOfTime && shim.Find(ShimPhase.Agent) is not null
+        ? new(RunReason.TaskTimeout, $"The agent ran longer than {DurationText.Format(scope.Timeout)}; its supervisor did not answer any more and was killed with all that it ran.")
         : new(RunReason.HostLost, $"The supervisor of the run is gone and the exit code is not known. {message}");
 }

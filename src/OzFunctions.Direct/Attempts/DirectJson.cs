@@ -16,7 +16,7 @@ namespace OzFunctions.Direct.Attempts;
 [JsonSerializable(typeof(JournalEntry))]
 [JsonSerializable(typeof(RequestFile))]
 [JsonSerializable(typeof(MaskFile))]
-[JsonSerializable(typeof(LeftWorkspace))]
+[JsonSerializable(typeof(LeftDirectory))]
 internal sealed partial class DirectJson : JsonSerializerContext
 {
     /// <summary>As generated, but leaves non-ASCII text readable.</summary>

@@ -38,6 +38,8 @@ internal sealed record JournalEntry
 
     public string? TeardownCommand { get; init; }
 
+    public TimeSpan? TeardownTimeout { get; init; }
+
     public Account? User { get; init; }
 }
 

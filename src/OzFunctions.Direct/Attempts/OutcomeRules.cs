@@ -85,7 +85,7 @@ internal static class OutcomeRules
     /// window would cover most of the run, and quick successes with it: there an exit 0 is taken at its word.
     /// </summary>
     private static bool EndedAtSoftDeadline(ShimCommandStatus status, TimeSpan timeout, TimeSpan stopGrace) =>
-        timeout >= 2 * stopGrace && status.EndedAt >= status.StartedAt + timeout - stopGrace;
+        timeout >= 2 * stopGrace && (status.RanSeconds is { } ran ? TimeSpan.FromSeconds(ran) : status.EndedAt - status.StartedAt) >= timeout - stopGrace;
 
     private static string Ended(ShimCommandStatus status) => status switch
     {

@@ -36,7 +36,7 @@ internal sealed partial class LeftoverSweep(DirectOptions options, TimeProvider 
 
         try
         {
-            foreach (var path in new LeftWorkspaces(root).Sweep().Concat(ShimBinaries.Sweep(Path.Combine(root, ".ozf"), time.GetUtcNow())))
+            foreach (var path in new LeftDirectories(root).Sweep().Concat(ShimBinaries.Sweep(Path.Combine(root, ".ozf"), time.GetUtcNow())))
             {
                 Removed(path);
             }

@@ -17,6 +17,9 @@ public interface IShims
     /// <summary>What the shim wrote durably, also after its death; null when it never came to be ready.</summary>
     ShimStatus? ReadStatus(string privateDirectory);
 
+    /// <summary>Lets a shim that was stopped by a signal (SIGSTOP) go on. Harmless to one that works, and when none lives.</summary>
+    void Continue(string privateDirectory);
+
     /// <summary>Kills a shim that lives and does not answer, and nothing else; what it ran is for <see cref="SweepAsync"/>. Harmless when none lives.</summary>
     void Kill(string privateDirectory);
 
@@ -76,6 +79,9 @@ public interface IShimSession : IAsyncDisposable
 
     /// <summary>Tells how long commands may run from now on.</summary>
     Task RenewAsync(TimeSpan lease, CancellationToken cancellationToken);
+
+    /// <summary>Asks for nothing but an answer.</summary>
+    Task PingAsync(CancellationToken cancellationToken);
 
     /// <summary>No more commands: the shim ends itself.</summary>
     Task EndAsync(CancellationToken cancellationToken);

@@ -8,6 +8,7 @@ internal static unsafe partial class ShimLibc
     public const int CloseOnExec = 0x80000;
     public const int NoHang = 1;
     public const int SigKill = 9;
+    public const int SigContinue = 18;
     private const int PidFdOpen = 434;
     private const int PidFdSendSignal = 424;
 

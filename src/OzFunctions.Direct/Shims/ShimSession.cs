@@ -143,6 +143,8 @@ internal sealed class ShimSession : IShimSession
         await AskAsync(id => new MessageWriter(ShimMessage.Renew, id).Int64(until), cancellationToken);
     }
 
+    public Task PingAsync(CancellationToken cancellationToken) => AskAsync(id => new MessageWriter(ShimMessage.Hello, id).Int32(Status.Version), cancellationToken);
+
     public async Task EndAsync(CancellationToken cancellationToken)
     {
         lock (_gate)

@@ -7,7 +7,7 @@ namespace OzFunctions.Direct.Shims;
 /// <summary>Connects to the socket of a private directory, however long its path is.</summary>
 internal static class ShimSocket
 {
-    /// <summary>Null when nobody listens there.</summary>
+    /// <summary>Null when nobody listens there, or whoever does accepts no more.</summary>
     public static Socket? TryConnect(string privateDirectory)
     {
         var directory = ShimLibc.Open(privateDirectory, ShimLibc.DirectoryFlag | ShimLibc.CloseOnExec, 0);
@@ -16,7 +16,8 @@ internal static class ShimSocket
             return null;
         }
 
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        // A shim that accepts nothing any more fills its queue: a wait for room there would never end.
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
         try
         {
             socket.Connect(new UnixDomainSocketEndPoint($"/proc/self/fd/{directory}/{ShimProtocol.SocketFile}"));

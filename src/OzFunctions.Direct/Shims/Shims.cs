@@ -95,27 +95,9 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
 
     public ShimStatus? ReadStatus(string privateDirectory) => ShimStatusFile.Read(privateDirectory);
 
-    public void Kill(string privateDirectory)
-    {
-        if (ReadStatus(privateDirectory) is not { } status || status.BootId != BootId.Current || !ShimLock.IsHeld(privateDirectory))
-        {
-            return;
-        }
+    public void Continue(string privateDirectory) => Signal(privateDirectory, ShimLibc.SigContinue);
 
-        var process = ShimLibc.OpenProcess(status.Pid);
-        if (process < 0)
-        {
-            return;
-        }
-
-        // Asked with the descriptor in hand: the pid may have got another owner since.
-        if (ProcessStat.Find(status.Pid) is { } stat && stat.StartTicks == status.StartTicks)
-        {
-            _ = ShimLibc.SignalProcess(process, ShimLibc.SigKill);
-        }
-
-        _ = ShimLibc.Close(process);
-    }
+    public void Kill(string privateDirectory) => Signal(privateDirectory, ShimLibc.SigKill);
 
     public async Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken)
     {
@@ -137,6 +119,28 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         }
 
         return await new ShimSweep(privateDirectory, status, time).RunAsync(cancellationToken);
+    }
+
+    private void Signal(string privateDirectory, int signal)
+    {
+        if (ReadStatus(privateDirectory) is not { } status || status.BootId != BootId.Current || !ShimLock.IsHeld(privateDirectory))
+        {
+            return;
+        }
+
+        var process = ShimLibc.OpenProcess(status.Pid);
+        if (process < 0)
+        {
+            return;
+        }
+
+        // Asked with the descriptor in hand: the pid may have got another owner since.
+        if (ProcessStat.Find(status.Pid) is { } stat && stat.StartTicks == status.StartTicks)
+        {
+            _ = ShimLibc.SignalProcess(process, signal);
+        }
+
+        _ = ShimLibc.Close(process);
     }
 
     /// <summary>The first word of every shim: what it knows, and which version of our language it speaks.</summary>

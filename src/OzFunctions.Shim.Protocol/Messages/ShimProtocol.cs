@@ -19,6 +19,10 @@ public static class ShimProtocol
     public const string LockFile = "shim.lock";
 
     public const string StatusFile = "status.json";
+
+    /// <summary>Room that whoever ends the attempt gives back, so that a full disk does not keep its end from being written.</summary>
+    public const string ReserveFile = "reserve";
+
     public const string LogFile = "shim.log";
     public const string SocketFile = "s";
     public const string SpoolDirectory = "spool";

@@ -52,6 +52,10 @@ public sealed class OutcomeRulesTests
         Assert.Equal(reason, Decide(Ended(0, null, null) with { EndedAt = Start.AddSeconds(seconds) }).Reason);
 
     [Fact]
+    public void The_sleep_of_the_machine_is_no_time_of_the_agent() =>
+        Assert.Equal(RunReason.Completed, Decide(Ended(0, null, null) with { EndedAt = Start.AddHours(3), RanSeconds = 600 }).Reason);
+
+    [Fact]
     public void A_quick_success_with_a_timeout_as_short_as_the_grace_is_a_success() =>
         Assert.Equal(RunReason.Completed, OutcomeRules.OfAgent(Ended(0, null, null) with { EndedAt = Start.AddSeconds(6) }, new AgentReport(), TimeSpan.FromSeconds(15), Grace).Reason);
 

@@ -20,7 +20,7 @@ public sealed class LeftoverTests : IDisposable
         var root = Root();
         var workspace = Path.GetDirectoryName(_temp.Write("root/run-1/a/b", "x"))!;
         workspace = Path.GetDirectoryName(workspace)!;
-        var left = new LeftWorkspaces(root);
+        var left = new LeftDirectories(root);
         left.Note(workspace, TimeProvider.System.GetUtcNow());
 
         Assert.Equal([workspace], left.Sweep());
@@ -37,7 +37,7 @@ public sealed class LeftoverTests : IDisposable
         foreach (var name in (string[])["another", "link", "gone"])
         {
             _temp.Write($"root/{name}/x", "x");
-            new LeftWorkspaces(root).Note($"{root}/{name}", TimeProvider.System.GetUtcNow());
+            new LeftDirectories(root).Note($"{root}/{name}", TimeProvider.System.GetUtcNow());
             Directory.Move($"{root}/{name}", $"{root}/{name}-moved");
         }
 
@@ -47,7 +47,7 @@ public sealed class LeftoverTests : IDisposable
         _temp.Write("root/.ozf/left-nonsense.json", "no JSON");
         _temp.Write("root/kept-by-hand/x", "x");
 
-        Assert.Empty(new LeftWorkspaces(root).Sweep());
+        Assert.Empty(new LeftDirectories(root).Sweep());
 
         Assert.All(["another/precious", "link", "link/x", "another-moved/x", "gone-moved/x", "kept-by-hand/x", ".ozf/left-strange.json", ".ozf/left-nonsense.json"], name => Assert.True(Path.Exists($"{root}/{name}"), name));
         Assert.Equal(2, Directory.GetFiles(root + "/.ozf").Length);
@@ -58,14 +58,14 @@ public sealed class LeftoverTests : IDisposable
     {
         var root = Root();
         _temp.Write("root/run-1/x", "x");
-        new LeftWorkspaces(root).Note(root + "/run-1", TimeProvider.System.GetUtcNow());
+        new LeftDirectories(root).Note(root + "/run-1", TimeProvider.System.GetUtcNow());
         var note = root + "/.ozf/left-run-1.json";
         var content = File.ReadAllText(note);
         var birth = System.Text.Json.JsonDocument.Parse(content).RootElement.GetProperty("birth").GetInt64();
         Assert.SkipWhen(birth == 0, "This file system does not know when a directory was made.");
         File.WriteAllText(note, content.Replace($"{birth}", $"{birth - 1}", StringComparison.Ordinal));
 
-        Assert.Empty(new LeftWorkspaces(root).Sweep());
+        Assert.Empty(new LeftDirectories(root).Sweep());
 
         Assert.True(File.Exists(root + "/run-1/x"));
         Assert.False(File.Exists(note));
@@ -92,11 +92,56 @@ public sealed class LeftoverTests : IDisposable
         Assert.SkipWhen(File.Exists(rig.Temp["no-mount"]), "Mounting is not allowed here.");
         Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("could not be removed whole", StringComparison.Ordinal));
         attempt.Directory.Delete();
-        Assert.Empty(new LeftWorkspaces(rig.Root).Sweep());
+        Assert.Empty(new LeftDirectories(rig.Root).Sweep());
         Assert.Equal(0, await TestProcess.RunAsync("/bin/umount", [mount], BackendRig.Cancellation));
 
-        Assert.Equal([rig.WorkspaceOf(attempt)], new LeftWorkspaces(rig.Root).Sweep());
+        Assert.Equal([rig.WorkspaceOf(attempt)], new LeftDirectories(rig.Root).Sweep());
         Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_private_directory_that_is_busy_goes_when_it_is_free()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"mount -t tmpfs none \"$TMPDIR\" || touch {rig.Temp["no-mount"]}");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        await rig.RunAsync(attempt);
+        Assert.SkipWhen(File.Exists(rig.Temp["no-mount"]), "Mounting is not allowed here.");
+        var directory = rig.PrivateOf(attempt);
+
+        attempt.Directory.Delete();
+
+        Assert.Equal([directory + "/tmp"], Directory.GetFileSystemEntries(directory));
+        Assert.Empty(new LeftDirectories(rig.Root).Sweep());
+        Assert.Equal(0, await TestProcess.RunAsync("/bin/umount", [directory + "/tmp"], BackendRig.Cancellation));
+        Assert.Equal([directory], new LeftDirectories(rig.Root).Sweep());
+        Assert.False(Directory.Exists(directory));
+    }
+
+    [Theory]
+    [InlineData(29, false)]
+    [InlineData(31, true)]
+    public async Task What_a_store_that_is_gone_left_is_taken_after_a_month(int days, bool taken)
+    {
+        await using var rig = new BackendRig();
+        var backend = rig.CreateBackend();
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        attempt.Directory.Dispose();
+        var directory = rig.PrivateOf(attempt);
+        foreach (var path in (string[])[.. Directory.GetFiles(directory), directory])
+        {
+            Directory.SetLastWriteTimeUtc(path, TimeProvider.System.GetUtcNow().UtcDateTime.AddDays(-days));
+        }
+
+        var found = backend.TakeAbandonedDirectories("another store");
+
+        Assert.Equal(taken ? [attempt.Directory.Name] : Array.Empty<string>(), found.Select(one => one.Name));
+        foreach (var one in found)
+        {
+            await one.DiscardAsync(BackendRig.Cancellation);
+        }
+
+        Assert.Equal(!taken, Directory.Exists(directory));
     }
 
     [Theory(Timeout = 60_000)]

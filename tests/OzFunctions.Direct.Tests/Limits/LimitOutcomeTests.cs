@@ -22,12 +22,15 @@ public sealed class LimitOutcomeTests
         Assert.Contains("host: Stopping (agent, limit: processes: ", rig.LogOf(attempt), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
-    public async Task A_workspace_that_grows_too_large_has_a_reason_of_its_own_wherever_it_grows()
+    [Theory(Timeout = 60_000)]
+    [InlineData("TMPDIR")]
+    [InlineData("OZ_ARTIFACTS_DIR")]
+    [InlineData("HOME")]
+    public async Task A_workspace_that_grows_too_large_has_a_reason_of_its_own_wherever_it_grows(string directory)
     {
         await using var rig = new BackendRig();
-        rig.Options = rig.Options with { Limits = new() { Workspace = 2 << 20 } };
-        rig.UseScript("head -c 1500000 /dev/zero > here; head -c 1500000 /dev/zero > \"$TMPDIR/there\"; exec sleep 300");
+        rig.Options = rig.Options with { Limits = new() { Workspace = 2 << 20 }, PrivateHome = true };
+        rig.UseScript($"head -c 1500000 /dev/zero > here; head -c 1500000 /dev/zero > \"${directory}/there\"; exec sleep 300");
 
         var outcome = await rig.RunAsync(new RunRequest { Prompt = "x" });
 

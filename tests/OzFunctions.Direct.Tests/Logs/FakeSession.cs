@@ -84,6 +84,8 @@ internal sealed class FakeSession(string privateDirectory, long spoolBytes = 256
 
     public Task RenewAsync(TimeSpan lease, CancellationToken cancellationToken) => Task.CompletedTask;
 
+    public Task PingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     public Task EndAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task WaitForEndAsync(CancellationToken cancellationToken) => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);

@@ -156,6 +156,8 @@ internal sealed class InProcessSession : IShimSession
         return Task.CompletedTask;
     }
 
+    public Task PingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     public async Task EndAsync(CancellationToken cancellationToken)
     {
         lock (_gate)

@@ -44,6 +44,11 @@ public sealed class InProcessShims(TimeProvider time) : IShims
     public ShimStatus? ReadStatus(string privateDirectory) => ShimStatusFile.Read(privateDirectory);
 
     /// <summary>Nothing: a supervisor within this process answers as long as this process does.</summary>
+    public void Continue(string privateDirectory)
+    {
+    }
+
+    /// <summary>Nothing, likewise.</summary>
     public void Kill(string privateDirectory)
     {
     }

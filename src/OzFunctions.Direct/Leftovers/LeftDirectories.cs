@@ -7,28 +7,28 @@ using OzFunctions.Local;
 namespace OzFunctions.Direct.Leftovers;
 
 /// <summary>
-/// Workspaces that were to be removed and could not be (busy, refused by the file system). Their attempt's directory is gone with the attempt, so a note in
-/// <c>.ozf</c> says of each which directory it was, and removing it is tried again. Without a note of ours nothing is removed: not what somebody keeps, not what
+/// Workspaces and private directories that were to be removed and could not be (busy, refused by the file system). What said whose they were is gone with the attempt, so
+/// a note in <c>.ozf</c> says of each which directory it was, and removing it is tried again. Without a note of ours nothing is removed: not what somebody keeps, not what
 /// was put in its place since.
 /// </summary>
-internal sealed class LeftWorkspaces(string root)
+internal sealed class LeftDirectories(string root)
 {
     private const string Prefix = "left-";
 
     private string Home => Path.Combine(root, ".ozf");
 
-    /// <summary>Remembers a workspace of ours that stands there still. Best effort: a disk that refuses the note leaves the workspace to its owner.</summary>
-    public void Note(string workspace, DateTimeOffset now)
+    /// <summary>Remembers a directory of ours that stands there still. Best effort: a disk that refuses the note leaves it to the machine's owner.</summary>
+    public void Note(string directory, DateTimeOffset now)
     {
-        if (Path.GetDirectoryName(workspace) != root || Libc.FindFacts(workspace) is not { IsDirectory: true } facts)
+        if (!MayBeOurs(directory) || Libc.FindFacts(directory) is not { IsDirectory: true } facts)
         {
             return;
         }
 
         try
         {
-            var note = new LeftWorkspace { Path = workspace, Inode = facts.Inode, Device = facts.Device, Birth = facts.Birth, At = now };
-            DurableFiles.Replace(NoteOf(workspace), JsonSerializer.SerializeToUtf8Bytes(note, DirectJson.Disk.LeftWorkspace));
+            var note = new LeftDirectory { Path = directory, Inode = facts.Inode, Device = facts.Device, Birth = facts.Birth, At = now };
+            DurableFiles.Replace(NoteOf(directory), JsonSerializer.SerializeToUtf8Bytes(note, DirectJson.Disk.LeftDirectory));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -42,7 +42,7 @@ internal sealed class LeftWorkspaces(string root)
         var removed = new List<string>();
         foreach (var file in Directory.EnumerateFiles(Home, Prefix + "*.json").ToList())
         {
-            if (Read(file) is not { } note || NoteOf(note.Path) != file || Path.GetDirectoryName(note.Path) != root)
+            if (Read(file) is not { } note || NoteOf(note.Path) != file || !MayBeOurs(note.Path))
             {
                 // Not written by us, or not to be understood: left alone.
                 continue;
@@ -65,14 +65,16 @@ internal sealed class LeftWorkspaces(string root)
         return removed;
     }
 
-    private string NoteOf(string workspace) => Path.Combine(Home, $"{Prefix}{Path.GetFileName(workspace)}.json");
+    private bool MayBeOurs(string directory) => Path.GetDirectoryName(directory) == root || (Path.GetDirectoryName(directory) == Home && AttemptDirectories.IsName(Path.GetFileName(directory)));
 
-    private static LeftWorkspace? Read(string file)
+    private string NoteOf(string directory) => Path.Combine(Home, $"{Prefix}{Path.GetFileName(directory)}.json");
+
+    private static LeftDirectory? Read(string file)
     {
         try
         {
             using var content = RegularFile.TryOpen(file, root: null, out _, out _);
-            return content is null ? null : JsonSerializer.Deserialize(content, DirectJson.Disk.LeftWorkspace);
+            return content is null ? null : JsonSerializer.Deserialize(content, DirectJson.Disk.LeftDirectory);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -82,7 +84,7 @@ internal sealed class LeftWorkspaces(string root)
 }
 
 /// <summary>Which directory it was: a path may be used again, and an inode too once it is free; then the time at which it was made is another.</summary>
-internal sealed record LeftWorkspace
+internal sealed record LeftDirectory
 {
     public required string Path { get; init; }
 
