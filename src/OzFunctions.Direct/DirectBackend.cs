@@ -139,7 +139,7 @@ public sealed partial class DirectBackend : IRunBackend
                 return known;
             }
 
-            verdict = await new AttemptStart(scope, shim).RunAsync(detach);
+            verdict = await new AttemptStart(scope, shim, _shims).RunAsync(detach);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !detach.IsCancellationRequested)
         {

@@ -172,6 +172,22 @@ public sealed record RunPolicy
     /// <summary>Agents a run may ask for (<c>harness</c>, <c>oz</c> where it asks for none). Default: null, any.</summary>
     public IReadOnlyList<string>? Agents { get; init; }
 
-    /// <summary>Asked last of all: why the run is refused; null: it may start. Default: nobody is asked.</summary>
-    public Func<RunRecord, CancellationToken, Task<string?>>? Veto { get; init; }
+    /// <summary>A command that is asked last of all. Default: null, nobody is asked.</summary>
+    public VetoOptions? Veto { get; init; }
+}
+
+/// <summary>A command that sees a run's record on its standard input before anything of the run is made; it refuses with any exit code but 0.</summary>
+public sealed record VetoOptions
+{
+    /// <summary>Run by <c>/bin/sh -c</c>.</summary>
+    public required string Command { get; init; }
+
+    /// <summary>The host's environment less its credentials; what has a secret's name is left out besides.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>No answer within this refuses. Default: 30 seconds.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Prints no values: they may be secrets.</summary>
+    public override string ToString() => $"{nameof(VetoOptions)} {{ Command = {Command} }}";
 }

@@ -82,6 +82,12 @@ internal static class ExecCommand
         }
 
         var record = await tracked.Host.RunAsync(cancellationToken);
+        if (record is { State: RunState.Failed or RunState.Error, Message: { } message, CurrentAttempt: null or { StartedAt: null } })
+        {
+            // Nothing else would tell the caller why there was no agent.
+            context.Screen.Fail(message);
+        }
+
         if (record is null)
         {
             context.Screen.Warn($"the store went away; how run {tracked.Run.RunId} ended is kept in {tracked.Root} and settled by 'ozf sync' or the next 'ozf exec' here.");

@@ -84,7 +84,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
                 Env = configuration.Policy.Env,
                 Senders = configuration.Policy.Senders,
                 Agents = configuration.Policy.Agents,
-                Veto = configuration.Policy.VetoCommand is { } veto ? new VetoCommand(veto, VetoEnvironment(hostEnvironment, configuration), TimeProvider.System).FindReasonAsync : null,
+                Veto = configuration.Policy.VetoCommand is { } veto ? new VetoOptions { Command = veto, Environment = VetoEnvironment(hostEnvironment, configuration) } : null,
             },
         };
     }

@@ -18,6 +18,7 @@ public sealed partial class UnmanagedHost
 {
     private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookAfterEnd = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LookMayTake = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan OthersGrace = TimeSpan.FromSeconds(20);
     private const int FailuresToLeave = 3;
@@ -137,7 +138,7 @@ public sealed partial class UnmanagedHost
             attempt.Directory.Dispose();
         }
 
-        await Task.WhenAny(others, Task.Delay(OthersGrace, _ports.Time, cancellationToken));
+        await Task.WhenAny(others, Task.Delay(settled ? OthersGrace : TimeSpan.Zero, _ports.Time, cancellationToken));
         await over.CancelAsync();
         await Task.WhenAll(loops).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _outbox.StopAsync(settled ? EventGrace : TimeSpan.Zero);
@@ -253,10 +254,25 @@ public sealed partial class UnmanagedHost
         for (var failures = 0; failures < FailuresToLeave;)
         {
             await timer.WaitForNextTickAsync(cancellationToken);
-            failures = await _presence.TryBeatAsync(cancellationToken) ? 0 : failures + 1;
+            failures = await AnswersAsync(cancellationToken) ? 0 : failures + 1;
         }
 
         await _leave.CancelAsync();
+    }
+
+    /// <summary>A store that hangs is as far away as one that refuses: its calls alone would be waited for much longer.</summary>
+    private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(LookMayTake, _ports.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            return await _presence.TryBeatAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
     }
 
     private async Task LeaveAsync(bool settled)

@@ -40,6 +40,9 @@ internal sealed record AttemptPlaces(string Directory)
 
     public string Changes => Path.Combine(Directory, "changes");
 
+    /// <summary>Of the command that may refuse the run; gone when it has answered.</summary>
+    public string Veto => Path.Combine(Directory, "veto");
+
     public string Reserve => Path.Combine(Directory, ShimProtocol.ReserveFile);
 
     public string McpFile(int number) => Path.Combine(Directory, $"mcp-{number}.json");

@@ -13,7 +13,7 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>C8 to the end of the agent: workspace, setup, environment file, agent. Every step looks first whether an earlier host did it.</summary>
-internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
+internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims shims)
 {
     // The CLI stops itself five minutes before its deadline (facts A5.18); a short run has no such room.
     private static readonly TimeSpan ShortRun = TimeSpan.FromMinutes(10);
@@ -71,14 +71,18 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim)
 
         // Looked up first, so that a run that this host must refuse costs nothing.
         var environment = scope.Environment;
-        if (scope.Options.Managed && scope.Journal.Find(JournalStep.WorkspaceReady) is null)
-        {
-            await PolicyCheck.CheckAsync(scope.Options.Policy, scope.Record, cancellationToken);
-        }
-
         if (scope.FindOrder() is { } early)
         {
             return early;
+        }
+
+        if (scope.Journal.Find(JournalStep.WorkspaceReady) is null)
+        {
+            await PolicyCheck.CheckAsync(scope.Options, scope.Record, veto => new VetoHook(veto, shims, scope.Places.Veto).FindReasonAsync(scope.Record, cancellationToken));
+            if (scope.FindOrder() is { } meanwhile)
+            {
+                return meanwhile;
+            }
         }
 
         MakeWorkspace();

@@ -7,8 +7,12 @@ namespace OzFunctions.Direct.Attempts;
 internal static class PolicyCheck
 {
     /// <summary>Throws <see cref="RunRefusedException"/>.</summary>
-    public static async Task CheckAsync(RunPolicy policy, RunRecord record, CancellationToken cancellationToken)
+    /// <param name="options">This host's, with its policy.</param>
+    /// <param name="record">The run.</param>
+    /// <param name="veto">Asks the command that <see cref="RunPolicy.Veto"/> names.</param>
+    public static async Task CheckAsync(DirectOptions options, RunRecord record, Func<VetoOptions, Task<string?>> veto)
     {
+        var policy = options.Policy;
         if (policy.Senders is { } senders && !senders.Any(rule => Matches(rule, record.AskedBy ?? "")))
         {
             throw new RunRefusedException(record.AskedBy is null
@@ -16,17 +20,21 @@ internal static class PolicyCheck
                 : $"This host takes no runs that {record.AskedBy} asked for (policy.senders).");
         }
 
-        var agent = record.Request.Harness ?? "oz";
+        var agent = AgentOf(options, record);
         if (policy.Agents is { } agents && !agents.Contains(agent, StringComparer.Ordinal))
         {
             throw new RunRefusedException($"This host does not run the agent {agent}; it runs {string.Join(", ", agents)} (policy.agents).");
         }
 
-        if (policy.Veto is { } veto && await veto(record, cancellationToken) is { } reason)
+        if (policy.Veto is { } asked && await veto(asked) is { } reason)
         {
             throw new RunRefusedException($"The veto command of this host refused the run: {reason}");
         }
     }
+
+    /// <summary>As <c>policy.agents</c> names it; a program that a caller of <c>ozf exec</c> wrote down has its file's name.</summary>
+    private static string AgentOf(DirectOptions options, RunRecord record) =>
+        record.Request.Harness ?? (options is { ForeignArguments: not null, OzPath: { } program } ? Path.GetFileName(program) : "oz");
 
     /// <summary>Whether a text is what a rule says; <c>*</c> stands for any part.</summary>
     internal static bool Matches(string rule, string text)

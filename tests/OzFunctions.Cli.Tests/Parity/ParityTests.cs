@@ -139,6 +139,9 @@ public sealed class ParityTests
             await call.WaitForExitAsync(Cancellation);
             var run = await rig.GetAsync(call.Output[0]);
             Assert.Contains(message, run.TryGetProperty("message", out var said) ? said.GetString() : "", StringComparison.Ordinal);
+
+            // Refused is refused: no second attempt would find another policy.
+            Assert.Equal(1, run.GetProperty("attempt").GetInt32());
             return (run.GetProperty("state").GetString(), run.GetProperty("reason").GetString());
         }
     }

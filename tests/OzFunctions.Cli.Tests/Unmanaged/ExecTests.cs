@@ -233,6 +233,34 @@ public class ExecTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_policy_binds_it_as_it_binds_a_worker_and_the_caller_is_told()
+    {
+        await using var rig = NewRig();
+        var agent = rig.Script("agent.sh", "echo ran");
+        rig.Script("claude", "echo ran");
+        var veto = rig.Script("veto.sh", "grep -q forbidden && { echo 'not on a Friday'; exit 3; }; exit 0");
+        await File.AppendAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), $"\npolicy: {"{"}senders: ['*@example.com'], agents: [oz, agent.sh], veto_command: {veto}, max_timeout: 1h{"}"}\n", Cancellation);
+
+        foreach (var (line, reason) in new[]
+        {
+            ($"USER=mallory ozf exec --agent-command {agent}", "policy.senders"),
+            ($"USER=a@example.com PATH={rig.Place}:$PATH ozf exec --agent claude -p x", "does not run the agent claude"),
+            ("USER=a@example.com ozf exec --agent-command 'echo ran'", "does not run the agent echo"),
+            ($"USER=a@example.com ozf exec --title forbidden --agent-command {agent}", "not on a Friday"),
+        })
+        {
+            var refused = await rig.RawAsync(line);
+            Assert.Equal((1, ""), (refused.ExitCode, refused.Output));
+            Assert.Contains(reason, refused.Error, StringComparison.Ordinal);
+            var run = await rig.LastRunAsync();
+            Assert.Equal(("FAILED", "policy_refused", 1), (run.GetProperty("state").GetString(), run.GetProperty("reason").GetString(), run.GetProperty("attempt").GetInt32()));
+        }
+
+        var allowed = await rig.RawAsync($"USER=a@example.com ozf exec --agent-command {agent}");
+        Assert.Equal((0, "ran\n", ""), allowed);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_slip_on_the_command_line_starts_nothing()
     {
         await using var rig = NewRig();

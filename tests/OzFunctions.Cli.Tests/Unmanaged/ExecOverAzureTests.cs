@@ -1,0 +1,117 @@
+using System.Text.Json;
+using OzFunctions.AzureStorage;
+using OzFunctions.Cli.Tests.Processes;
+using OzFunctions.Testing;
+using OzFunctions.Testing.Azurite;
+
+namespace OzFunctions.Cli.Tests.Unmanaged;
+
+/// <summary><c>ozf exec</c> whose store is an account of Azure Storage (Azurite), also one that stops answering while the agent runs.</summary>
+public sealed class ExecOverAzureTests
+{
+    private const int Limit = 300_000;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = Limit)]
+    public async Task Record_log_artifacts_changes_and_event_are_in_the_account_and_nothing_stays_here()
+    {
+        await using var azurite = await AzuriteProcess.StartAsync(Cancellation);
+        await using var rig = new OzfProcessRig();
+        var agent = rig.Script("agent.sh", """echo "working with $WARP_API_KEY"; echo kept > "$OZ_ARTIFACTS_DIR/notes.txt"; exit 3""");
+
+        var exec = rig.Start(["exec", "--agent-command", agent, "--title", "over azure"], Environment(azurite));
+
+        Assert.Equal(3, await exec.WaitForExitAsync(Cancellation));
+        Assert.Equal(["working with wk-azure-secret-value"], exec.Output);
+        Assert.Equal([], exec.Errors);
+        var run = await LastRunAsync(rig, azurite);
+        var id = run.GetProperty("run_id").GetString()!;
+        var attempt = run.GetProperty("attempts")[0];
+        Assert.Equal(("FAILED", 3, true), (run.GetProperty("state").GetString(), attempt.GetProperty("exit_code").GetInt32(), attempt.GetProperty("log").GetProperty("sealed").GetBoolean()));
+        var log = await RunAsync(rig, azurite, "runs", "logs", "--raw", id);
+        Assert.Contains("working with ***", log, StringComparison.Ordinal);
+        Assert.DoesNotContain("wk-azure-secret-value", log, StringComparison.Ordinal);
+        await RunAsync(rig, azurite, "runs", "artifacts", id, "--download", Path.Combine(rig.Place, "got"));
+        Assert.Equal("kept\n", await File.ReadAllTextAsync(Path.Combine(rig.Place, "got", "notes.txt"), Cancellation));
+        Assert.Contains($"{id}:1:completed", await RunAsync(rig, azurite, "events", "--output", "json"), StringComparison.Ordinal);
+        var blobs = new AzureBlobStore(StorageAccount.Open(azurite.ConnectionString, new(), TimeProvider.System));
+        Assert.Empty((await blobs.ListAsync("outbox/", null, 10, Cancellation)).Entries);
+        Assert.Empty(LeftHere(rig));
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_store_that_goes_away_in_the_middle_does_not_hold_the_agent_and_gets_the_whole_outcome_later()
+    {
+        await using var azurite = await AzuriteProcess.StartAsync(Cancellation);
+        await using var rig = new OzfProcessRig();
+        var (more, end) = (Path.Combine(rig.Place, "more"), Path.Combine(rig.Place, "end"));
+        var agent = rig.Script("agent.sh", $$"""
+            echo before
+            while [ ! -e '{{more}}' ]; do sleep 0.05; done
+            echo during
+            echo kept > "$OZ_ARTIFACTS_DIR/notes.txt"
+            while [ ! -e '{{end}}' ]; do sleep 0.05; done
+            echo after
+            exit 5
+            """);
+        var exec = rig.Start(["exec", "--agent-command", agent, "--result-file", "result.json"], Environment(azurite));
+        await exec.WaitForLineAsync("before", Cancellation);
+
+        azurite.Freeze();
+        try
+        {
+            await File.WriteAllTextAsync(more, "", Cancellation);
+            await exec.WaitForLineAsync("during", Cancellation);
+            await File.WriteAllTextAsync(end, "", Cancellation);
+
+            Assert.Equal(5, await exec.WaitForExitAsync(Cancellation));
+        }
+        finally
+        {
+            azurite.Thaw();
+        }
+
+        Assert.Equal(["before", "during", "after"], exec.Output);
+        var result = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(rig.Place, "result.json"), Cancellation)).RootElement;
+        Assert.Equal((5, true), (result.GetProperty("exit_code").GetInt32(), result.GetProperty("spooled").GetBoolean()));
+        Assert.Contains(exec.Errors, line => line.Contains("the store went away", StringComparison.Ordinal) && line.Contains("ozf sync", StringComparison.Ordinal));
+        Assert.Equal("INPROGRESS", (await LastRunAsync(rig, azurite)).GetProperty("state").GetString());
+        Assert.NotEmpty(LeftHere(rig));
+
+        await RunAsync(rig, azurite, "sync");
+
+        var run = await LastRunAsync(rig, azurite);
+        var id = run.GetProperty("run_id").GetString()!;
+        var attempt = run.GetProperty("attempts")[0];
+        Assert.Equal(id, result.GetProperty("run_id").GetString());
+        Assert.Equal(("FAILED", "agent_invocation", 5), (run.GetProperty("state").GetString(), run.GetProperty("reason").GetString(), attempt.GetProperty("exit_code").GetInt32()));
+        Assert.Equal((1, 1), (run.GetProperty("starts").GetInt32(), attempt.GetProperty("artifacts").GetProperty("count").GetInt32()));
+        Assert.Equal(["before", "during", "after"], (await RunAsync(rig, azurite, "runs", "logs", id)).Split('\n').Where(line => !line.StartsWith("[host]", StringComparison.Ordinal)));
+        Assert.Contains($"{id}:1:completed", await RunAsync(rig, azurite, "events", "--output", "json"), StringComparison.Ordinal);
+        Assert.Empty(LeftHere(rig));
+    }
+
+    private static Dictionary<string, string?> Environment(AzuriteProcess azurite) =>
+        new() { ["OZF_STORAGE"] = azurite.ConnectionString, ["WARP_API_KEY"] = "wk-azure-secret-value" };
+
+    private static async Task<string> RunAsync(OzfProcessRig rig, AzuriteProcess azurite, params string[] args)
+    {
+        var process = rig.Start(args, Environment(azurite));
+        process.Input.Close();
+        var code = await process.WaitForExitAsync(Cancellation);
+        Assert.True(code == 0, string.Join('\n', process.Errors));
+        return string.Join('\n', process.Output);
+    }
+
+    private static async Task<JsonElement> LastRunAsync(OzfProcessRig rig, AzuriteProcess azurite)
+    {
+        var id = JsonDocument.Parse(await RunAsync(rig, azurite, "runs", "list", "--output", "json")).RootElement.GetProperty("runs")[0].GetProperty("run_id").GetString()!;
+        return JsonDocument.Parse(await RunAsync(rig, azurite, "runs", "get", id, "--output", "json")).RootElement;
+    }
+
+    /// <summary>Attempts of which this machine still holds something.</summary>
+    private static IEnumerable<string> LeftHere(OzfProcessRig rig) =>
+        Directory.EnumerateDirectories(Path.Combine(rig.Data, "exec", ".ozf")).Where(path => Path.GetFileName(path) != "bin");
+}

@@ -1,0 +1,56 @@
+using OzFunctions.Blobs;
+using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Hosts;
+using OzFunctions.Runs;
+using OzFunctions.Testing;
+
+namespace OzFunctions.Core.Tests.Protocol;
+
+/// <summary>A store that neither answers nor refuses, under <c>ozf exec</c>.</summary>
+public sealed class HangingStoreTests
+{
+    private const int Limit = 60_000;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = Limit)]
+    public async Task A_caller_whose_agent_has_ended_is_let_go_by_a_store_that_hangs()
+    {
+        HangingStore? store = null;
+        await using var world = new World(clock => store = new HangingStore(new InMemoryBlobStore(clock)));
+        var clock = new ManualTimeProvider();
+        var process = world.NewProcess(clock);
+        var backend = new SimulatedBackend(process, world.NewMachine());
+        var host = process.Core.CreateUnmanaged(new WorkerOptions { WorkerId = "local", Machine = "m1", Version = "test", Lease = World.Lease }, backend, backend);
+        var run = await host.BeginAsync(World.Ask(AgentPlan.UntilStopped), Cancellation);
+        var running = host.RunAsync(Cancellation);
+        await world.UntilAsync(run.RunId, record => record.State == RunState.InProgress, Cancellation);
+
+        store!.Hangs = true;
+        host.NoteAgentEnded();
+        while (!running.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.WhenAny(running, Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, Cancellation));
+        }
+
+        Assert.Null(await running);
+        Assert.Equal(RunState.InProgress, (await world.FindAsync(run.RunId))!.State);
+    }
+
+    private sealed class HangingStore(IBlobStore inner) : BrokenStore(inner)
+    {
+        public bool Hangs { get; set; }
+
+        public override async Task<ETag?> TryReplaceAsync(
+            string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken)
+        {
+            if (Hangs)
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+            }
+
+            return await Inner.TryReplaceAsync(name, content, metadata, match, cancellationToken);
+        }
+    }
+}
