@@ -40,6 +40,7 @@ public sealed class AzureRequestQueue : IRequestQueue
         var started = _account.Time.GetTimestamp();
         while (true)
         {
+            var looked = _account.Time.GetTimestamp();
             var message = await _queue.ReadAsync<QueueMessage>(
                 async (client, token) => (await client.ReceiveMessageAsync(visibility, token)).Value, cancellationToken);
             if (message is not null)
@@ -60,7 +61,7 @@ public sealed class AzureRequestQueue : IRequestQueue
                 return null;
             }
 
-            var pause = _pace.Next();
+            var pause = _pace.Next(looked);
             await Task.Delay(left < pause ? left : pause, _account.Time, cancellationToken);
         }
     }

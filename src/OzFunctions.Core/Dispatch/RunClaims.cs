@@ -35,7 +35,24 @@ internal sealed partial class RunClaims(
     private readonly HashSet<RunId> _unreadable = [];
 
     /// <summary>Claims run by run while the caller asks for more. A host has written a heartbeat before it comes here.</summary>
-    public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(HostPresence presence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="rung">A run that the bell rang for: its record is read while the listing is under way, which still says whose turn it is.</param>
+    public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(HostPresence presence, RunId? rung, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var early = rung is { } runId ? FindEarlyAsync(runId, cancellationToken) : Task.FromResult<StoredRun?>(null);
+        try
+        {
+            await foreach (var attempt in ClaimAsync(presence, early, cancellationToken))
+            {
+                yield return attempt;
+            }
+        }
+        finally
+        {
+            await early;
+        }
+    }
+
+    private async IAsyncEnumerable<OwnedAttempt> ClaimAsync(HostPresence presence, Task<StoredRun?> early, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var (key, since) in _blockedKeys.Where(blocked => ports.Time.GetElapsedTime(blocked.Value) >= BlockedFor))
         {
@@ -50,7 +67,7 @@ internal sealed partial class RunClaims(
             foreach (var blob in page.Entries)
             {
                 if (ReadyEntry.TryParse(blob.Name, out var entry) && !IsBlocked(entry)
-                    && await TryClaimSafelyAsync(entry, presence, cancellationToken) is { } attempt)
+                    && await TryClaimSafelyAsync(entry, presence, early, cancellationToken) is { } attempt)
                 {
                     yield return attempt;
                 }
@@ -63,11 +80,11 @@ internal sealed partial class RunClaims(
     }
 
     /// <summary>A record, or a holder's record, that is nonsense must not keep the runs behind it waiting. Faults of the store and the disk are everybody's.</summary>
-    private async Task<OwnedAttempt?> TryClaimSafelyAsync(ReadyEntry entry, HostPresence presence, CancellationToken cancellationToken)
+    private async Task<OwnedAttempt?> TryClaimSafelyAsync(ReadyEntry entry, HostPresence presence, Task<StoredRun?> early, CancellationToken cancellationToken)
     {
         try
         {
-            return await TryClaimAsync(entry, presence, cancellationToken);
+            return await TryClaimAsync(entry, presence, early, cancellationToken);
         }
         catch (Exception ex) when (ex is not (OperationCanceledException or BlobStoreException or IOException or UnauthorizedAccessException))
         {
@@ -80,9 +97,9 @@ internal sealed partial class RunClaims(
         }
     }
 
-    private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, HostPresence presence, CancellationToken cancellationToken)
+    private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, HostPresence presence, Task<StoredRun?> early, CancellationToken cancellationToken)
     {
-        if (await FindClaimableAsync(entry, cancellationToken) is not { } run)
+        if (await FindClaimableAsync(entry, early, cancellationToken) is not { } run)
         {
             return null;
         }
@@ -118,8 +135,7 @@ internal sealed partial class RunClaims(
             }
 
             ports.Probe.Passed(ProtocolStep.C6, entry.RunId);
-            await index.RemoveAsync(entry.Name, claiming);
-            ports.Probe.Passed(ProtocolStep.C7, entry.RunId);
+            mine.Unlisting = UnlistAsync(entry);
             return attempt = mine;
         }
         finally
@@ -133,10 +149,38 @@ internal sealed partial class RunClaims(
         }
     }
 
-    /// <summary>C3: a QUEUED record that may be claimed now; anything else is put right and null.</summary>
-    private async Task<StoredRun?> FindClaimableAsync(ReadyEntry entry, CancellationToken cancellationToken)
+    /// <summary>C7. The attempt goes on meanwhile: all that an entry left standing costs is a look at the record by whoever lists it (C3).</summary>
+    private async Task UnlistAsync(ReadyEntry entry)
     {
-        var run = await records.FindAsync(entry.RunId, cancellationToken);
+        try
+        {
+            await index.RemoveAsync(entry.Name, CancellationToken.None);
+            ports.Probe.Passed(ProtocolStep.C7, entry.RunId);
+        }
+        catch (Exception ex) when (ex is BlobStoreException or IOException or UnauthorizedAccessException)
+        {
+            // Left standing, as said above.
+        }
+    }
+
+    /// <summary>The record of a run that the bell rang for. Null also where it cannot be had now: the turn of its entry tells why.</summary>
+    private async Task<StoredRun?> FindEarlyAsync(RunId runId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await records.FindAsync(runId, cancellationToken);
+        }
+        catch (Exception ex) when (ex is BlobStoreException or UnreadableRecordException or IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>C3: a QUEUED record that may be claimed now; anything else is put right and null.</summary>
+    private async Task<StoredRun?> FindClaimableAsync(ReadyEntry entry, Task<StoredRun?> early, CancellationToken cancellationToken)
+    {
+        // Read before the listing was answered, it may be older than its entry: good for a claim, which is conditional, but not to say that the entry is wrong.
+        var run = await early is { Record: { State: RunState.Queued, RetryAt: null } } known && known.Record.RunId == entry.RunId ? known : await records.FindAsync(entry.RunId, cancellationToken);
         if (run is null || run.Record.State != RunState.Queued)
         {
             await index.RemoveAsync(entry.Name, cancellationToken);

@@ -49,6 +49,7 @@ public sealed partial class WorkerHost
     private readonly CancellationTokenSource _detach = new();
     private readonly WakeSignal _wake = new();
     private readonly WakeSignal _idle = new();
+    private readonly RungRun _rung = new();
     private HostPresence _presence;
     private string? _announced;
     private (long At, bool Paused)? _pauseRead;
@@ -277,7 +278,7 @@ public sealed partial class WorkerHost
             return;
         }
 
-        await foreach (var attempt in _claims.ClaimAsync(_presence, cancellationToken))
+        await foreach (var attempt in _claims.ClaimAsync(_presence, _rung.Take(), cancellationToken))
         {
             _claimed++;
             _metrics.Claimed();
@@ -508,6 +509,7 @@ public sealed partial class WorkerHost
                     {
                         if (await listener.WaitAsync(_options.ListEvery, token))
                         {
+                            _rung.Put(listener.LastRun);
                             _wake.Set();
                         }
                     }
