@@ -25,6 +25,8 @@ public sealed class AzureRequestQueue : IRequestQueue
     /// <summary>Where the Functions runtime puts what its function failed on five times.</summary>
     public IRequestQueue? GivenUp => Name.EndsWith(StorageNames.Poison, StringComparison.Ordinal) ? null : new AzureRequestQueue(_account, Name + StorageNames.Poison);
 
+    public bool MayDouble => true;
+
     public async Task<string> SendAsync(ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         var text = MessageText.Write(body.Span);

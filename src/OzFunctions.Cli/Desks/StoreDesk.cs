@@ -8,6 +8,7 @@ using OzFunctions.DeadLetters;
 using OzFunctions.Hosts;
 using OzFunctions.Intake;
 using OzFunctions.Logs;
+using OzFunctions.Queues;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 
@@ -67,7 +68,7 @@ internal sealed class StoreDesk(OpenStore store, Surroundings surroundings, Acti
     public async Task RequeueAsync(DeadLetter letter, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
     {
         // Sent first: a crash in between leaves the letter, never neither.
-        await store.Requests.SendAsync(body ?? Encoding.UTF8.GetBytes(letter.Body), cancellationToken);
+        await store.Requests.SendRequestAsync(body ?? Encoding.UTF8.GetBytes(letter.Body), cancellationToken);
         await _core.DeadLetters.TryRemoveAsync(letter.Id, cancellationToken);
     }
 
