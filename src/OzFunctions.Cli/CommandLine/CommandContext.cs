@@ -51,7 +51,7 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     {
         if (Server is not { } server)
         {
-            return new StoreDesk(OpenStore(), Surroundings, Screen.Warn);
+            return new StoreDesk(OpenStore(), Surroundings, Screen.Warn, Ozf);
         }
 
         var address = DeskAddress.Parse(server);
@@ -62,6 +62,14 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
         }
 
         return new RemoteDesk(new(address, key, Time), Time);
+    }
+
+    /// <summary>A command to go on with, with the flags of this call that say where: without them it would look at another store.</summary>
+    public string Ozf(string command)
+    {
+        Option<string?>[] places = [GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Storage, GlobalOptions.Server, GlobalOptions.KeyFile];
+        var given = places.Where(Has).Select(place => (place.Name, Value: Get(place)!));
+        return $"ozf {command}" + string.Concat(given.Select(place => $" {place.Name} {ShellWord.Quote(place.Name == GlobalOptions.Storage.Name ? StorageSetting.Show(place.Value) : place.Value)}"));
     }
 
     private string? Server => parsed.GetValue(GlobalOptions.Server);
