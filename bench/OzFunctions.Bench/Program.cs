@@ -78,9 +78,14 @@ if (Wants("stop"))
     await StopEverything.MeasureAsync(place, report, 50);
 }
 
-if (Wants("azure"))
+if (Wants("azure") || Wants("azure-latency"))
 {
-    await AzureFigures.MeasureAsync(place, report, quick ? 30 : 100, quick ? 256L << 20 : 1L << 30);
+    await AzureFigures.MeasureAsync(place, report, quick ? 30 : 100, latencyOnly: !Wants("azure"));
+}
+
+if (Wants("azure") || Wants("azure-artifact"))
+{
+    await AzureFigures.MeasureArtifactAsync(place, report, quick ? 256L << 20 : 1L << 30, alone: only is ["azure-artifact"]);
 }
 
 report.Print(Console.Out);

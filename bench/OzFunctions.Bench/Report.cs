@@ -20,6 +20,9 @@ internal sealed class Report
         Console.Error.WriteLine($"  {row.Name}: {row.Value.ToString(CultureInfo.InvariantCulture)} {row.Unit}");
     }
 
+    /// <summary>What another process measured and printed.</summary>
+    public void AddAll(IEnumerable<Row> rows) => _rows.AddRange(rows);
+
     public void Print(TextWriter writer)
     {
         writer.WriteLine($"{"figure",-44} {"value",12} {"unit",-10} {"ratio",8}  {"of",-34} aim");

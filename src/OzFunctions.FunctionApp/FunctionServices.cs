@@ -63,6 +63,9 @@ internal static class FunctionServices
         {
             switch (sink)
             {
+                case { Queue: { } queue, Connection: { } connection }:
+                    publishers.Add(new AzureEventQueue(StorageAccount.Open(settings.Secrets.Get(connection), new(), time), queue, sink.Name, sink.Kinds) { IsForeign = true });
+                    break;
                 case { Queue: { } queue }:
                     publishers.Add(new AzureEventQueue(settings.Account, queue, sink.Name, sink.Kinds));
                     break;

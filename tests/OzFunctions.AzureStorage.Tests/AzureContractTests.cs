@@ -52,6 +52,7 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
 
         Assert.True(await one);
         Assert.True(await other);
+        Assert.Equal((Run, Run), (first.LastRun, second.LastRun));
     }
 
     [Fact(Timeout = 60_000)]
@@ -65,6 +66,7 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
         Assert.True(await listener.WaitAsync(TimeSpan.FromSeconds(50), Cancellation));
 
         Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+        Assert.Equal(Run, listener.LastRun);
     }
 }
 

@@ -12,6 +12,7 @@ internal sealed class Interference : HttpPipelinePolicy
     private Func<Request, bool> _swallow = _ => false;
     private int _swallowed;
     private int _busy;
+    private volatile Func<Request, Task> _hold = _ => Task.CompletedTask;
 
     /// <summary>Methods and paths of all requests so far.</summary>
     public IReadOnlyList<string> Seen
@@ -32,6 +33,28 @@ internal sealed class Interference : HttpPipelinePolicy
         {
             (_swallow, _swallowed) = (which, times);
         }
+    }
+
+    /// <summary>Such requests wait from now on until the answer is completed; its <c>Held</c> completes when so many do.</summary>
+    public (Task Held, TaskCompletionSource Release) HoldBack(Func<Request, bool> which, int held)
+    {
+        var (all, release) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var left = held;
+        _hold = request =>
+        {
+            if (!which(request))
+            {
+                return Task.CompletedTask;
+            }
+
+            if (Interlocked.Decrement(ref left) == 0)
+            {
+                all.TrySetResult();
+            }
+
+            return release.Task;
+        };
+        return (all.Task, release);
     }
 
     /// <summary>So many requests from now on get 503 and do not reach the service.</summary>
@@ -57,6 +80,7 @@ internal sealed class Interference : HttpPipelinePolicy
             }
         }
 
+        await _hold(message.Request);
         await ProcessNextAsync(message, pipeline);
         lock (_lock)
         {

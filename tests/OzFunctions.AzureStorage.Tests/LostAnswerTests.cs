@@ -126,6 +126,40 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task An_upload_reads_no_further_ahead_of_the_service_than_its_memory_allows()
+    {
+        var content = new MemoryStream(new byte[40 << 20]);
+        var (held, release) = _between.HoldBack(request => request.Uri.Query.Contains("comp=block&", StringComparison.Ordinal), held: 4);
+
+        var uploading = _store.UploadAsync("data/r/1/artifacts/big.bin", content, "application/x-test", null, Cancellation);
+        await held;
+        var read = content.Position;
+        release.SetResult();
+
+        Assert.Equal(content.Length, (await uploading).Length);
+        Assert.InRange(read, 1, 20 << 20);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_request_whose_sending_was_not_answered_starts_one_run()
+    {
+        var core = new OzCore(
+            new() { StoreId = _undisturbed.StoreId, Blobs = new AzureBlobStore(_undisturbed), Bell = new AzureBell(_undisturbed), HostLock = new Hosts.NoHostLock(), Publishers = [], Time = TimeProvider.System },
+            new(),
+            Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance);
+        var queue = new AzureRequestQueue(_account, StorageNames.Requests);
+        _between.SwallowNext(request => request.Method == RequestMethod.Post);
+
+        await queue.SendRequestAsync(Bytes("""{"prompt":"x"}"""), Cancellation);
+
+        var consumer = core.CreateConsumer(new AzureRequestQueue(_undisturbed, StorageNames.Requests));
+        Assert.True(await consumer.ConsumeOneAsync(TimeSpan.Zero, Cancellation));
+        Assert.True(await consumer.ConsumeOneAsync(TimeSpan.Zero, Cancellation), "the message was not doubled: this test shows nothing");
+        var run = Assert.Single((await core.Records.ListAsync(null, 10, null, Cancellation)).Runs);
+        Assert.Equal("x", (await core.Records.FindAsync(run.RunId, Cancellation))!.Record.Request.Prompt);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_message_is_completed_or_given_back_once()
     {
         var queue = new AzureRequestQueue(_account, StorageNames.Requests);

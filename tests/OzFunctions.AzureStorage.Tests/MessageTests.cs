@@ -89,14 +89,27 @@ public sealed class MessageTests(SharedAzurite azurite)
         var clock = new ManualTimeProvider();
         var pace = new PollPace(clock);
 
-        Assert.Equal(TimeSpan.FromMilliseconds(50), pace.Next());
+        Assert.Equal(TimeSpan.FromMilliseconds(50), pace.Next(clock.GetTimestamp()));
         clock.Advance(TimeSpan.FromSeconds(10));
-        Assert.Equal(TimeSpan.FromMilliseconds(50), pace.Next());
+        Assert.Equal(TimeSpan.FromMilliseconds(50), pace.Next(clock.GetTimestamp()));
         clock.Advance(TimeSpan.FromSeconds(10));
-        Assert.Equal(TimeSpan.FromMilliseconds(550), pace.Next());
+        Assert.Equal(TimeSpan.FromMilliseconds(550), pace.Next(clock.GetTimestamp()));
         clock.Advance(TimeSpan.FromDays(1));
-        Assert.Equal(TimeSpan.FromMilliseconds(1500), pace.Next());
+        Assert.Equal(TimeSpan.FromMilliseconds(1500), pace.Next(clock.GetTimestamp()));
         pace.NoteWork();
-        Assert.Equal(TimeSpan.FromMilliseconds(50), pace.Next());
+        Assert.Equal(TimeSpan.FromMilliseconds(50), pace.Next(clock.GetTimestamp()));
+    }
+
+    [Fact]
+    public void The_time_that_a_look_takes_comes_off_the_pause_after_it_and_never_all_of_it()
+    {
+        var clock = new ManualTimeProvider();
+        var pace = new PollPace(clock);
+        var looked = clock.GetTimestamp();
+
+        clock.Advance(TimeSpan.FromMilliseconds(8));
+        Assert.Equal(TimeSpan.FromMilliseconds(42), pace.Next(looked));
+        clock.Advance(TimeSpan.FromSeconds(3));
+        Assert.Equal(TimeSpan.FromMilliseconds(10), pace.Next(looked));
     }
 }

@@ -107,7 +107,7 @@ public sealed class EventPublishingTests
 
     [Theory(Timeout = 120_000)]
     [InlineData("topic: oz-events, connection: {file: {secret}}", "Service Bus")]
-    [InlineData("queue: oz-events, connection: {file: {secret}}", "another storage account")]
+    [InlineData("queue: oz-events, connection: {file: {secret}}", "neither a connection string nor an https address")]
     [InlineData("url: https://example.com/, secret: {file: /etc/hostname-of-nobody}", "does not exist")]
     public async Task A_publisher_that_cannot_be_is_refused_before_anything_starts(string entry, string sentence)
     {

@@ -30,7 +30,7 @@ public sealed class InMemoryBell(TimeProvider time) : IBell
             _rings.Add((workerId, runId));
             foreach (var listener in _listeners.Where(listener => listener.WorkerId == workerId))
             {
-                listener.Ring();
+                listener.Ring(runId);
             }
         }
 
@@ -55,8 +55,11 @@ public sealed class InMemoryBell(TimeProvider time) : IBell
 
         public string WorkerId => workerId;
 
-        public void Ring()
+        public RunId? LastRun { get; private set; }
+
+        public void Ring(RunId runId)
         {
+            LastRun = runId;
             Volatile.Write(ref _rang, 1);
             _alarm.Ring();
         }

@@ -8,13 +8,13 @@ using Azure.Storage.Blobs.Specialized;
 namespace OzFunctions.AzureStorage;
 
 /// <summary>
-/// One streamed upload: up to 8 MiB in one call, more in blocks, several at a time, which one last call makes the blob. The service checks each block's MD5.
+/// One streamed upload: up to 4 MiB in one call, more in blocks, several at a time, which one last call makes the blob. The service checks each block's MD5.
 /// Readers see all of it or nothing; blocks of an upload that was cut off vanish by themselves after a week.
 /// </summary>
 internal sealed class BlobUpload(
     BlockBlobClient blob, StorageCalls calls, Func<Func<Task<ETag>>, CancellationToken, Task<ETag>> inContainer, string contentType, IDictionary<string, string> metadata)
 {
-    public const int BlockBytes = 8 << 20;
+    public const int BlockBytes = 4 << 20;
 
     /// <summary>Blocks under way; memory is this many blocks and the one that is read.</summary>
     private const int MostAtOnce = 4;

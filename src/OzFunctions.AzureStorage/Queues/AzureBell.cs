@@ -46,7 +46,7 @@ public sealed class AzureBell(StorageAccount account) : IBell
         {
             foreach (var listener in _listeners.Where(listener => listener.WorkerId == workerId))
             {
-                listener.Ring(id);
+                listener.Ring(id, runId);
             }
         }
     }
@@ -75,21 +75,39 @@ public sealed class AzureBell(StorageAccount account) : IBell
         private readonly PollPace _pace = new(bell.Time);
         private readonly SemaphoreSlim _rung = new(0, 1);
         private readonly Lock _lock = new();
+        private RunId? _lastRun;
 
         public string WorkerId => workerId;
 
-        /// <param name="message">What will be seen of this ring on the queue, and is not to be heard twice; null: nothing.</param>
-        public void Ring(string? message)
+        public RunId? LastRun
         {
-            _pace.NoteWork();
-            if (message is not null)
+            get
             {
                 lock (_lock)
+                {
+                    return _lastRun;
+                }
+            }
+        }
+
+        /// <param name="message">What will be seen of this ring on the queue, and is not to be heard twice; null: nothing.</param>
+        public void Ring(string? message, RunId runId)
+        {
+            _pace.NoteWork();
+            lock (_lock)
+            {
+                _lastRun = runId;
+                if (message is not null)
                 {
                     heard.Add(message);
                 }
             }
 
+            Ring();
+        }
+
+        private void Ring()
+        {
             if (_rung.CurrentCount == 0)
             {
                 try
@@ -108,6 +126,7 @@ public sealed class AzureBell(StorageAccount account) : IBell
             var started = bell.Time.GetTimestamp();
             while (true)
             {
+                var looked = bell.Time.GetTimestamp();
                 var near = await _rung.WaitAsync(TimeSpan.Zero, cancellationToken);
                 if (near || await LookAsync(cancellationToken))
                 {
@@ -120,7 +139,7 @@ public sealed class AzureBell(StorageAccount account) : IBell
                     return false;
                 }
 
-                var pause = _pace.Next();
+                var pause = _pace.Next(looked);
                 await PauseAsync(left < pause ? left : pause, cancellationToken);
             }
         }
@@ -142,7 +161,14 @@ public sealed class AzureBell(StorageAccount account) : IBell
             bool rang;
             lock (_lock)
             {
-                rang = shown.Any(message => !heard.Contains(message.MessageId));
+                var news = shown.Where(message => !heard.Contains(message.MessageId)).ToList();
+                rang = news.Count > 0;
+                if (rang)
+                {
+                    // The one that has waited longest is claimed first.
+                    _lastRun = RunId.TryParse(news[0].MessageText, out var runId) ? runId : null;
+                }
+
                 heard = [.. shown.Select(message => message.MessageId)];
             }
 
@@ -164,7 +190,7 @@ public sealed class AzureBell(StorageAccount account) : IBell
             if (ring.IsCompletedSuccessfully)
             {
                 // The wait that follows answers it.
-                Ring(message: null);
+                Ring();
             }
 
             cancellationToken.ThrowIfCancellationRequested();

@@ -17,6 +17,13 @@ public sealed class AzureEventQueue(StorageAccount account, string queue, string
 
     public string Name => name;
 
+    /// <summary>Not of the account that holds the runs: its outages are its own, and must keep no run from its end.</summary>
+    public bool IsForeign { get; init; }
+
+    public bool IsPrompt => !IsForeign;
+
+    public RetryPlan Retries => IsForeign ? RetryPlan.OneDay : RetryPlan.UntilTaken;
+
     public IReadOnlyList<RunEventKind> Kinds => kinds;
 
     public async Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)

@@ -25,6 +25,8 @@ public sealed class AzureRequestQueue : IRequestQueue
     /// <summary>Where the Functions runtime puts what its function failed on five times.</summary>
     public IRequestQueue? GivenUp => Name.EndsWith(StorageNames.Poison, StringComparison.Ordinal) ? null : new AzureRequestQueue(_account, Name + StorageNames.Poison);
 
+    public bool MayDouble => true;
+
     public async Task<string> SendAsync(ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         var text = MessageText.Write(body.Span);
@@ -40,6 +42,7 @@ public sealed class AzureRequestQueue : IRequestQueue
         var started = _account.Time.GetTimestamp();
         while (true)
         {
+            var looked = _account.Time.GetTimestamp();
             var message = await _queue.ReadAsync<QueueMessage>(
                 async (client, token) => (await client.ReceiveMessageAsync(visibility, token)).Value, cancellationToken);
             if (message is not null)
@@ -60,7 +63,7 @@ public sealed class AzureRequestQueue : IRequestQueue
                 return null;
             }
 
-            var pause = _pace.Next();
+            var pause = _pace.Next(looked);
             await Task.Delay(left < pause ? left : pause, _account.Time, cancellationToken);
         }
     }

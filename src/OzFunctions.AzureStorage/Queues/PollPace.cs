@@ -10,16 +10,24 @@ internal sealed class PollPace(TimeProvider time)
     private static readonly TimeSpan FastFor = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Slowest = TimeSpan.FromMilliseconds(1500);
 
+    private const int LeastPart = 5;
+
     private long _busy = time.GetTimestamp();
 
     public void NoteWork() => Volatile.Write(ref _busy, time.GetTimestamp());
 
-    /// <summary>Pause before the next look.</summary>
-    public TimeSpan Next()
+    /// <summary>Pause before the next look, which is due a period after the last one began: the service's own time comes off it.</summary>
+    /// <param name="looked">When that was.</param>
+    public TimeSpan Next(long looked)
     {
         var quiet = time.GetElapsedTime(Volatile.Read(ref _busy)) - FastFor;
-        return quiet <= TimeSpan.Zero ? Fast : Min(Slowest, Fast + quiet / 20);
+        var period = quiet <= TimeSpan.Zero ? Fast : Min(Slowest, Fast + quiet / 20);
+
+        // A service that is slower than the pace is not asked without a break.
+        return Max(period / LeastPart, period - time.GetElapsedTime(looked));
     }
 
     private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
+    private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
 }

@@ -13,7 +13,7 @@ internal sealed class StorageQueue(StorageAccount account, string name)
 
     public QueueClient Client { get; } = account.Queue(name);
 
-    /// <summary>Sends; answers the message's id. A lost answer doubles it: readers know a doubled message by what is in it.</summary>
+    /// <summary>Sends; answers the message's id. A lost answer doubles it: readers know a doubled message by what is in it (a run request's key, an event's id).</summary>
     public Task<string> SendAsync(string text, TimeSpan timeToLive, CancellationToken cancellationToken) => account.Calls.RunAsync(
         async (_, token) =>
         {

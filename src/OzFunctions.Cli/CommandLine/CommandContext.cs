@@ -47,7 +47,7 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
         : throw CommandException.Usage("--server: this command works on a store of this machine only; leave --server out, or run it there.");
 
     /// <summary>Where commands about runs ask: the front door of <c>--server</c>, else the store.</summary>
-    public IRunDesk OpenDesk() => Server is { } server ? new RemoteDesk(OpenCalls(server), Time) : new StoreDesk(OpenStore(), Surroundings, Screen.Warn);
+    public IRunDesk OpenDesk() => Server is { } server ? new RemoteDesk(OpenCalls(server), Time) : new StoreDesk(OpenStore(), Surroundings, Screen.Warn, Ozf);
 
     /// <summary>The same for commands about schedules.</summary>
     public IScheduleDesk OpenScheduleDesk() => Server is { } server ? new RemoteScheduleDesk(OpenCalls(server)) : new StoreScheduleDesk(OpenStore(), Surroundings.Variable("USER"));
@@ -65,6 +65,14 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
         }
 
         return new(address, key, Time);
+    }
+
+    /// <summary>A command to go on with, with the flags of this call that say where: without them it would look at another store.</summary>
+    public string Ozf(string command)
+    {
+        Option<string?>[] places = [GlobalOptions.Data, GlobalOptions.ConfigFile, GlobalOptions.Storage, GlobalOptions.Server, GlobalOptions.KeyFile];
+        var given = places.Where(Has).Select(place => (place.Name, Value: Get(place)!));
+        return $"ozf {command}" + string.Concat(given.Select(place => $" {place.Name} {ShellWord.Quote(place.Name == GlobalOptions.Storage.Name ? StorageSetting.Show(place.Value) : place.Value)}"));
     }
 
     private string? Server => parsed.GetValue(GlobalOptions.Server);

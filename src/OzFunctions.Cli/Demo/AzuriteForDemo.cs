@@ -14,6 +14,9 @@ internal sealed class AzuriteForDemo : IAsyncDisposable
     private const string Listening = "is successfully listening at ";
     private const string Install = "Install it with tests/npm/install.sh in the repository (Node.js 20 or later), then try again; or start one yourself and use --storage with any command.";
 
+    /// <summary>However the demo ends, and be it by SIGKILL, its end of the pipe closes, and the emulator goes with it.</summary>
+    private const string EndsWithItsInput = "process.stdin.on('close', () => process.exit(0)).resume(); require(process.argv[1]);";
+
     private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(30);
 
     private readonly Process _process;
@@ -31,7 +34,7 @@ internal sealed class AzuriteForDemo : IAsyncDisposable
         var script = FindScript() ?? throw CommandException.Unavailable($"Azurite, the emulator of Azure Storage, is not here. {Install}");
         // In a session of its own: Ctrl-C is for the demo, which still needs its store to clean up.
         var start = new ProcessStartInfo(
-            "setsid", ["node", script, "--blobPort", "0", "--queuePort", "0", "--tablePort", "0", "--inMemoryPersistence", "--silent", "--disableTelemetry"])
+            "setsid", ["node", "--eval", EndsWithItsInput, "--", script, "--blobPort", "0", "--queuePort", "0", "--tablePort", "0", "--inMemoryPersistence", "--silent", "--disableTelemetry"])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

@@ -11,6 +11,7 @@ using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Hosts;
 using OzFunctions.Logs;
+using OzFunctions.Queues;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Demo;
@@ -63,7 +64,7 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
         Head("A run request, as any producer would put it on the queue oz-requests");
         var request = DemoSettings.Request;
         _screen.WriteStored(Encoding.UTF8.GetBytes(request));
-        var messageId = await store.Requests.SendAsync(Encoding.UTF8.GetBytes(request), cancellationToken);
+        var messageId = await store.Requests.SendRequestAsync(Encoding.UTF8.GetBytes(request), cancellationToken);
 
         var run = await AwaitRunAsync(store, cancellationToken);
         Head($"Its run, and the log of the agent as it comes{(realOz ? "" : " (a stand-in: no key, no network)")}");

@@ -8,13 +8,15 @@ using OzFunctions.DeadLetters;
 using OzFunctions.Hosts;
 using OzFunctions.Intake;
 using OzFunctions.Logs;
+using OzFunctions.Queues;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Desks;
 
 /// <summary>The desk over the store that this call works on.</summary>
-internal sealed class StoreDesk(OpenStore store, Surroundings surroundings, Action<string> warn) : IRunDesk
+/// <param name="ozf">Completes a command that is named to people.</param>
+internal sealed class StoreDesk(OpenStore store, Surroundings surroundings, Action<string> warn, Func<string, string> ozf) : IRunDesk
 {
     private readonly OzCore _core = store.Core;
 
@@ -67,7 +69,7 @@ internal sealed class StoreDesk(OpenStore store, Surroundings surroundings, Acti
     public async Task RequeueAsync(DeadLetter letter, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
     {
         // Sent first: a crash in between leaves the letter, never neither.
-        await store.Requests.SendAsync(body ?? Encoding.UTF8.GetBytes(letter.Body), cancellationToken);
+        await store.Requests.SendRequestAsync(body ?? Encoding.UTF8.GetBytes(letter.Body), cancellationToken);
         await _core.DeadLetters.TryRemoveAsync(letter.Id, cancellationToken);
     }
 
@@ -92,8 +94,8 @@ internal sealed class StoreDesk(OpenStore store, Surroundings surroundings, Acti
         try
         {
             var (hosts, paused) = await WorkerList.ReadAsync(_core, cancellationToken);
-            return !hosts.Any(host => host.Alive && host.Heartbeat.WorkerId == workerId) ? $"no live host serves worker '{workerId}'; the run waits for one (ozf worker --worker-id {workerId})."
-                : paused.Contains(workerId) ? $"worker '{workerId}' is paused; the run waits (ozf workers resume {workerId})."
+            return !hosts.Any(host => host.Alive && host.Heartbeat.WorkerId == workerId) ? $"no live host serves worker '{workerId}'; the run waits for one ({ozf($"worker --worker-id {ShellWord.Quote(workerId)}")})."
+                : paused.Contains(workerId) ? $"worker '{workerId}' is paused; the run waits ({ozf($"workers resume {ShellWord.Quote(workerId)}")})."
                 : null;
         }
         catch (BlobStoreException)

@@ -21,9 +21,9 @@ internal static class EventPublishers
                 faults.Add($"events.{sink.Name}.topic: the function app sends to Azure Service Bus, and it shares Azure Storage with its hosts; with plain files use queue, url or command.");
             }
 
-            if (sink.Connection is not null && sink.Queue is not null)
+            if (sink is { Queue: not null, Connection: { } connection } && settings.Secrets.Find(connection) is { } account && AzureStore.FindFault(account) is { } fault)
             {
-                faults.Add($"events.{sink.Name}.connection: a queue of another storage account is not supported in this version; leave it out, and the queue is one of the store's own.");
+                faults.Add($"events.{sink.Name}.connection: {connection}: {fault}");
             }
 
             foreach (var secret in sink.Secrets.Where(secret => settings.Secrets.Find(secret) is { } value && StandardSignature.FindKey(value) is null))
@@ -42,19 +42,20 @@ internal static class EventPublishers
     public static IReadOnlyList<IEventPublisher> Create(Settings settings, Surroundings surroundings, Func<EventConfiguration?, IEventPublisher> queue) =>
         settings.Configuration.Events.Count == 0
             ? [queue(null)]
-            : [.. settings.Configuration.Events.Select(sink => sink.Queue is not null ? queue(sink)
+            : [.. settings.Configuration.Events.Select(sink => sink is { Queue: not null, Connection: null } ? queue(sink)
                 : sink.Topic is not null ? new ElsewherePublisher(sink.Name, sink.Kinds)
                 : CreateForeign(sink, settings, surroundings))];
 
     private static IEventPublisher CreateForeign(EventConfiguration sink, Settings settings, Surroundings surroundings)
     {
-        if (sink.Secrets.Concat(sink.Environment.Select(entry => entry.Source).OfType<SecretSource>()).FirstOrDefault(source => settings.Secrets.Find(source) is null) is { } missing)
+        if (sink.Secrets.Append(sink.Connection).OfType<SecretSource>().Concat(sink.Environment.Select(entry => entry.Source).OfType<SecretSource>()).FirstOrDefault(source => settings.Secrets.Find(source) is null) is { } missing)
         {
             // A command that ends a run must know whom to owe its event; sending is for hosts, which do not start without their secrets.
             return new UnreadyPublisher(sink.Name, sink.Kinds, $"Not sent: {missing} has no value here.");
         }
 
-        return sink.Url is { } url
+        return sink.Connection is { } connection ? AzureStore.OpenEventQueue(sink, settings.Secrets.Get(connection), surroundings.Time)
+            : sink.Url is { } url
             ? new HttpEventPublisher(
                 new()
                 {

@@ -23,6 +23,8 @@ internal static class RedeliverCommand
             surroundings, (context, cancellationToken) => RunAsync(context, context.Get(which), context.Get(publisher), cancellationToken));
     }
 
+    private const string FunctionApp = "function_app";
+
     private static async Task<int> RunAsync(CommandContext context, string? which, string? publisher, CancellationToken cancellationToken)
     {
         await using var store = context.OpenStore();
@@ -79,7 +81,9 @@ internal static class RedeliverCommand
         foreach (var name in publishers)
         {
             var here = core.Ports.Publishers.FirstOrDefault(one => one.Name == name);
-            outcomes.Add(new(eventId, name, here is null or UnreadyPublisher ? null : await core.Outbox.TryDeliverAsync(runId, name, cancellationToken)));
+            outcomes.Add(here is null or UnreadyPublisher or { IsElsewhere: true }
+                ? new(eventId, name, null, here is { IsElsewhere: true } ? FunctionApp : "hosts")
+                : new(eventId, name, await core.Outbox.TryDeliverAsync(runId, name, cancellationToken), LeftTo: null));
         }
 
         return outcomes;
@@ -101,6 +105,7 @@ internal static class RedeliverCommand
                     if (outcome.Delivery is null)
                     {
                         json.WriteString("state", "owed");
+                        json.WriteString("left_to", outcome.LeftTo);
                     }
                     else
                     {
@@ -126,6 +131,7 @@ internal static class RedeliverCommand
         {
             var said = outcome.Delivery switch
             {
+                null when outcome.LeftTo == FunctionApp => "left to the function app, which sends to Service Bus with its next tick",
                 null => "left to the hosts that have this publisher, within about a minute",
                 { State: EventDeliveryState.Delivered } => context.Screen.Paint("delivered", Style.Good),
                 { State: var state, NextAt: var next } delivery =>
@@ -136,5 +142,6 @@ internal static class RedeliverCommand
     }
 
     /// <param name="Delivery">Null: not sent from here.</param>
-    private sealed record Outcome(string EventId, string Publisher, PublisherDelivery? Delivery);
+    /// <param name="LeftTo">Who sends it in that case.</param>
+    private sealed record Outcome(string EventId, string Publisher, PublisherDelivery? Delivery, string? LeftTo);
 }

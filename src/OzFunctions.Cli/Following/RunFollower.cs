@@ -36,7 +36,7 @@ internal static class RunFollower
         }
         catch (OperationCanceledException) when (either.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            screen.Note($"{(leave.IsCancellationRequested ? "Left" : "Waited long enough")}; the run goes on: ozf runs logs -f {runId}, or ozf runs cancel {runId}");
+            screen.Note($"{(leave.IsCancellationRequested ? "Left" : "Waited long enough")}; the run goes on: {context.Ozf($"runs logs -f {runId}")}, or {context.Ozf($"runs cancel {runId}")}");
             return ExitCodes.WaitEnded;
         }
 

@@ -17,7 +17,7 @@ internal sealed class LineMask(IEnumerable<string> secrets)
     {
         var given = configuration.Direct.Environment.Concat(configuration.Direct.AgentEnvironment).Select(entry => KeyValuePair.Create(entry.Name, entry.Value ?? ""));
         var named = surroundings.Environment.Concat(given).Where(variable => SecretNames.IsSecret(variable.Key)).Select(variable => variable.Value);
-        return new(settings.All.Concat(named).Append(flags.ApiKey ?? "").Concat(storage?.Secrets ?? []));
+        return new(settings.All.Concat(named).Append(flags.ApiKey ?? "").Concat(StorageSetting.FindSecrets(storage, configuration, settings)));
     }
 
     public string Apply(string line) => _masker.MaskText(line);

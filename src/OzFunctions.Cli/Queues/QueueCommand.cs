@@ -1,9 +1,10 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Queues;
 
 namespace OzFunctions.Cli.Queues;
 
-/// <summary><c>ozf queue send</c>: puts bytes on <c>oz-requests</c> as any other producer would; nothing is checked before a host takes them in.</summary>
+/// <summary><c>ozf queue send</c>: puts bytes on <c>oz-requests</c> as any other producer would; nothing is refused before a host takes them in.</summary>
 internal static class QueueCommand
 {
     public static Command Create(Surroundings surroundings)
@@ -13,7 +14,7 @@ internal static class QueueCommand
         {
             var body = await InputFile.ReadAsync(context.Get(file)!, context.Surroundings, cancellationToken);
             await using var store = context.OpenStore();
-            var messageId = await store.Requests.SendAsync(body, cancellationToken);
+            var messageId = await store.Requests.SendRequestAsync(body, cancellationToken);
             if (context.Screen.Json)
             {
                 context.Screen.WriteJson(json =>

@@ -50,7 +50,7 @@ internal static class ScheduleText
 
         if (table.IsEmpty)
         {
-            context.Screen.Note("No schedules. Make one: ozf schedules create NAME --cron '0 6 * * 1-5' -p TEXT");
+            context.Screen.Note($"No schedules. Make one: {context.Ozf("schedules create NAME --cron '0 6 * * 1-5' -p TEXT")}");
             return;
         }
 

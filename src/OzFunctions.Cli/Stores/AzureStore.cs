@@ -3,6 +3,7 @@ using OzFunctions.AzureStorage;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Events;
 using OzFunctions.Configuration;
+using OzFunctions.Events;
 using OzFunctions.Hosts;
 
 namespace OzFunctions.Cli.Stores;
@@ -57,6 +58,24 @@ internal static class AzureStore
         catch (ArgumentException ex)
         {
             throw CommandException.Usage($"blob:{blob}: {ex.Message}");
+        }
+    }
+
+    /// <summary>A queue of an account that is not the store's (<c>events[].connection</c>). Nothing is asked of it.</summary>
+    public static IEventPublisher OpenEventQueue(EventConfiguration sink, string connection, TimeProvider time) =>
+        new AzureEventQueue(StorageAccount.Open(connection, new(), time), sink.Queue!, sink.Name, sink.Kinds) { IsForeign = true };
+
+    /// <summary>Why a value cannot name a storage account; null: it can.</summary>
+    public static string? FindFault(string connection)
+    {
+        try
+        {
+            _ = StorageAccount.Open(connection, new(), TimeProvider.System);
+            return null;
+        }
+        catch (StorageSettingException ex)
+        {
+            return ex.Message;
         }
     }
 

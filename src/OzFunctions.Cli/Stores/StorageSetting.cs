@@ -16,27 +16,27 @@ internal sealed class StorageSetting
     /// <summary>Who said it: a flag, a variable or a key of the configuration.</summary>
     public string Origin { get; }
 
-    /// <summary>What must be masked wherever it shows up.</summary>
-    public IEnumerable<string> Secrets
+    /// <summary>What must be masked wherever it shows up, of the store's account and of those that events go to.</summary>
+    public static IEnumerable<string> FindSecrets(StorageSetting? storage, OzfConfiguration configuration, SecretValues secrets) =>
+        configuration.Events.Select(sink => sink.Connection).OfType<SecretSource>().Select(secrets.Find).Append(storage?.Value).OfType<string>().SelectMany(FindSecrets);
+
+    private static IEnumerable<string> FindSecrets(string value)
     {
-        get
+        foreach (var part in value.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
-            foreach (var part in Value.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+            if (part.StartsWith("AccountKey=", StringComparison.OrdinalIgnoreCase))
             {
-                if (part.StartsWith("AccountKey=", StringComparison.OrdinalIgnoreCase))
+                yield return value;
+                yield return part["AccountKey=".Length..];
+            }
+            else if (part.StartsWith("SharedAccessSignature=", StringComparison.OrdinalIgnoreCase))
+            {
+                yield return value;
+                yield return part["SharedAccessSignature=".Length..];
+                foreach (var signature in part.Split('&', '?').Where(pair => pair.StartsWith("sig=", StringComparison.Ordinal)))
                 {
-                    yield return Value;
-                    yield return part["AccountKey=".Length..];
-                }
-                else if (part.StartsWith("SharedAccessSignature=", StringComparison.OrdinalIgnoreCase))
-                {
-                    yield return Value;
-                    yield return part["SharedAccessSignature=".Length..];
-                    foreach (var signature in part.Split('&', '?').Where(pair => pair.StartsWith("sig=", StringComparison.Ordinal)))
-                    {
-                        yield return signature["sig=".Length..];
-                        yield return Uri.UnescapeDataString(signature["sig=".Length..]);
-                    }
+                    yield return signature["sig=".Length..];
+                    yield return Uri.UnescapeDataString(signature["sig=".Length..]);
                 }
             }
         }
@@ -56,6 +56,9 @@ internal sealed class StorageSetting
 
     /// <summary>Of an emulator that the demo started.</summary>
     public static StorageSetting OfDemo(string connection) => new(connection, "--azurite");
+
+    /// <summary>A value as people may see it: one with a key or a signature is left out.</summary>
+    public static string Show(string value) => FindSecrets(value).Any() ? "CONN" : value;
 
     public override string ToString() => Origin;
 }

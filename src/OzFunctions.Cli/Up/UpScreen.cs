@@ -45,7 +45,7 @@ internal static class UpScreen
         }
         else
         {
-            Show(context.Screen, settings, setup, store, url, keyFile, agent.Path);
+            Show(context, settings, setup, store, url, keyFile, agent.Path);
         }
 
         await context.Screen.Out.FlushAsync(cancellationToken);
@@ -53,8 +53,9 @@ internal static class UpScreen
         WorkerCommand.Warn(setup, logger);
     }
 
-    private static void Show(Screen screen, Settings settings, WorkerSetup setup, OpenStore store, string url, string keyFile, string? agent)
+    private static void Show(CommandContext context, Settings settings, WorkerSetup setup, OpenStore store, string url, string keyFile, string? agent)
     {
+        var screen = context.Screen;
         var direct = setup.Direct;
         var slots = setup.Worker.Slots == 0 ? "any number of runs" : string.Create(CultureInfo.InvariantCulture, $"{PlainText.Count(setup.Worker.Slots, "run")}");
         screen.Line(screen.Paint($"ozf {VersionCommand.Version} is up", Style.Strong));
@@ -80,9 +81,9 @@ internal static class UpScreen
             : $"Ctrl-C; runs may finish within {Requests.DurationText.Format(setup.Behaviour.DrainTimeout)}, a second Ctrl-C stops them now");
         screen.Line();
         screen.Line("The first run:");
-        screen.Line($"  curl -H \"Authorization: Bearer $(cat {Quote(keyFile)})\" -H 'Content-Type: application/json' \\");
+        screen.Line($"  curl -H \"Authorization: Bearer $(cat {ShellWord.Quote(keyFile)})\" -H 'Content-Type: application/json' \\");
         screen.Line($"       -d '{{\"prompt\":\"Say hello\"}}' {url}/api/v1/agent/runs");
-        screen.Line($"  ozf runs list --data {Quote(settings.DataDirectory)}");
+        screen.Line($"  {context.Ozf("runs list")}{(context.Has(GlobalOptions.Data) ? "" : $" --data {ShellWord.Quote(settings.DataDirectory)}")}");
 
         void Row(string label, string value) => screen.Line($"  {label,-10}  {value}");
     }
@@ -110,7 +111,4 @@ internal static class UpScreen
             }
         }
     }
-
-    /// <summary>For a shell.</summary>
-    private static string Quote(string path) => path.All(character => char.IsAsciiLetterOrDigit(character) || character is '/' or '.' or '-' or '_') ? path : $"'{path.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 }

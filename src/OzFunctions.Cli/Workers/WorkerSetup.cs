@@ -75,7 +75,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             MemoryFree = limits.MemoryFree,
             SpoolBytes = limits.SpoolBytes,
             Secrets = settings.Secrets.ByName(configuration.Secrets),
-            OtherSecrets = [.. settings.Secrets.All, .. settings.Storage?.Secrets ?? []],
+            OtherSecrets = [.. settings.Secrets.All, .. StorageSetting.FindSecrets(settings.Storage, configuration, settings.Secrets)],
             HostCredentials = [.. CredentialVariables(configuration)],
             AgentVersion = new AgentVersions(hostEnvironment, user, TimeProvider.System).FindAsync,
             Policy = new()

@@ -81,7 +81,7 @@ internal static class WorkersCommand
 
         if (table.IsEmpty)
         {
-            context.Screen.Note("No hosts. Start one: ozf worker --worker-id NAME");
+            context.Screen.Note($"No hosts. Start one: {context.Ozf("worker --worker-id NAME")}");
             return;
         }
 

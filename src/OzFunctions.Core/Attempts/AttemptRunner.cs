@@ -32,6 +32,7 @@ internal sealed partial class AttemptRunner(
         using var span = OzTelemetry.Start(OzTelemetry.RunSpan, System.Diagnostics.ActivityKind.Consumer, attempt.Record.Traceparent);
         span?.SetTag("ozf.run_id", attempt.RunId.Value).SetTag("ozf.attempt", attempt.Attempt);
         var (outcome, removed) = attempt.Directory.FindOutcome() is { } found ? (found, false) : await RunBackendAsync(attempt, detach);
+        await attempt.Unlisting;
         var settled = await RetryAsync(() => TrySettleAsync(attempt, outcome, detach), detach);
         if (settled is null)
         {

@@ -49,6 +49,9 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
 
     public bool Adopted { get; }
 
+    /// <summary>C7, under way beside C8: over before C9, and before the run may be put on the index again.</summary>
+    public Task Unlisting { get; set; } = Task.CompletedTask;
+
     public IProtocolProbe Probe => _ports.Probe;
 
     public HostPresence Presence => _presence;
@@ -104,6 +107,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     /// <summary>C9.</summary>
     public async Task<StartPermission> StartAsync(CancellationToken cancellationToken)
     {
+        await Unlisting;
         var pause = FirstPause;
         while (true)
         {

@@ -35,8 +35,29 @@ internal sealed partial class RunClaims(
     private readonly HashSet<RunId> _unreadable = [];
 
     /// <summary>Claims run by run while the caller asks for more. A host has written a heartbeat before it comes here.</summary>
-    /// <param name="mayClaim">Asked for every run, after the listing that showed it, so that a pause from before the run came is seen; and beside the read of its record, so that no claim waits for it.</param>
-    public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(HostPresence presence, Func<CancellationToken, Task<bool>> mayClaim, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="presence">Of this host.</param>
+    /// <param name="rung">A run that the bell rang for: its record is read while the listing is under way, which still says whose turn it is.</param>
+    /// <param name="mayClaim">Asked for every run after it came, so that a pause from before that is seen; and beside the read of its record, so that no claim waits for it.</param>
+    /// <param name="cancellationToken">Ends the search; what is begun of a claim is brought to its end.</param>
+    public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(
+        HostPresence presence, RunId? rung, Func<CancellationToken, Task<bool>> mayClaim, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var early = rung is { } runId ? new EarlyLook(runId, FindEarlyAsync(runId, cancellationToken), mayClaim(cancellationToken)) : null;
+        try
+        {
+            await foreach (var attempt in ClaimAsync(presence, early, mayClaim, cancellationToken))
+            {
+                yield return attempt;
+            }
+        }
+        finally
+        {
+            await (early is null ? Task.CompletedTask : Task.WhenAll(early.Record, early.MayClaim)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async IAsyncEnumerable<OwnedAttempt> ClaimAsync(
+        HostPresence presence, EarlyLook? early, Func<CancellationToken, Task<bool>> mayClaim, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var (key, since) in _blockedKeys.Where(blocked => ports.Time.GetElapsedTime(blocked.Value) >= BlockedFor))
         {
@@ -55,12 +76,12 @@ internal sealed partial class RunClaims(
                     continue;
                 }
 
-                var may = mayClaim(cancellationToken);
-                if (await TryClaimSafelyAsync(entry, may, presence, cancellationToken) is { } attempt)
+                var its = early?.RunId == entry.RunId ? early : new(entry.RunId, Task.FromResult<StoredRun?>(null), mayClaim(cancellationToken));
+                if (await TryClaimSafelyAsync(entry, its, presence, cancellationToken) is { } attempt)
                 {
                     yield return attempt;
                 }
-                else if (!await may)
+                else if (!await its.MayClaim)
                 {
                     yield break;
                 }
@@ -73,11 +94,11 @@ internal sealed partial class RunClaims(
     }
 
     /// <summary>A record, or a holder's record, that is nonsense must not keep the runs behind it waiting. Faults of the store and the disk are everybody's.</summary>
-    private async Task<OwnedAttempt?> TryClaimSafelyAsync(ReadyEntry entry, Task<bool> may, HostPresence presence, CancellationToken cancellationToken)
+    private async Task<OwnedAttempt?> TryClaimSafelyAsync(ReadyEntry entry, EarlyLook early, HostPresence presence, CancellationToken cancellationToken)
     {
         try
         {
-            return await TryClaimAsync(entry, may, presence, cancellationToken);
+            return await TryClaimAsync(entry, early, presence, cancellationToken);
         }
         catch (Exception ex) when (ex is not (OperationCanceledException or BlobStoreException or IOException or UnauthorizedAccessException))
         {
@@ -90,11 +111,11 @@ internal sealed partial class RunClaims(
         }
     }
 
-    private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, Task<bool> may, HostPresence presence, CancellationToken cancellationToken)
+    private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, EarlyLook early, HostPresence presence, CancellationToken cancellationToken)
     {
-        var finding = FindClaimableAsync(entry, cancellationToken);
-        await Task.WhenAll(finding, may);
-        if (await finding is not { } run || !await may)
+        var finding = FindClaimableAsync(entry, early.Record, cancellationToken);
+        await Task.WhenAll(finding, early.MayClaim);
+        if (await finding is not { } run || !await early.MayClaim)
         {
             return null;
         }
@@ -130,8 +151,7 @@ internal sealed partial class RunClaims(
             }
 
             ports.Probe.Passed(ProtocolStep.C6, entry.RunId);
-            await index.RemoveAsync(entry.Name, claiming);
-            ports.Probe.Passed(ProtocolStep.C7, entry.RunId);
+            mine.Unlisting = UnlistAsync(entry);
             return attempt = mine;
         }
         finally
@@ -145,10 +165,38 @@ internal sealed partial class RunClaims(
         }
     }
 
-    /// <summary>C3: a QUEUED record that may be claimed now; anything else is put right and null.</summary>
-    private async Task<StoredRun?> FindClaimableAsync(ReadyEntry entry, CancellationToken cancellationToken)
+    /// <summary>C7. The attempt goes on meanwhile: all that an entry left standing costs is a look at the record by whoever lists it (C3).</summary>
+    private async Task UnlistAsync(ReadyEntry entry)
     {
-        var run = await records.FindAsync(entry.RunId, cancellationToken);
+        try
+        {
+            await index.RemoveAsync(entry.Name, CancellationToken.None);
+            ports.Probe.Passed(ProtocolStep.C7, entry.RunId);
+        }
+        catch (Exception ex) when (ex is BlobStoreException or IOException or UnauthorizedAccessException)
+        {
+            // Left standing, as said above.
+        }
+    }
+
+    /// <summary>The record of a run that the bell rang for. Null also where it cannot be had now: the turn of its entry tells why.</summary>
+    private async Task<StoredRun?> FindEarlyAsync(RunId runId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await records.FindAsync(runId, cancellationToken);
+        }
+        catch (Exception ex) when (ex is BlobStoreException or UnreadableRecordException or IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>C3: a QUEUED record that may be claimed now; anything else is put right and null.</summary>
+    private async Task<StoredRun?> FindClaimableAsync(ReadyEntry entry, Task<StoredRun?> early, CancellationToken cancellationToken)
+    {
+        // Read before the listing was answered, it may be older than its entry: good for a claim, which is conditional, but not to say that the entry is wrong.
+        var run = await early is { Record: { State: RunState.Queued, RetryAt: null } } known && known.Record.RunId == entry.RunId ? known : await records.FindAsync(entry.RunId, cancellationToken);
         if (run is null || run.Record.State != RunState.Queued)
         {
             await index.RemoveAsync(entry.Name, cancellationToken);
@@ -313,4 +361,7 @@ internal sealed partial class RunClaims(
 
     [LoggerMessage(LogLevel.Error, "Run {RunId} is skipped: {Problem}")]
     private partial void Skipped(RunId runId, string problem, Exception? exception);
+
+    /// <summary>What is asked of a run before its turn has come: its record, and whether this host may claim.</summary>
+    private sealed record EarlyLook(RunId RunId, Task<StoredRun?> Record, Task<bool> MayClaim);
 }

@@ -48,6 +48,7 @@ public sealed partial class WorkerHost
     private readonly CancellationTokenSource _detach = new();
     private readonly WakeSignal _wake = new();
     private readonly WakeSignal _idle = new();
+    private readonly RungRun _rung = new();
     private HostPresence _presence;
     private string? _announced;
     private ETag? _signalsSeen;
@@ -285,7 +286,7 @@ public sealed partial class WorkerHost
         }
 
         var asked = false;
-        await foreach (var attempt in _claims.ClaimAsync(_presence, AskAsync, cancellationToken))
+        await foreach (var attempt in _claims.ClaimAsync(_presence, _rung.Take(), AskAsync, cancellationToken))
         {
             _claimed++;
             _metrics.Claimed();
@@ -550,6 +551,7 @@ public sealed partial class WorkerHost
                     {
                         if (await listener.WaitAsync(_options.ListEvery, token))
                         {
+                            _rung.Put(listener.LastRun);
                             _wake.Set();
                         }
                     }

@@ -16,4 +16,7 @@ public interface IBellListener : IAsyncDisposable
 {
     /// <summary>Answers true at once when it rang since the last wait, else waits up to <paramref name="atMost"/>; false: nothing rang.</summary>
     Task<bool> WaitAsync(TimeSpan atMost, CancellationToken cancellationToken);
+
+    /// <summary>A run that the last ring heard was for; null: this bell does not tell. A hint like the ring itself.</summary>
+    RunId? LastRun => null;
 }

@@ -9,7 +9,10 @@ public interface IRequestQueue
     /// <summary>Where other readers of this queue put messages that they gave up (<c>-poison</c>); null: the store has no such place.</summary>
     IRequestQueue? GivenUp => null;
 
-    /// <summary>Puts a message on the queue, durable when it answers; returns its id.</summary>
+    /// <summary>A sending whose answer was lost may have put a message there before it is repeated: two messages, two ids.</summary>
+    bool MayDouble => false;
+
+    /// <summary>Puts a message on the queue as it is, durable when it answers; returns its id. Run requests of ours: <see cref="RequestSending"/>.</summary>
     Task<string> SendAsync(ReadOnlyMemory<byte> body, CancellationToken cancellationToken);
 
     /// <summary>

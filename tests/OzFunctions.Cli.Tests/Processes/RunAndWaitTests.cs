@@ -190,6 +190,31 @@ public sealed class RunAndWaitTests
         await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
     }
 
+    [Fact(Timeout = 3 * Limit)]
+    public async Task The_emulator_of_a_demo_that_is_killed_ends_with_it()
+    {
+        await Testing.Azurite.TestPackages.RequireAsync(Cancellation);
+        await using var rig = new OzfProcessRig();
+        var demo = rig.Start(["demo", "--azurite"], new() { ["OZF_CONFIG"] = "" });
+        await demo.WaitForLineAsync(line => line.Contains("A run request", StringComparison.Ordinal), Cancellation);
+        var emulator = Assert.Single(ProcessTable.All(), process => process.ParentId == demo.Id && process.CommandLine.Contains("azurite.js", StringComparison.Ordinal));
+        try
+        {
+            using var ending = System.Diagnostics.Process.GetProcessById(emulator.Id);
+
+            demo.Signal(Signals.Kill);
+
+            await ending.WaitForExitAsync(Cancellation);
+        }
+        finally
+        {
+            if (ProcessTable.Find(emulator.Id)?.CommandLine == emulator.CommandLine)
+            {
+                Signals.Send(emulator.Id, Signals.Kill);
+            }
+        }
+    }
+
     /// <summary>One delivery and its repeat started one run, a forged one none, and a time of a schedule one: all three runs of the demo succeeded.</summary>
     private static void AssertThreeWays(IReadOnlyList<string> shown)
     {

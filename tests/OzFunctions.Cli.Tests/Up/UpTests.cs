@@ -1,8 +1,10 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using OzFunctions.Cli.Tests.Processes;
 using OzFunctions.Testing;
+using OzFunctions.Testing.Azurite;
 
 namespace OzFunctions.Cli.Tests.Up;
 
@@ -324,6 +326,62 @@ public sealed class UpTests
         var file = Path.Combine(rig.Place, "up.yaml");
         await File.WriteAllTextAsync(file, await File.ReadAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), Cancellation) + "\n" + lines + "\n", Cancellation);
         return file;
+    }
+
+    [Fact(Timeout = 3 * Limit)]
+    public async Task Up_on_the_emulator_of_azure_storage_takes_runs_by_http_and_queue_and_names_commands_that_find_them()
+    {
+        await using var emulator = await StartDevelopmentStorageAsync();
+        await using var rig = new OzfProcessRig();
+        string[] storage = ["--storage", "UseDevelopmentStorage=true"];
+        var up = rig.Start(["up", "--port", "0", .. storage]);
+        using var client = new HttpClient { BaseAddress = new(await UrlAsync(up)) };
+        client.DefaultRequestHeaders.Authorization = new("Bearer", (await File.ReadAllTextAsync(Path.Combine(rig.Data, "api-key"), Cancellation)).Trim());
+        using var created = await client.PostAsync("/api/v1/agent/runs", new StringContent("""{"prompt":"fake:say by http","title":"posted"}""", null, "application/json"), Cancellation);
+        var id = JsonDocument.Parse(await created.Content.ReadAsStringAsync(Cancellation)).RootElement.GetProperty("run_id").GetString()!;
+        var message = Path.Combine(rig.Place, "message.json");
+        await File.WriteAllTextAsync(message, """{"prompt":"fake:say by queue","title":"queued"}""", Cancellation);
+        await rig.RunAsync(["queue", "send", "--file", message, .. storage]);
+
+        Assert.Contains("by http", await client.GetStringAsync($"/api/v1/agent/runs/{id}/log?follow=true", Cancellation), StringComparison.Ordinal);
+        string? queued;
+        while ((queued = await FindAsync(client, "queued")) is null)
+        {
+            // The queue has no signal that a caller could wait for.
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancellation);
+        }
+
+        Assert.Contains("by queue", await client.GetStringAsync($"/api/v1/agent/runs/{queued}/log?follow=true", Cancellation), StringComparison.Ordinal);
+        var named = up.Output.Single(line => line.Contains("ozf runs list", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        var list = await rig.RunAsync(named[1..]);
+        Assert.Contains("posted", list.Output, StringComparison.Ordinal);
+        Assert.Contains("queued", list.Output, StringComparison.Ordinal);
+        var waiting = await rig.RunAsync(["run", "-p", "x", "--host", "nobody", .. storage]);
+        Assert.Contains("(ozf worker --worker-id nobody --storage UseDevelopmentStorage=true)", waiting.Error, StringComparison.Ordinal);
+        Assert.Equal("No runs.", (await rig.RunAsync("runs", "list")).Error.Trim());
+        up.Signal(Signals.Interrupt);
+        Assert.Equal(0, await up.WaitForExitAsync(Cancellation));
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+    }
+
+    /// <summary>The emulator at its usual ports, which <c>UseDevelopmentStorage=true</c> means; where another one has them, there is nothing to test with.</summary>
+    private static async Task<AzuriteProcess> StartDevelopmentStorageAsync()
+    {
+        await TestPackages.RequireAsync(Cancellation);
+        foreach (var port in (int[])[10000, 10001])
+        {
+            using var listener = new TcpListener(IPAddress.Loopback, port) { ExclusiveAddressUse = true };
+            try
+            {
+                listener.Start();
+            }
+            catch (SocketException)
+            {
+                Assert.Skip($"Port {port} of this machine, the usual one of Azurite, is taken.");
+            }
+        }
+
+        return await AzuriteProcess.StartAsync(Cancellation, "--blobPort", "10000", "--queuePort", "10001");
     }
 
     private static string WithoutAges(string text) => Regex.Replace(text, @"\([^)]* ago\)|\(now\)", "");

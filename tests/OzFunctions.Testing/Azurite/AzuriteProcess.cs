@@ -51,7 +51,8 @@ public sealed class AzuriteProcess : IAsyncDisposable
             "node",
             [
                 Path.Join(TestPackages.Directory, "node_modules/azurite/dist/src/azurite.js"),
-                "--blobPort", "0", "--queuePort", "0", "--tablePort", "0", "--inMemoryPersistence", "--silent", "--disableTelemetry", .. arguments,
+                .. arguments.Contains("--blobPort") ? Array.Empty<string>() : ["--blobPort", "0", "--queuePort", "0"],
+                "--tablePort", "0", "--inMemoryPersistence", "--silent", "--disableTelemetry", .. arguments,
             ],
             new Dictionary<string, string?> { ["AZURITE_ACCOUNTS"] = string.Join(';', Enumerable.Range(1, OtherAccounts).Select(number => $"ozf{number}:{Key}").Prepend($"{Account}:{Key}")) });
         try

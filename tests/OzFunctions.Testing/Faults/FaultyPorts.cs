@@ -77,6 +77,8 @@ public sealed class FaultyRequestQueue(IRequestQueue inner, IPortFaults faults) 
 {
     public string Name => inner.Name;
 
+    public bool MayDouble => inner.MayDouble;
+
     public Task<string> SendAsync(ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
         faults.CallAsync(new("queue", nameof(SendAsync), Name, Writes: true), () => inner.SendAsync(body, cancellationToken), refused: null);
 
