@@ -17,28 +17,21 @@ namespace OzFunctions.Webhooks;
 /// </summary>
 public sealed partial class WebhookReceiver
 {
-    private static readonly TimeSpan SweepEvery = TimeSpan.FromHours(1);
-
     private readonly Dictionary<string, Webhook> _webhooks;
     private readonly RunIntake _intake;
     private readonly TimeProvider _time;
     private readonly ILogger<WebhookReceiver> _logger;
     private readonly RefusalLog _refusals;
-    private long _sweptAt;
 
     public WebhookReceiver(IReadOnlyList<WebhookOptions> webhooks, OzCore core, ILogger<WebhookReceiver> logger)
     {
         _webhooks = webhooks.ToDictionary(webhook => webhook.Name, webhook => new Webhook(webhook), StringComparer.Ordinal);
         (_intake, _time, _logger) = (core.Intake, core.Ports.Time, logger);
         _refusals = new(_time);
-        _sweptAt = _time.GetTimestamp();
-        Log = new(core.Ports.Blobs);
+        Log = core.WebhookDeliveries;
     }
 
     public DeliveryLog Log { get; }
-
-    /// <summary>The last clearing of the delivery log.</summary>
-    internal Task Sweeping { get; private set; } = Task.CompletedTask;
 
     public IReadOnlyCollection<WebhookOptions> Webhooks => [.. _webhooks.Values.Select(webhook => webhook.Options)];
 
@@ -99,7 +92,6 @@ public sealed partial class WebhookReceiver
             taken.Add(await TakeAsync(webhook, message, traceparent, cancellationToken));
         }
 
-        SweepWhenDue();
         return Answer(webhook, reading.Messages, taken, statusRoot);
     }
 
@@ -245,29 +237,6 @@ public sealed partial class WebhookReceiver
         }
     }
 
-    /// <summary>Beside the answer, never before it: a long log takes longer than senders wait. Not right after a start either.</summary>
-    private void SweepWhenDue()
-    {
-        var swept = Interlocked.Read(ref _sweptAt);
-        if (_time.GetElapsedTime(swept) >= SweepEvery && Interlocked.CompareExchange(ref _sweptAt, _time.GetTimestamp(), swept) == swept)
-        {
-            Sweeping = Task.Run(SweepAsync);
-        }
-    }
-
-    private async Task SweepAsync()
-    {
-        try
-        {
-            await Log.SweepAsync(_time.GetUtcNow(), CancellationToken.None);
-        }
-        catch (Exception ex)
-        {
-            // Nobody waits for this; the next hour tries again.
-            NotSwept(ex);
-        }
-    }
-
     private static WebhookAnswer Answer(Webhook webhook, IReadOnlyList<WebhookMessage> messages, IReadOnlyList<Taken> taken, string statusRoot)
     {
         // Of a batch the sender sends all again when one was refused; those that were accepted are known then.
@@ -344,9 +313,6 @@ public sealed partial class WebhookReceiver
 
     [LoggerMessage(LogLevel.Warning, "Delivery {DeliveryId} of webhook {Webhook} could not be noted in the delivery log")]
     private partial void NotNoted(string webhook, string deliveryId, Exception exception);
-
-    [LoggerMessage(LogLevel.Warning, "Old entries of the delivery log could not be deleted")]
-    private partial void NotSwept(Exception exception);
 
     private sealed class Webhook(WebhookOptions options)
     {
