@@ -14,7 +14,7 @@ namespace OzFunctions.Ticks;
 
 /// <summary>The periodic repair and clock step (T1 to T6). Any number of processes may tick at once; a repeated step changes nothing.</summary>
 public sealed partial class RunTick(
-    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, ConcurrencyLocks locks, EventOutbox outbox, EventDeliveryLog deliveries, DeliveryLog webhooks, HostRegistry hosts, ScheduleTick schedules, RetentionTick retention, TickOptions options, ILogger<RunTick> logger)
+    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, ConcurrencyLocks locks, EventOutbox outbox, EventDeliveryLog deliveries, DeliveryLog webhooks, SignedBodies bodies, HostRegistry hosts, ScheduleTick schedules, RetentionTick retention, TickOptions options, ILogger<RunTick> logger)
 {
     /// <summary>Younger markers belong to an intake or a claim that is under way.</summary>
     private static readonly TimeSpan SettledAfter = TimeSpan.FromMinutes(1);
@@ -69,6 +69,7 @@ public sealed partial class RunTick(
         {
             await deliveries.SweepAsync(cancellationToken);
             await webhooks.SweepAsync(ports.Time.GetUtcNow(), cancellationToken);
+            await bodies.SweepAsync(cancellationToken);
             _lastSweep = ports.Time.GetTimestamp();
         }
 
