@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 
 namespace OzFunctions.Bench;
 
@@ -43,11 +42,7 @@ internal sealed class BenchPlace : IDisposable
     }
 
     /// <summary>What a marking agent wrote of itself, as Unix time.</summary>
-    public DateTimeOffset ReadMark(string runId, string which)
-    {
-        var text = File.ReadAllText(Path.Join(Marks, $"{runId}.{which}")).Trim();
-        return DateTimeOffset.UnixEpoch + TimeSpan.FromTicks((long)(decimal.Parse(text, CultureInfo.InvariantCulture) * TimeSpan.TicksPerSecond));
-    }
+    public DateTimeOffset ReadMark(string runId, string which) => LineStamps.Parse(File.ReadAllText(Path.Join(Marks, $"{runId}.{which}")).Trim());
 
     /// <summary>Starts a program; the bench waits for it or ends it.</summary>
     public static Process Start(string program, IEnumerable<string> arguments, bool redirect)

@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Bench;
@@ -10,8 +8,7 @@ internal static class LineDelay
 {
     public static async Task MeasureAsync(BenchPlace place, Report report, int lines)
     {
-        var agent = place.Script("slow", $"for i in $(seq {lines}); do echo \"at $EPOCHREALTIME\"; sleep 0.03; done", "/bin/bash");
-        await using var host = await BenchHost.StartQuietAsync(place, agent);
+        await using var host = await BenchHost.StartQuietAsync(place, LineStamps.Agent(place, lines));
         var runId = await host.SubmitAsync();
         var name = RunBlobs.Log(runId, 1);
         var delays = new List<double>();
@@ -27,15 +24,7 @@ internal static class LineDelay
                 var now = TimeProvider.System.GetUtcNow();
                 var whole = text[..(text.LastIndexOf('\n') + 1)];
                 offset += Encoding.UTF8.GetByteCount(whole);
-                foreach (var json in whole.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-                {
-                    using var parsed = JsonDocument.Parse(json);
-                    if (parsed.RootElement.TryGetProperty("m", out var message) && message.GetString()!.StartsWith("at ", StringComparison.Ordinal))
-                    {
-                        var written = DateTimeOffset.UnixEpoch + TimeSpan.FromTicks((long)(decimal.Parse(message.GetString()!.AsSpan(3), CultureInfo.InvariantCulture) * TimeSpan.TicksPerSecond));
-                        delays.Add((now - written).TotalMilliseconds);
-                    }
-                }
+                delays.AddRange(whole.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(json => LineStamps.FindDelay(json, now)).OfType<double>());
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System);

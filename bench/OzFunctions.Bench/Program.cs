@@ -1,7 +1,7 @@
 using System.Text.Json;
 using OzFunctions.Bench;
 
-// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,cost,list,schedules,shim,writes,webhook,stop,azure]:
+// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,sse,cost,list,schedules,shim,writes,webhook,stop,azure]:
 // every figure with its ratio to a floor measured in the same run.
 var quick = args.Contains("--quick");
 var jsonFile = ValueOf("--json");
@@ -41,6 +41,11 @@ if (Wants("log"))
 if (Wants("line"))
 {
     await LineDelay.MeasureAsync(place, report, quick ? 60 : 250);
+}
+
+if (Wants("sse"))
+{
+    await SseDelay.MeasureAsync(place, report, quick ? 60 : 250);
 }
 
 if (Wants("cost"))

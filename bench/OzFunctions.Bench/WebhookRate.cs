@@ -31,27 +31,18 @@ internal static class WebhookRate
             await pause.WaitForExitAsync();
         }
 
-        using var up = BenchPlace.Start(BenchPlace.Program, ["up", "--port", "0", "--data", data, "--config-file", config, "--output", "json", "--log-level", "error"], redirect: true);
-        try
+        await using var door = await BenchDoor.StartAsync(data, config);
+        var address = new Uri(door.Address, "/api/v1/webhooks/issues");
+        await SendAsync(address, 0, 50, rate);
+        var times = await SendAsync(address, 50, deliveries, rate);
+        var kept = Directory.GetFiles(Path.Join(data, "ozfunctions", "runs"), "*.json", SearchOption.AllDirectories).Length;
+        if (kept != deliveries + 50)
         {
-            using var json = JsonDocument.Parse(await up.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("ozf up said nothing: " + await up.StandardError.ReadToEndAsync()));
-            var address = new Uri(json.RootElement.GetProperty("url").GetString() + "/api/v1/webhooks/issues");
-            await SendAsync(address, 0, 50, rate);
-            var times = await SendAsync(address, 50, deliveries, rate);
-            var kept = Directory.GetFiles(Path.Join(data, "ozfunctions", "runs"), "*.json", SearchOption.AllDirectories).Length;
-            if (kept != deliveries + 50)
-            {
-                throw new InvalidOperationException($"{deliveries + 50} deliveries were accepted, {kept} runs are kept.");
-            }
+            throw new InvalidOperationException($"{deliveries + 50} deliveries were accepted, {kept} runs are kept.");
+        }
 
-            report.Add($"webhook 202 at {rate}/s p50", times.Percentile(50), "ms", null, null, "≤ 15", times.Percentile(50) <= 15);
-            report.Add($"webhook 202 at {rate}/s p99", times.Percentile(99), "ms");
-        }
-        finally
-        {
-            up.Kill();
-            await up.WaitForExitAsync();
-        }
+        report.Add($"webhook 202 at {rate}/s p50", times.Percentile(50), "ms", null, null, "≤ 15", times.Percentile(50) <= 15);
+        report.Add($"webhook 202 at {rate}/s p99", times.Percentile(99), "ms");
     }
 
     /// <summary>Each is sent when it is due, whatever became of those before; waiting for a connection counts.</summary>

@@ -127,7 +127,7 @@ internal static partial class ConfigurationText
     private static IEnumerable<(string Key, string? Value)> Fields(WebhookConfiguration webhook) =>
     [
         ("name", Text(webhook.Name)), ("kind", webhook.Kind.Text()), ("secrets", $"[{string.Join(", ", webhook.Secrets)}]"), ("header", Text(webhook.Header)), ("id_header", Text(webhook.IdHeader)),
-        ("event_header", Text(webhook.EventHeader)), ("tolerance", webhook.Tolerance is { } tolerance ? DurationText.Format(tolerance) : null), ("max_body", Size(webhook.MaxBody)), ("origins", List(webhook.Origins)),
+        ("event_header", Text(webhook.EventHeader)), ("tolerance", webhook.Tolerance is { } tolerance ? DurationText.Format(tolerance) : null), ("replay_window", webhook.ReplayWindow is { } window ? DurationText.Format(window) : null), ("max_body", Size(webhook.MaxBody)), ("origins", List(webhook.Origins)),
         ("events", List(webhook.Filter.Events)), ("actions", List(webhook.Filter.Actions)), ("labels", List(webhook.Filter.Labels)), ("senders", List(webhook.Filter.Senders)),
         ("bots", webhook.Kind is WebhookKind.GitHub or WebhookKind.Slack or WebhookKind.Linear ? List(webhook.Filter.Bots) : null),
         ("associations", webhook.Kind == WebhookKind.GitHub ? List(webhook.Filter.Associations) : null),

@@ -57,6 +57,8 @@ internal sealed record WebhookConfiguration
 
     public TimeSpan? Tolerance { get; init; }
 
+    public TimeSpan? ReplayWindow { get; init; }
+
     /// <summary>Bytes. Default: 1 MiB.</summary>
     public int? MaxBody { get; init; }
 

@@ -1,5 +1,6 @@
 using OzFunctions.Requests;
 using OzFunctions.Webhooks;
+using OzFunctions.Webhooks.Deliveries;
 using OzFunctions.Webhooks.Templates;
 
 namespace OzFunctions.Configuration;
@@ -17,6 +18,7 @@ internal static class WebhookReader
         ["id_header"] = [WebhookKind.Hmac, WebhookKind.Token],
         ["event_header"] = [WebhookKind.Hmac, WebhookKind.Token],
         ["tolerance"] = [WebhookKind.Standard, WebhookKind.Slack, WebhookKind.Linear],
+        ["replay_window"] = [WebhookKind.GitHub, WebhookKind.Linear, WebhookKind.Hmac],
         ["origins"] = [WebhookKind.CloudEvents],
         ["actions"] = [WebhookKind.GitHub, WebhookKind.Linear],
         ["labels"] = [WebhookKind.GitHub, WebhookKind.Linear],
@@ -46,6 +48,7 @@ internal static class WebhookReader
             IdHeader = entry.Text("id_header", FindHeaderFault),
             EventHeader = entry.Text("event_header", FindHeaderFault),
             Tolerance = entry.Duration("tolerance", LeastTolerance, MostTolerance),
+            ReplayWindow = entry.Duration("replay_window", TimeSpan.Zero, SignedBodies.MostWindow),
             MaxBody = entry.Size("max_body", 1024) is { } size ? (int)Math.Min(size, MostBody) : null,
             Origins = entry.Texts("origins"),
             Filter = new()

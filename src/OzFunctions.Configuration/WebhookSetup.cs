@@ -22,6 +22,7 @@ internal static class WebhookSetup
                 Header = webhook.Header,
                 EventHeader = webhook.EventHeader,
                 Tolerance = webhook.Tolerance,
+                ReplayWindow = webhook.ReplayWindow,
                 Filter = webhook.Filter,
                 MaxQueued = webhook.MaxQueued,
                 Enabled = webhook.Enabled,

@@ -15,6 +15,7 @@ using OzFunctions.Schedules;
 using OzFunctions.Settlement;
 using OzFunctions.Telemetry;
 using OzFunctions.Ticks;
+using OzFunctions.Webhooks.Deliveries;
 
 namespace OzFunctions;
 
@@ -43,6 +44,8 @@ public sealed class OzCore
         _ending = new(ports, Events, OwedPublishers);
         _signals = new(ports.Blobs);
         Deliveries = new(ports.Blobs);
+        WebhookDeliveries = new(ports.Blobs);
+        SignedBodies = new(ports.Blobs, ports.Time);
         Outbox = new(ports, Records, OwedPublishers, Deliveries, Metrics, loggers.CreateLogger<EventOutbox>());
         _notices = new(ports, Events, Outbox, Metrics, loggers.CreateLogger<EventNotices>());
         _unowned = new(ports, Records, _index, _ending, Outbox);
@@ -58,7 +61,7 @@ public sealed class OzCore
         OldRuns = new(Records);
         var retention = new RetentionTick(ports, OldRuns, Removal, options.Retention, loggers.CreateLogger<RetentionTick>());
         var schedules = new ScheduleTick(ports, Schedules, Records, Intake, loggers.CreateLogger<ScheduleTick>());
-        Tick = new(ports, Records, _index, _unowned, _ending, _locks, Outbox, Deliveries, Hosts, schedules, retention, options.Tick, loggers.CreateLogger<RunTick>());
+        Tick = new(ports, Records, _index, _unowned, _ending, _locks, Outbox, Deliveries, WebhookDeliveries, SignedBodies, Hosts, schedules, retention, options.Tick, loggers.CreateLogger<RunTick>());
     }
 
     /// <summary>What happens here, for whoever reads it.</summary>
@@ -88,6 +91,12 @@ public sealed class OzCore
 
     /// <summary>What became of events on foreign ground.</summary>
     public EventDeliveryLog Deliveries { get; }
+
+    /// <summary>What came in through webhooks.</summary>
+    public DeliveryLog WebhookDeliveries { get; }
+
+    /// <summary>What was signed by senders whose ids are not.</summary>
+    public SignedBodies SignedBodies { get; }
 
     public DeadLetterStore DeadLetters { get; }
 

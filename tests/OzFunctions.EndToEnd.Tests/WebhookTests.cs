@@ -67,6 +67,7 @@ public sealed partial class WebhookTests
             ["octokit, tampered", "standardwebhooks, tampered", "standardwebhooks, stale", "standardwebhooks, future", "standardwebhooks, other id"],
             what => Assert.Equal((what, 401), (what, Status(what))));
         Assert.Equal(RunOf("octokit"), RunOf("octokit, again"));
+        Assert.Equal(RunOf("octokit"), RunOf("octokit, recorded and sent under another id"));
         Assert.Equal(RunOf("standardwebhooks"), RunOf("standardwebhooks, again"));
         Assert.Equal(RunOf("cloudevents, structured"), RunOf("cloudevents, binary"));
         Assert.Equal(3, machine.Files("keys").Length);

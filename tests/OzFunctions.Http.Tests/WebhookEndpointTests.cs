@@ -24,7 +24,7 @@ public sealed class WebhookEndpointTests
         var store = new DoorRig();
         var receiver = new WebhookReceiver(
             [
-                Hook("issues", WebhookKind.GitHub) with { MostBytes = 1000 },
+                Hook("issues", WebhookKind.GitHub) with { MostBytes = 1000, ReplayWindow = TimeSpan.Zero },
                 Hook("grid", WebhookKind.CloudEvents),
             ],
             store.Core,

@@ -27,6 +27,9 @@ public sealed class HttpReceiver : IAsyncDisposable
     /// <summary>The head of the answer; null: none ever comes. Default: 204.</summary>
     public Func<ReceivedRequest, string?> Answer { get; set; } = _ => "HTTP/1.1 204 No Content";
 
+    /// <summary>All that is sent, head and body, before the connection is closed; null: <see cref="Answer"/> says.</summary>
+    public Func<ReceivedRequest, string>? Whole { get; set; }
+
     public ConcurrentQueue<ReceivedRequest> Requests { get; } = new();
 
     /// <summary>The next request that came and was not waited for yet.</summary>
@@ -64,6 +67,12 @@ public sealed class HttpReceiver : IAsyncDisposable
             var request = await ReadAsync(stream);
             Requests.Enqueue(request);
             _came.Release();
+            if (Whole is { } whole)
+            {
+                await stream.WriteAsync(Encoding.UTF8.GetBytes(whole(request)), _stop.Token);
+                return;
+            }
+
             if (Answer(request) is not { } head)
             {
                 await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, _stop.Token);

@@ -28,6 +28,7 @@ const fromGitHub = async (id, body, signed = body) => ({
 });
 await send('octokit', 'issues', await fromGitHub('one', issue), issue);
 await send('octokit, again', 'issues', await fromGitHub('one', issue), issue);
+await send('octokit, recorded and sent under another id', 'issues', await fromGitHub('three', issue), issue);
 await send('octokit, tampered', 'issues', await fromGitHub('two', issue, issue.replace('7', '8')), issue);
 
 const build = JSON.stringify({ type: 'build.failed', data: { build: 312 } });

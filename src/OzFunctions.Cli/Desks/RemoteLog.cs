@@ -6,7 +6,7 @@ using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Desks;
 
-/// <summary>A run's log from a front door, by server-sent events: when the way fails it goes on after the last line that it had.</summary>
+/// <summary>A run's log from a front door, by server-sent events: when the way fails, or goes quiet, it goes on after the last line that it had.</summary>
 internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
 {
     /// <summary>How long the front door may be away before who follows gives up: an upgrade takes less.</summary>
@@ -14,15 +14,20 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
 
     private static readonly TimeSpan TryAgain = TimeSpan.FromSeconds(1);
 
+    /// <summary>The front door gives a sign of life every 15 seconds: a way that is quiet for so long has failed without saying so.</summary>
+    private static readonly TimeSpan MostQuiet = TimeSpan.FromMinutes(1);
+
+    private readonly TimeProvider _time = time;
+
     public async IAsyncEnumerable<LogChunk> ReadAsync(RunId runId, int? attempt, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var path = string.Create(CultureInfo.InvariantCulture, $"agent/runs/{runId}/log?format=sse&follow={(follow ? "true" : "false")}{(attempt is { } only ? $"&attempt={only}" : "")}");
-        string? last = null;
-        var failing = time.GetTimestamp();
+        var place = new Place(null, 0);
+        long? failing = null;
         while (true)
         {
             var failed = false;
-            await using var connection = new Connection(this, path, last, cancellationToken);
+            await using var connection = new Connection(this, path, place, cancellationToken);
             while (true)
             {
                 LogChunk? chunk;
@@ -32,7 +37,8 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
                 }
                 catch (Exception ex) when (RemoteCalls.IsOutage(ex, cancellationToken))
                 {
-                    if (time.GetElapsedTime(failing) > MayBeAway)
+                    failing = connection.WasOpen || failing is null ? _time.GetTimestamp() : failing;
+                    if (_time.GetElapsedTime(failing.Value) > MayBeAway)
                     {
                         throw calls.Unreachable(ex);
                     }
@@ -46,7 +52,7 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
                     break;
                 }
 
-                (last, failing) = (connection.LastId ?? last, time.GetTimestamp());
+                place = connection.At;
                 yield return chunk.Value;
             }
 
@@ -55,25 +61,45 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
                 yield break;
             }
 
-            await Task.Delay(TryAgain, time, cancellationToken);
+            await Task.Delay(TryAgain, _time, cancellationToken);
         }
     }
 
-    private sealed class Connection(RemoteLog owner, string path, string? last, CancellationToken cancellationToken) : IAsyncDisposable
+    /// <summary>How far a log was read.</summary>
+    /// <param name="LastId">Of the last event that has one; null: none had.</param>
+    /// <param name="WithoutId">Lines since then without one (damaged in the store): the next connection brings them again.</param>
+    private readonly record struct Place(string? LastId, int WithoutId);
+
+    private sealed class Connection : IAsyncDisposable
     {
+        private readonly RemoteLog _owner;
+        private readonly string _path;
+        private readonly CancellationTokenSource _quiet;
+        private readonly CancellationTokenSource _either;
         private HttpResponseMessage? _response;
         private StreamReader? _reader;
+        private int _known;
 
-        /// <summary>Id of the last event that was read.</summary>
-        public string? LastId { get; private set; }
+        public Connection(RemoteLog owner, string path, Place from, CancellationToken cancellationToken)
+        {
+            (_owner, _path, At, _known) = (owner, path, from, from.WithoutId);
+            _quiet = new(MostQuiet, owner._time);
+            _either = CancellationTokenSource.CreateLinkedTokenSource(_quiet.Token, cancellationToken);
+        }
+
+        public Place At { get; private set; }
+
+        /// <summary>The front door answered, whatever came of it.</summary>
+        public bool WasOpen => _response is not null;
 
         /// <summary>One line; null: the log has ended. An answer that breaks off before its end is an <see cref="IOException"/>.</summary>
         public async Task<LogChunk?> ReadAsync()
         {
             _reader ??= await OpenAsync();
             var (id, kind, data) = ((string?)null, "", (string?)null);
-            while (await _reader.ReadLineAsync(cancellationToken) is { } line)
+            while (await _reader.ReadLineAsync(_either.Token) is { } line)
             {
+                _quiet.CancelAfter(MostQuiet);
                 if (line.Length > 0)
                 {
                     var colon = line.IndexOf(": ", StringComparison.Ordinal);
@@ -100,9 +126,20 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
 
                 if (data is not null)
                 {
-                    LastId = id ?? LastId;
-                    return ToChunk(id, data);
+                    if (id is not null)
+                    {
+                        (At, _known) = (new(id, 0), 0);
+                        return ToChunk(data);
+                    }
+
+                    if (_known-- <= 0)
+                    {
+                        At = At with { WithoutId = At.WithoutId + 1 };
+                        return ToChunk(data);
+                    }
                 }
+
+                (id, kind, data) = (null, "", null);
             }
 
             throw new IOException("the answer broke off");
@@ -112,19 +149,21 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
         {
             _reader?.Dispose();
             _response?.Dispose();
+            _either.Dispose();
+            _quiet.Dispose();
             return ValueTask.CompletedTask;
         }
 
         private async Task<StreamReader> OpenAsync()
         {
-            _response = await owner.OpenAsync(path, last, cancellationToken);
-            return new(await _response.Content.ReadAsStreamAsync(cancellationToken), Encoding.UTF8);
+            _response = await _owner.OpenAsync(_path, At.LastId, _either.Token);
+            return new(await _response.Content.ReadAsStreamAsync(_either.Token), Encoding.UTF8);
         }
 
         /// <summary>The line as it is stored: the event has the attempt in front.</summary>
-        private LogChunk ToChunk(string? id, string data)
+        private LogChunk ToChunk(string data)
         {
-            var attempt = (id ?? LastId) is { } place && int.TryParse(place.AsSpan(0, place.IndexOf('-', StringComparison.Ordinal)), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 1;
+            var attempt = At.LastId is { } place && int.TryParse(place.AsSpan(0, place.IndexOf('-', StringComparison.Ordinal)), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 1;
             var head = string.Create(CultureInfo.InvariantCulture, $"{{\"attempt\":{attempt},");
             var line = data.StartsWith(head, StringComparison.Ordinal) ? "{" + data[head.Length..] : data;
             return new(attempt, Encoding.UTF8.GetBytes(line + "\n"));

@@ -9,7 +9,7 @@ namespace OzFunctions.Cli.Desks;
 /// <summary>Webhooks of the configuration here, and what the store that this call works on knows of their deliveries.</summary>
 internal sealed class StoreWebhookDesk(OpenStore store, Settings settings, ILoggerFactory loggers) : IWebhookDesk
 {
-    private readonly DeliveryLog _log = new(store.Core.Ports.Blobs);
+    private readonly DeliveryLog _log = store.Core.WebhookDeliveries;
 
     public async Task<IReadOnlyList<WebhookView>> ListAsync(CancellationToken cancellationToken)
     {

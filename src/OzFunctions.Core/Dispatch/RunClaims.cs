@@ -76,7 +76,9 @@ internal sealed partial class RunClaims(
                     continue;
                 }
 
+                // Good for the first in the line only: a claim takes its time, in which the worker may be paused.
                 var its = early?.RunId == entry.RunId ? early : new(entry.RunId, Task.FromResult<StoredRun?>(null), mayClaim(cancellationToken));
+                early = null;
                 if (await TryClaimSafelyAsync(entry, its, presence, cancellationToken) is { } attempt)
                 {
                     yield return attempt;

@@ -41,7 +41,7 @@ public sealed class RunLogs(IBlobStore blobs, TimeProvider time)
                 var over = !query.Follow || !progress.GoesOn || progress.Attempt > attempt;
                 var bytes = attempt <= progress.Attempt || query.Attempt is not null ? await ReadOnAsync(query, attempt, offset, cancellationToken) : default;
                 offset += bytes.Length;
-                var whole = From(from, lines.Add(bytes));
+                var whole = From(ref from, lines.Add(bytes));
                 if (!whole.IsEmpty)
                 {
                     yield return new LogChunk(attempt, whole);
@@ -103,11 +103,21 @@ public sealed class RunLogs(IBlobStore blobs, TimeProvider time)
         }
     }
 
-    /// <summary>Leaves out lines with smaller numbers.</summary>
-    private static ReadOnlyMemory<byte> From(long first, ReadOnlyMemory<byte> lines)
+    /// <summary>Leaves out what stands before a line, damaged lines among them. 1 when it has been reached: all that follows is wanted.</summary>
+    private static ReadOnlyMemory<byte> From(ref long first, ReadOnlyMemory<byte> lines)
     {
-        while (first > 1 && !lines.IsEmpty && lines.Span.StartsWith("{\"n\":"u8) && Utf8Parser.TryParse(lines.Span[5..], out long n, out _) && n < first)
+        while (first > 1 && !lines.IsEmpty)
         {
+            var n = 0L;
+            var isWhole = lines.Span.StartsWith("{\"n\":"u8) && Utf8Parser.TryParse(lines.Span[5..], out n, out _);
+            if (isWhole && n >= first)
+            {
+                first = 1;
+                break;
+            }
+
+            // Damaged lines right after the last one that the reader had are wanted; he cannot name them.
+            first = isWhole && n == first - 1 ? 1 : first;
             lines = lines[(lines.Span.IndexOf((byte)'\n') + 1)..];
         }
 

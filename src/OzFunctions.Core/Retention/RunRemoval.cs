@@ -2,6 +2,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Intake;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Webhooks.Deliveries;
 
 namespace OzFunctions.Retention;
 
@@ -13,6 +14,9 @@ public sealed class RunRemoval(OzPorts ports, RunRecords records)
 {
     /// <summary>A repeat of a request may come for as long; only a key that stands can answer it.</summary>
     private static readonly TimeSpan KeyStands = TimeSpan.FromDays(1);
+
+    /// <summary>Senders of webhooks, and people at their pages, send again for days: for as long as the log of deliveries remembers one.</summary>
+    private static readonly TimeSpan WebhookKeyStands = DeliveryLog.Kept;
 
     public async Task<RemovalAnswer> RemoveAsync(RunId runId, CancellationToken cancellationToken)
     {
@@ -33,9 +37,10 @@ public sealed class RunRemoval(OzPorts ports, RunRecords records)
         }
 
         var key = await FindKeyAsync(run.Record, cancellationToken);
-        if (key is { Age: var age } && age < KeyStands)
+        var stands = run.Record.Trigger.Kind == TriggerKind.Webhook ? WebhookKeyStands : KeyStands;
+        if (key is { Age: var age } && age < stands)
         {
-            return new(RemovalResult.KeyTooYoung, run.Record) { Wait = KeyStands - age };
+            return new(RemovalResult.KeyTooYoung, run.Record) { Wait = stands - age };
         }
 
         var (files, bytes) = await RemoveFilesAsync(runId, cancellationToken);

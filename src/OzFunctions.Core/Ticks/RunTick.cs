@@ -8,12 +8,13 @@ using OzFunctions.Retention;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
 using OzFunctions.Settlement;
+using OzFunctions.Webhooks.Deliveries;
 
 namespace OzFunctions.Ticks;
 
 /// <summary>The periodic repair and clock step (T1 to T6). Any number of processes may tick at once; a repeated step changes nothing.</summary>
 public sealed partial class RunTick(
-    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, ConcurrencyLocks locks, EventOutbox outbox, EventDeliveryLog deliveries, HostRegistry hosts, ScheduleTick schedules, RetentionTick retention, TickOptions options, ILogger<RunTick> logger)
+    OzPorts ports, RunRecords records, DispatchIndex index, UnownedRuns unowned, RunEnding ending, ConcurrencyLocks locks, EventOutbox outbox, EventDeliveryLog deliveries, DeliveryLog webhooks, SignedBodies bodies, HostRegistry hosts, ScheduleTick schedules, RetentionTick retention, TickOptions options, ILogger<RunTick> logger)
 {
     /// <summary>Younger markers belong to an intake or a claim that is under way.</summary>
     private static readonly TimeSpan SettledAfter = TimeSpan.FromMinutes(1);
@@ -67,6 +68,8 @@ public sealed partial class RunTick(
         if (_lastSweep is not { } swept || ports.Time.GetElapsedTime(swept) >= SweepEvery)
         {
             await deliveries.SweepAsync(cancellationToken);
+            await webhooks.SweepAsync(ports.Time.GetUtcNow(), cancellationToken);
+            await bodies.SweepAsync(cancellationToken);
             _lastSweep = ports.Time.GetTimestamp();
         }
 

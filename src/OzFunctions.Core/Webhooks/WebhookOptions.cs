@@ -1,3 +1,4 @@
+using OzFunctions.Webhooks.Deliveries;
 using OzFunctions.Webhooks.Templates;
 
 namespace OzFunctions.Webhooks;
@@ -24,6 +25,12 @@ public sealed record WebhookOptions
 
     /// <summary>How far a signed time may be from ours, in both directions. Default: 1 minute for Linear, 5 minutes for the others.</summary>
     public TimeSpan? Tolerance { get; init; }
+
+    /// <summary>
+    /// How long the same signed body under another id is a repeat, for kinds whose ids are not signed; zero: never. At most <see cref="SignedBodies.MostWindow"/>.
+    /// Default: 14 days for GitHub and Linear, an hour for hmac.
+    /// </summary>
+    public TimeSpan? ReplayWindow { get; init; }
 
     /// <summary>Most bytes of one delivery. Default: 1 MiB.</summary>
     public int MostBytes { get; init; } = 1 << 20;

@@ -17,28 +17,23 @@ namespace OzFunctions.Webhooks;
 /// </summary>
 public sealed partial class WebhookReceiver
 {
-    private static readonly TimeSpan SweepEvery = TimeSpan.FromHours(1);
-
     private readonly Dictionary<string, Webhook> _webhooks;
     private readonly RunIntake _intake;
+    private readonly RunRecords _records;
+    private readonly SignedBodies _bodies;
     private readonly TimeProvider _time;
     private readonly ILogger<WebhookReceiver> _logger;
     private readonly RefusalLog _refusals;
-    private long _sweptAt;
 
     public WebhookReceiver(IReadOnlyList<WebhookOptions> webhooks, OzCore core, ILogger<WebhookReceiver> logger)
     {
         _webhooks = webhooks.ToDictionary(webhook => webhook.Name, webhook => new Webhook(webhook), StringComparer.Ordinal);
-        (_intake, _time, _logger) = (core.Intake, core.Ports.Time, logger);
+        (_intake, _records, _bodies, _time, _logger) = (core.Intake, core.Records, core.SignedBodies, core.Ports.Time, logger);
         _refusals = new(_time);
-        _sweptAt = _time.GetTimestamp();
-        Log = new(core.Ports.Blobs);
+        Log = core.WebhookDeliveries;
     }
 
     public DeliveryLog Log { get; }
-
-    /// <summary>The last clearing of the delivery log.</summary>
-    internal Task Sweeping { get; private set; } = Task.CompletedTask;
 
     public IReadOnlyCollection<WebhookOptions> Webhooks => [.. _webhooks.Values.Select(webhook => webhook.Options)];
 
@@ -96,10 +91,9 @@ public sealed partial class WebhookReceiver
         var taken = new List<Taken>(reading.Messages.Count);
         foreach (var message in reading.Messages)
         {
-            taken.Add(await TakeAsync(webhook, message, traceparent, cancellationToken));
+            taken.Add(await TakeAsync(webhook, message, arrival.Body, traceparent, cancellationToken));
         }
 
-        SweepWhenDue();
         return Answer(webhook, reading.Messages, taken, statusRoot);
     }
 
@@ -127,7 +121,13 @@ public sealed partial class WebhookReceiver
             return new(null, false, null, filled.Faults);
         }
 
-        var answer = await SubmitAsync(webhook, message, filled, newRun ? null : KeyOf(webhook, message, filled), delivery.Sender, null, cancellationToken);
+        if (!newRun && delivery.RunId is { } had && await _records.FindAsync(had, cancellationToken) is { Record: var run })
+        {
+            // Also of one that came under an id of its own with the body of another.
+            return new(run, false, null, []);
+        }
+
+        var answer = await SubmitAsync(webhook, message, filled, newRun ? null : KeyOf(webhook, message.Id, filled), delivery.Sender, null, cancellationToken);
         if (answer.Created)
         {
             await Log.NoteRedeliveryAsync(delivery.Webhook, delivery.Id, answer.Run.RunId, cancellationToken);
@@ -151,17 +151,17 @@ public sealed partial class WebhookReceiver
         return reason is null ? filled : null;
     }
 
-    private async Task<Taken> TakeAsync(Webhook webhook, WebhookMessage message, string? traceparent, CancellationToken cancellationToken)
+    private async Task<Taken> TakeAsync(Webhook webhook, WebhookMessage message, ReadOnlyMemory<byte> body, string? traceparent, CancellationToken cancellationToken)
     {
         var name = webhook.Options.Name;
         var origin = webhook.Scheme.Describe(message.Event, message.Payload);
         var now = _time.GetUtcNow();
         var delivery = Describe(webhook, message, origin, now);
-        if (Decide(webhook, message, origin, out var reason) is not { } filled)
+        if (Decide(webhook, message, origin, out var unwanted) is not { } filled)
         {
-            Filtered(name, message.Id, reason!);
-            await NoteAsync(delivery with { Result = DeliveryResult.Filtered, Reason = reason }, now, repeat: false, cancellationToken);
-            return new(DeliveryResult.Filtered, Reason: reason);
+            Filtered(name, message.Id, unwanted!);
+            await NoteAsync(delivery with { Result = DeliveryResult.Filtered, Reason = unwanted }, now, repeat: false, cancellationToken);
+            return new(DeliveryResult.Filtered, Reason: unwanted);
         }
 
         if (filled.Faults.Count > 0)
@@ -173,9 +173,11 @@ public sealed partial class WebhookReceiver
 
         try
         {
-            var answer = await SubmitAsync(webhook, message, filled, KeyOf(webhook, message, filled), delivery.Sender, traceparent, cancellationToken);
+            var first = await FindFirstIdAsync(webhook, message, body, filled, cancellationToken);
+            var answer = await SubmitAsync(webhook, message, filled, KeyOf(webhook, first, filled), delivery.Sender, traceparent, cancellationToken);
             Accepted(answer.Run.RunId, name, message.Id, answer.Created);
-            await NoteAsync(delivery with { RunId = answer.Run.RunId }, answer.Run.CreatedAt, repeat: !answer.Created, cancellationToken);
+            var reason = first == message.Id ? null : $"the same signed body came before as delivery '{first}' (replay_window)";
+            await NoteAsync(delivery with { RunId = answer.Run.RunId, Reason = reason }, answer.Run.CreatedAt, repeat: !answer.Created, cancellationToken);
             return new(DeliveryResult.Accepted, answer.Run, answer.Created);
         }
         catch (QueueFullException ex)
@@ -191,7 +193,17 @@ public sealed partial class WebhookReceiver
         }
     }
 
-    private static string KeyOf(Webhook webhook, WebhookMessage message, FilledRequest filled) => IntakeKeys.Webhook(webhook.Options.Name, filled.Identity ?? message.Id);
+    /// <summary>The id that stands for this delivery: its own, or where ids are not signed that of the first with the same signed bytes.</summary>
+    private async Task<string> FindFirstIdAsync(Webhook webhook, WebhookMessage message, ReadOnlyMemory<byte> body, FilledRequest filled, CancellationToken cancellationToken)
+    {
+        // An identity that the configuration makes of the signed body, or the body itself, is the same already for the same bytes.
+        var window = webhook.Scheme.UsualReplayWindow is { } usual ? webhook.Options.ReplayWindow ?? usual : TimeSpan.Zero;
+        return window == TimeSpan.Zero || filled.Identity is not null || message.Id == DeliveryIds.OfBody(body)
+            ? message.Id
+            : await _bodies.FindFirstAsync(webhook.Options.Name, body, message.Id, window, cancellationToken);
+    }
+
+    private static string KeyOf(Webhook webhook, string id, FilledRequest filled) => IntakeKeys.Webhook(webhook.Options.Name, filled.Identity ?? id);
 
     private Task<IntakeAnswer> SubmitAsync(
         Webhook webhook, WebhookMessage message, FilledRequest filled, string? key, string? sender, string? traceparent, CancellationToken cancellationToken) =>
@@ -242,29 +254,6 @@ public sealed partial class WebhookReceiver
         catch (BlobStoreException ex)
         {
             NotNoted(delivery.Webhook, delivery.Id, ex);
-        }
-    }
-
-    /// <summary>Beside the answer, never before it: a long log takes longer than senders wait. Not right after a start either.</summary>
-    private void SweepWhenDue()
-    {
-        var swept = Interlocked.Read(ref _sweptAt);
-        if (_time.GetElapsedTime(swept) >= SweepEvery && Interlocked.CompareExchange(ref _sweptAt, _time.GetTimestamp(), swept) == swept)
-        {
-            Sweeping = Task.Run(SweepAsync);
-        }
-    }
-
-    private async Task SweepAsync()
-    {
-        try
-        {
-            await Log.SweepAsync(_time.GetUtcNow(), CancellationToken.None);
-        }
-        catch (Exception ex)
-        {
-            // Nobody waits for this; the next hour tries again.
-            NotSwept(ex);
         }
     }
 
@@ -344,9 +333,6 @@ public sealed partial class WebhookReceiver
 
     [LoggerMessage(LogLevel.Warning, "Delivery {DeliveryId} of webhook {Webhook} could not be noted in the delivery log")]
     private partial void NotNoted(string webhook, string deliveryId, Exception exception);
-
-    [LoggerMessage(LogLevel.Warning, "Old entries of the delivery log could not be deleted")]
-    private partial void NotSwept(Exception exception);
 
     private sealed class Webhook(WebhookOptions options)
     {

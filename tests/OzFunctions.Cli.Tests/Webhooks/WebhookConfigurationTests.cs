@@ -29,7 +29,7 @@ public sealed class WebhookConfigurationTests
                 request:
                   prompt: "Fix {{issue.title|limit:200}}"
                   model: m
-              - {name: generic, kind: hmac, secret: {env: A}, header: X-Sig, id_header: X-Id, event_header: X-Event, request: {prompt: p}}
+              - {name: generic, kind: hmac, secret: {env: A}, header: X-Sig, id_header: X-Id, event_header: X-Event, replay_window: 0s, request: {prompt: p}}
               - {name: grid, kind: cloudevents, secret: {env: A}, header: X-Token, origins: [eventgrid.azure.net, example.com], request: {prompt: p}}
               - {name: linear, kind: linear, secret: {env: A}, tolerance: 2m, outsiders: true, request: {prompt: p}}
             """);
@@ -43,7 +43,7 @@ public sealed class WebhookConfigurationTests
         Assert.Equal(["issue.state", "repository.full_name"], issues.Filter.Where.Select(rule => rule.Path.ToString()));
         Assert.Equal(["acme/shop", "acme/site"], issues.Filter.Where[1].Texts);
         Assert.Equal("@oz", Assert.Single(Assert.Single(issues.Filter.Contains).Texts));
-        Assert.Equal(("X-Sig", "X-Id", "X-Event"), (hooks[1].Header, hooks[1].IdHeader, hooks[1].EventHeader));
+        Assert.Equal(("X-Sig", "X-Id", "X-Event", TimeSpan.Zero), (hooks[1].Header, hooks[1].IdHeader, hooks[1].EventHeader, hooks[1].ReplayWindow));
         Assert.Equal(["eventgrid.azure.net", "example.com"], hooks[2].Origins!);
         Assert.Equal((TimeSpan.FromMinutes(2), true), (hooks[3].Tolerance, hooks[3].Filter.Outsiders));
 
@@ -62,6 +62,8 @@ public sealed class WebhookConfigurationTests
     [InlineData("{name: a, kind: token, secret: {env: X}, senders: [ann], request: {prompt: p}}", "senders", "look into the payload with where")]
     [InlineData("{name: a, kind: github, secret: {env: X}, tolerance: 5m, request: {prompt: p}}", "tolerance", "means nothing for kind github")]
     [InlineData("{name: a, kind: slack, secret: {env: X}, tolerance: 2h, request: {prompt: p}}", "tolerance", "from 5s to 1h")]
+    [InlineData("{name: a, kind: token, secret: {env: X}, replay_window: 1h, request: {prompt: p}}", "replay_window", "only for github, linear, hmac")]
+    [InlineData("{name: a, kind: github, secret: {env: X}, replay_window: 15d, request: {prompt: p}}", "replay_window", "from 0s to 14d")]
     [InlineData("{name: a, kind: slack, secret: {env: X}, associations: [OWNER], request: {prompt: p}}", "associations", "only for github")]
     [InlineData("{name: a, kind: token, secret: {env: X}, header: 'X Y', request: {prompt: p}}", "header", "name of an HTTP header")]
     [InlineData("{name: a, kind: github, secret: {env: X}, max_body: 1GiB, request: {prompt: p}}", "max_body", "at most 25MiB")]

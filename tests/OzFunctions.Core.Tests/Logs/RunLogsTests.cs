@@ -56,6 +56,17 @@ public sealed class RunLogsTests
         Assert.Equal(["1:99", "1:100", "2:next"], Texts(await ReadAsync(new() { From = 99 })));
     }
 
+    [Theory(Timeout = 60_000)]
+    [InlineData(3, "1:oops 1:3 1:4 1:ouch 1:5")]
+    [InlineData(4, "1:4 1:ouch 1:5")]
+    [InlineData(5, "1:ouch 1:5")]
+    public async Task Damaged_lines_before_the_one_asked_for_do_not_bring_the_others_back(long from, string expected)
+    {
+        await AppendAsync(1, Line(1, "1") + Line(2, "2") + "oops\n" + Line(3, "3") + Line(4, "4") + "ouch\n" + Line(5, "5"));
+
+        Assert.Equal(expected.Split(' '), Texts(await ReadAsync(new() { From = from })));
+    }
+
     [Fact(Timeout = 60_000)]
     public async Task A_run_without_a_log_has_no_lines()
     {

@@ -249,8 +249,8 @@ public sealed class ClaimTests
         var paused = 0;
         world.Store.Before = async (call, name) =>
         {
-            // The first run's entry goes when its claim is done.
-            if (name.StartsWith("ready/", StringComparison.Ordinal) && call.Contains("Delete", StringComparison.Ordinal) && Interlocked.Exchange(ref paused, 1) == 0)
+            // The first run is being claimed.
+            if (call == nameof(IBlobStore.TryReplaceAsync) && name == RunBlobs.Record(runs[0]) && Interlocked.Exchange(ref paused, 1) == 0)
             {
                 await core.Workers.SetPausedAsync("local", true, Cancellation);
             }

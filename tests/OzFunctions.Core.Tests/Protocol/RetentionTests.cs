@@ -2,9 +2,11 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Hosts;
+using OzFunctions.Intake;
 using OzFunctions.Protocol;
 using OzFunctions.Retention;
 using OzFunctions.Runs;
+using OzFunctions.Webhooks.Deliveries;
 
 namespace OzFunctions.Core.Tests.Protocol;
 
@@ -112,6 +114,24 @@ public sealed class RetentionTests
         world.Clock.Shift(TimeSpan.FromHours(25));
         Assert.Equal(RemovalResult.Removed, (await core.Removal.RemoveAsync(run, Cancellation)).Result);
         Assert.NotEqual(run, (await core.Intake.SubmitAsync(World.Ask(key: "k"), Cancellation)).Run.RunId);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_webhooks_key_answers_repeats_for_as_long_as_its_log_remembers_the_delivery()
+    {
+        await using var world = new World();
+        var core = CoreOf(world, TimeSpan.FromDays(1));
+        var ask = World.Ask() with { Trigger = new() { Kind = TriggerKind.Webhook, Name = "issues", DeliveryId = "d-1" }, Key = IntakeKeys.Webhook("issues", "d-1") };
+        var run = (await core.Intake.SubmitAsync(ask, Cancellation)).Run.RunId;
+        await core.Cancels.CancelAsync(run, "ann", null, Cancellation);
+
+        world.Clock.Shift(DeliveryLog.Kept - TimeSpan.FromHours(1));
+        await core.Tick.TickAsync(Cancellation);
+        Assert.Equal(RemovalResult.KeyTooYoung, (await core.Removal.RemoveAsync(run, Cancellation)).Result);
+        Assert.Equal(run, (await core.Intake.SubmitAsync(ask, Cancellation)).Run.RunId);
+
+        world.Clock.Shift(TimeSpan.FromHours(2));
+        Assert.Equal(RemovalResult.Removed, (await core.Removal.RemoveAsync(run, Cancellation)).Result);
     }
 
     [Fact(Timeout = Limit)]

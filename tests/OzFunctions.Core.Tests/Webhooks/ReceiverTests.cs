@@ -49,6 +49,105 @@ public sealed class ReceiverTests
         Assert.Equal(1, Assert.Single(await rig.DeliveriesAsync()).Repeats);
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(WebhookKind.GitHub, 13 * 24)]
+    [InlineData(WebhookKind.Linear, 0)]
+    [InlineData(WebhookKind.Hmac, 0)]
+    public async Task A_recorded_delivery_under_another_id_answers_the_first_run(WebhookKind kind, int hoursLater)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(kind) with { Filter = new() { Outsiders = true } });
+        var body = BodyOf(kind, rig.World.Clock.GetUtcNow());
+        var first = WebhookRig.RunOf(await rig.SendAsync(Signed(kind, body, "mine")));
+        rig.World.Clock.Shift(TimeSpan.FromHours(hoursLater));
+
+        var answer = await rig.SendAsync(Signed(kind, body, "recorded"));
+        await rig.SendAsync(Signed(kind, body, "recorded"));
+        var changed = await rig.SendAsync(Signed(kind, body + " ", "other"));
+
+        Assert.Equal((202, first, false), (answer.Status, WebhookRig.RunOf(answer), WebhookRig.Parse(answer).GetProperty("created").GetBoolean()));
+        Assert.True(WebhookRig.Parse(changed).GetProperty("created").GetBoolean());
+        Assert.Equal(2, await rig.CountRunsAsync());
+        var replayed = Assert.Single(await rig.DeliveriesAsync(), delivery => delivery.Id == "recorded");
+        Assert.Equal((DeliveryResult.Accepted, first, 1), (replayed.Result, replayed.RunId!.Value.Value, replayed.Repeats));
+        Assert.Contains("as delivery 'mine'", replayed.Reason, StringComparison.Ordinal);
+
+        // Nor does a person start one by sending the replay in again, unless he asks for it.
+        Assert.False((await rig.Receiver.RedeliverAsync(replayed, newRun: false, Cancellation))!.Created);
+        Assert.True((await rig.Receiver.RedeliverAsync(replayed, newRun: true, Cancellation))!.Created);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(WebhookKind.Hmac, null, 59, false)]
+    [InlineData(WebhookKind.Hmac, null, 61, true)]
+    [InlineData(WebhookKind.Hmac, 5, 6, true)]
+    [InlineData(WebhookKind.Hmac, 0, 0, true)]
+    [InlineData(WebhookKind.GitHub, 0, 0, true)]
+    [InlineData(WebhookKind.GitHub, null, (14 * 24 * 60) + 1, true)]
+    [InlineData(WebhookKind.Token, null, 0, true)]
+    public async Task The_same_body_under_another_id_counts_anew_after_its_window_or_where_that_is_off(WebhookKind kind, int? minutes, int later, bool expected)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(kind) with { ReplayWindow = minutes is { } window ? TimeSpan.FromMinutes(window) : null });
+        var body = BodyOf(kind, rig.World.Clock.GetUtcNow());
+        await rig.SendAsync(Signed(kind, body, "one"));
+        rig.World.Clock.Shift(TimeSpan.FromMinutes(later));
+
+        Assert.Equal(expected, WebhookRig.Parse(await rig.SendAsync(Signed(kind, body, "two"))).GetProperty("created").GetBoolean());
+        Assert.False(WebhookRig.Parse(await rig.SendAsync(Signed(kind, body, "two"))).GetProperty("created").GetBoolean());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task One_signed_body_under_a_hundred_ids_at_once_is_one_run()
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub));
+        var others = new WebhookReceiver([WebhookRig.Hook(WebhookKind.GitHub)], rig.World.NewProcess().Core, Microsoft.Extensions.Logging.Abstractions.NullLogger<WebhookReceiver>.Instance);
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(number => Task.Run(() =>
+            (number % 2 == 0 ? rig.Receiver : others).ReceiveAsync("hook", WebhookRig.GitHub(Labeled, id: $"d-{number}"), "", Cancellation))));
+
+        Assert.Single(answers.Select(WebhookRig.RunOf).Distinct());
+        Assert.Equal(1, await rig.CountRunsAsync());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_recorded_delivery_whose_first_was_refused_or_cut_off_makes_the_one_run()
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub));
+        rig.World.Store.Before = (_, name) => name.StartsWith("keys/", StringComparison.Ordinal) ? throw new Blobs.BlobStoreException("503", isTransient: true, null) : Task.CompletedTask;
+        await Assert.ThrowsAsync<Blobs.BlobStoreException>(() => rig.SendAsync(WebhookRig.GitHub(Labeled, id: "cut-off")));
+        rig.World.Store.Before = null;
+
+        var recorded = WebhookRig.RunOf(await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "recorded")));
+
+        Assert.Equal(recorded, WebhookRig.RunOf(await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "cut-off"))));
+        Assert.Equal(1, await rig.CountRunsAsync());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Bodies_are_forgotten_when_no_window_can_reach_them_any_more()
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub));
+        await rig.SendAsync(WebhookRig.GitHub(Labeled));
+        rig.World.Clock.Shift(SignedBodies.MostWindow - TimeSpan.FromHours(1));
+        await rig.World.NewProcess().Core.Tick.TickAsync(Cancellation);
+        Assert.Single(await rig.World.NamesAsync(SignedBodies.Prefix));
+
+        rig.World.Clock.Shift(TimeSpan.FromHours(2));
+        await rig.World.NewProcess().Core.Tick.TickAsync(Cancellation);
+
+        Assert.Empty(await rig.World.NamesAsync(SignedBodies.Prefix));
+    }
+
+    private static string BodyOf(WebhookKind kind, DateTimeOffset now) =>
+        kind == WebhookKind.Linear ? $$"""{"type":"Issue","action":"create","data":{"id":"7"},"webhookTimestamp":{{now.ToUnixTimeMilliseconds()}}}""" : Labeled;
+
+    private static WebhookArrival Signed(WebhookKind kind, string body, string id) => kind switch
+    {
+        WebhookKind.GitHub => WebhookRig.GitHub(body, id: id),
+        WebhookKind.Linear => WebhookRig.Linear(body, id),
+        WebhookKind.Token => WebhookRig.Post(body, ("Authorization", WebhookRig.Secret), ("Idempotency-Key", id)),
+        _ => WebhookRig.Post(body, ("X-Signature-256", WebhookRig.Hex(WebhookRig.Secret, body)), ("Idempotency-Key", id)),
+    };
+
     [Fact(Timeout = Limit)]
     public async Task A_delivery_doubled_a_thousand_times_at_once_is_one_run()
     {
@@ -169,7 +268,7 @@ public sealed class ReceiverTests
         await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub) with { MaxQueued = 1 });
         Assert.Equal(202, (await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "a"))).Status);
 
-        var refused = await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "b"));
+        var refused = await rig.SendAsync(WebhookRig.GitHub(Labeled + " ", id: "b"));
 
         Assert.Equal(429, refused.Status);
         Assert.True(int.Parse(refused.Headers["Retry-After"], System.Globalization.CultureInfo.InvariantCulture) > 0);
@@ -184,7 +283,7 @@ public sealed class ReceiverTests
         await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub) with { MaxQueued = 1 });
         for (var i = 0; i < 200; i++)
         {
-            await rig.SendAsync(WebhookRig.GitHub(Labeled, id: $"d-{i}"));
+            await rig.SendAsync(WebhookRig.GitHub(Labeled + new string(' ', i), id: $"d-{i}"));
         }
 
         Assert.InRange((await rig.World.NamesAsync("deliveries/")).Count, 2, 61);
@@ -230,15 +329,14 @@ public sealed class ReceiverTests
         await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub));
         await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "old"));
         rig.World.Clock.Shift(DeliveryLog.Kept - TimeSpan.FromHours(1));
-        await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "new"));
-        await rig.Receiver.Sweeping;
+        await rig.SendAsync(WebhookRig.GitHub(Labeled.Replace('7', '8'), id: "new"));
+        await rig.World.NewProcess().Core.Tick.TickAsync(Cancellation);
         Assert.Equal(2, (await rig.DeliveriesAsync()).Count);
 
         rig.World.Clock.Shift(TimeSpan.FromHours(2));
-        await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "newest"));
-        await rig.Receiver.Sweeping;
+        await rig.World.NewProcess().Core.Tick.TickAsync(Cancellation);
 
-        Assert.Equal(["newest", "new"], (await rig.DeliveriesAsync()).Select(delivery => delivery.Id));
+        Assert.Equal(["new"], (await rig.DeliveriesAsync()).Select(delivery => delivery.Id));
     }
 
     [Fact(Timeout = Limit)]

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OzFunctions.Webhooks.Deliveries;
 
 namespace OzFunctions.Webhooks.Schemes;
 
@@ -15,6 +16,9 @@ internal sealed class GitHubScheme(WebhookOptions options) : WebhookScheme(optio
     private static readonly string[] Written = ["comment", "review", "discussion", "pull_request", "issue"];
 
     private readonly IReadOnlyList<byte[]> _keys = Signature.Keys(options.Secrets);
+
+    /// <summary>A payload says when things changed: GitHub never signs the same bytes for two events.</summary>
+    public override TimeSpan? UsualReplayWindow => SignedBodies.MostWindow;
 
     public override string? FindForgery(WebhookArrival arrival, DateTimeOffset now)
     {

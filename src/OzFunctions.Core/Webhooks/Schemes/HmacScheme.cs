@@ -8,6 +8,9 @@ internal sealed class HmacScheme(WebhookOptions options) : WebhookScheme(options
     private readonly IReadOnlyList<byte[]> _keys = Signature.Keys(options.Secrets);
     private readonly string _header = options.Header ?? "X-Signature-256";
 
+    /// <summary>Not for long: a sender of one's own may well say the same again later, and mean it.</summary>
+    public override TimeSpan? UsualReplayWindow => TimeSpan.FromHours(1);
+
     public override string? FindForgery(WebhookArrival arrival, DateTimeOffset now)
     {
         if (arrival.Find(_header) is not { } text)

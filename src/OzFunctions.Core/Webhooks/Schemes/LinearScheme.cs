@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OzFunctions.Webhooks.Deliveries;
 
 namespace OzFunctions.Webhooks.Schemes;
 
@@ -7,6 +8,9 @@ internal sealed class LinearScheme(WebhookOptions options) : WebhookScheme(optio
 {
     private readonly IReadOnlyList<byte[]> _keys = Signature.Keys(options.Secrets);
     private readonly TimeSpan _tolerance = options.Tolerance ?? TimeSpan.FromMinutes(1);
+
+    /// <summary>Longer than <see cref="WebhookOptions.Tolerance"/> lets the signed time pass.</summary>
+    public override TimeSpan? UsualReplayWindow => SignedBodies.MostWindow;
 
     public override string? FindForgery(WebhookArrival arrival, DateTimeOffset now)
     {

@@ -33,6 +33,11 @@ internal abstract class WebhookScheme(WebhookOptions options)
     /// <summary>The answer to a request that asks whether deliveries are wanted here; null: this kind has no such question.</summary>
     public virtual WebhookAnswer? AnswerHandshake(WebhookArrival arrival) => null;
 
+    /// <summary>
+    /// How long the same signed bytes under another id count as the same delivery, where the id is not signed; null: it is, or nothing is.
+    /// </summary>
+    public virtual TimeSpan? UsualReplayWindow => null;
+
     /// <summary>The payload as it is kept: without what would let a reader act for the sender.</summary>
     public virtual IReadOnlyList<string> NotKept => [];
 
