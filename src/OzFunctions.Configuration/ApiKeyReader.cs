@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using OzFunctions.Http.Keys;
+using OzFunctions.Keys;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Configuration;

@@ -8,6 +8,7 @@ using OzFunctions.Hosts;
 using OzFunctions.Http;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Webhooks;
+using OzFunctions.Keys;
 using OzFunctions.Protocol;
 using OzFunctions.ServiceBus;
 using OzFunctions.Webhooks;

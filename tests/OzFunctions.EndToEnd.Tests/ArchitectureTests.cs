@@ -21,7 +21,7 @@ public sealed partial class ArchitectureTests
         ["AzureStorage"] = ["Core"],
         ["Http"] = ["Core"],
         ["ServiceBus"] = ["Core"],
-        ["Configuration"] = ["Core", "Shim.Protocol", "Http"],
+        ["Configuration"] = ["Core", "Shim.Protocol"],
         ["Cli"] = ["Core", "Shim.Protocol", "Shim", "Direct", "Files", "AzureStorage", "Http", "Configuration"],
         ["FunctionApp"] = ["Core", "Http", "AzureStorage", "ServiceBus", "Configuration"],
     };

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Routing;
+using OzFunctions.Keys;
 using OzFunctions.Protocol;
 using OzFunctions.Testing;
 

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Http.Health;
-using OzFunctions.Http.Keys;
 using OzFunctions.Http.Routing;
 using OzFunctions.Http.Serving;
+using OzFunctions.Keys;
 
 namespace OzFunctions.Http.Tests;
 

@@ -10,6 +10,7 @@ using OzFunctions.Http;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Serving;
 using OzFunctions.Http.Webhooks;
+using OzFunctions.Keys;
 using OzFunctions.Requests;
 using OzFunctions.Webhooks;
 using OzFunctions.Webhooks.Templates;

@@ -2,6 +2,7 @@ using System.Globalization;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Http.Keys;
+using OzFunctions.Keys;
 
 namespace OzFunctions.Cli.Keys;
 

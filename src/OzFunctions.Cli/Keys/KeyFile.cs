@@ -1,6 +1,6 @@
 using System.Text;
 using OzFunctions.Cli.CommandLine;
-using OzFunctions.Http.Keys;
+using OzFunctions.Keys;
 using OzFunctions.Local;
 
 namespace OzFunctions.Cli.Keys;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Screens;
-using OzFunctions.Http.Keys;
+using OzFunctions.Keys;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Cli.Keys;

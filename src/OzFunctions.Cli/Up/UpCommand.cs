@@ -18,6 +18,7 @@ using OzFunctions.Http.Keys;
 using OzFunctions.Http.Routing;
 using OzFunctions.Http.Serving;
 using OzFunctions.Http.Webhooks;
+using OzFunctions.Keys;
 using OzFunctions.Local;
 using OzFunctions.Webhooks;
 

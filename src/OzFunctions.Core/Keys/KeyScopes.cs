@@ -1,4 +1,4 @@
-namespace OzFunctions.Http.Keys;
+namespace OzFunctions.Keys;
 
 /// <summary>What a key may do. <see cref="Admin"/> may do everything.</summary>
 [Flags]

@@ -2,7 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace OzFunctions.Http.Keys;
+namespace OzFunctions.Keys;
 
 /// <summary>The text of keys: made here, known elsewhere only by its hash.</summary>
 public static class KeyText

@@ -4,11 +4,11 @@ using System.Net.Http.Headers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using OzFunctions.Artifacts;
-using OzFunctions.Http.Keys;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
 using OzFunctions.Http.Runs;
 using OzFunctions.Json;
+using OzFunctions.Keys;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 

@@ -2,9 +2,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using OzFunctions.DeadLetters;
-using OzFunctions.Http.Keys;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
+using OzFunctions.Keys;
 using OzFunctions.Queues;
 using OzFunctions.Requests;
 

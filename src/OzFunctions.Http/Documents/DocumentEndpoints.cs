@@ -1,5 +1,5 @@
-using OzFunctions.Http.Keys;
 using OzFunctions.Http.Routing;
+using OzFunctions.Keys;
 
 namespace OzFunctions.Http.Documents;
 

@@ -1,3 +1,5 @@
+using OzFunctions.Keys;
+
 namespace OzFunctions.Http.Keys;
 
 /// <summary>A key as the front door knows it: never its text, only the SHA-256 of it. Keys are long random texts, so a plain hash cannot be turned back.</summary>

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http;
+using OzFunctions.Keys;
 
 namespace OzFunctions.Http.Keys;
 

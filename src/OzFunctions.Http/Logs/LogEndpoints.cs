@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http.Features;
-using OzFunctions.Http.Keys;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
 using OzFunctions.Http.Runs;
+using OzFunctions.Keys;
 using OzFunctions.Logs;
 using OzFunctions.Runs;
 

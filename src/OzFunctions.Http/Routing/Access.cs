@@ -1,4 +1,4 @@
-using OzFunctions.Http.Keys;
+using OzFunctions.Keys;
 
 namespace OzFunctions.Http.Routing;
 

@@ -3,12 +3,12 @@ using System.Text.RegularExpressions;
 using OzFunctions.Artifacts;
 using OzFunctions.Blobs;
 using OzFunctions.Cancelling;
-using OzFunctions.Http.Keys;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
 using OzFunctions.Http.Workers;
 using OzFunctions.Intake;
 using OzFunctions.Json;
+using OzFunctions.Keys;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 

@@ -1,7 +1,7 @@
 using OzFunctions.Hosts;
-using OzFunctions.Http.Keys;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
+using OzFunctions.Keys;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Http.Workers;

@@ -1,5 +1,5 @@
 using OzFunctions.Configuration;
-using OzFunctions.Http.Keys;
+using OzFunctions.Keys;
 using OzFunctions.Schedules;
 using OzFunctions.Shim.Protocol;
 using OzFunctions.Webhooks;
