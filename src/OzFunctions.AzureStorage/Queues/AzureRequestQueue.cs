@@ -22,8 +22,11 @@ public sealed class AzureRequestQueue : IRequestQueue
 
     public string Name => _queue.Name;
 
-    /// <summary>Where the Functions runtime puts what its function failed on five times.</summary>
-    public IRequestQueue? GivenUp => Name.EndsWith(StorageNames.Poison, StringComparison.Ordinal) ? null : new AzureRequestQueue(_account, Name + StorageNames.Poison);
+    /// <summary>
+    /// Where the Functions runtime puts what its function failed on five times. The function app reads that place by a function too, and what this one fails on five
+    /// times, in an outage of the blobs, goes to a place of its own (<c>-poison-poison</c>) that no function reads.
+    /// </summary>
+    public IRequestQueue? GivenUp => IsLast ? null : new AzureRequestQueue(_account, Name + StorageNames.Poison);
 
     public bool MayDouble => true;
 
@@ -44,7 +47,7 @@ public sealed class AzureRequestQueue : IRequestQueue
         {
             var looked = _account.Time.GetTimestamp();
             var message = await _queue.ReadAsync<QueueMessage>(
-                async (client, token) => (await client.ReceiveMessageAsync(visibility, token)).Value, cancellationToken);
+                async (client, token) => (await client.ReceiveMessageAsync(visibility, token)).Value, cancellationToken, make: !IsLast);
             if (message is not null)
             {
                 _pace.NoteWork();
@@ -99,6 +102,8 @@ public sealed class AzureRequestQueue : IRequestQueue
             }
         },
         cancellationToken);
+
+    private bool IsLast => Name.EndsWith(StorageNames.Poison + StorageNames.Poison, StringComparison.Ordinal);
 
     private static bool IsStale(RequestFailedException failed) => failed.Status == 404 || failed.ErrorCode is "PopReceiptMismatch" or "InvalidQueryParameterValue";
 }

@@ -30,7 +30,8 @@ internal sealed class StorageQueue(StorageAccount account, string name)
         cancellationToken);
 
     /// <summary>Reads something of the queue; one that is not there yet is empty, and made, so that its producers find it.</summary>
-    public Task<T?> ReadAsync<T>(Func<QueueClient, CancellationToken, Task<T?>> read, CancellationToken cancellationToken)
+    /// <param name="make">False: it has no producers that would look for it.</param>
+    public Task<T?> ReadAsync<T>(Func<QueueClient, CancellationToken, Task<T?>> read, CancellationToken cancellationToken, bool make = true)
         where T : class => account.Calls.RunAsync(
         async (_, token) =>
         {
@@ -40,7 +41,11 @@ internal sealed class StorageQueue(StorageAccount account, string name)
             }
             catch (RequestFailedException ex) when (ex.ErrorCode == StorageFaults.QueueNotFound)
             {
-                await Client.CreateIfNotExistsAsync(cancellationToken: token);
+                if (make)
+                {
+                    await Client.CreateIfNotExistsAsync(cancellationToken: token);
+                }
+
                 return null;
             }
         },

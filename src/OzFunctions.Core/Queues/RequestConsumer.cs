@@ -15,19 +15,19 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan GivenUpEvery = TimeSpan.FromMinutes(1);
 
-    private readonly IRequestQueue? _givenUp = queue.GivenUp;
+    // Of this object, not of one call: a message that cannot be buried must not come before the good ones each time that its host begins anew.
+    private long? _looked;
 
     /// <summary>Consumes until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        long? looked = null;
         while (!cancellationToken.IsCancellationRequested)
         {
             try
             {
-                if (looked is not { } last || time.GetElapsedTime(last) >= GivenUpEvery)
+                if (_looked is not { } last || time.GetElapsedTime(last) >= GivenUpEvery)
                 {
-                    looked = time.GetTimestamp();
+                    _looked = time.GetTimestamp();
                     await BuryGivenUpAsync(cancellationToken);
                 }
 
@@ -73,16 +73,19 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
     /// <summary>What other readers gave up becomes dead letters, of which a person can send it again.</summary>
     public async Task BuryGivenUpAsync(CancellationToken cancellationToken)
     {
-        while (_givenUp is not null && await _givenUp.ReceiveAsync(Visibility, TimeSpan.Zero, cancellationToken) is { } message)
+        for (var place = queue.GivenUp; place is not null; place = place.GivenUp)
         {
-            var read = RunRequestReader.Read(message.Body);
-            await BuryAsync(
-                message,
-                read.IsValid ? "delivered_too_often" : "invalid_request",
-                $"The message stood on {_givenUp.Name}: another reader of {queue.Name} failed on it again and again.",
-                read.Faults,
-                cancellationToken);
-            await _givenUp.CompleteAsync(message, cancellationToken);
+            while (await place.ReceiveAsync(Visibility, TimeSpan.Zero, cancellationToken) is { } message)
+            {
+                var read = RunRequestReader.Read(message.Body);
+                await BuryAsync(
+                    message,
+                    read.IsValid ? "delivered_too_often" : MessageIntake.InvalidRequest,
+                    $"The message stood on {place.Name}: another reader of {queue.Name} failed on it again and again.",
+                    read.Faults,
+                    cancellationToken);
+                await place.CompleteAsync(message, cancellationToken);
+            }
         }
     }
 

@@ -1,6 +1,9 @@
+using System.Text.Json;
 using OzFunctions.Blobs;
 using OzFunctions.Protocol;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 using OzFunctions.Testing.Faults;
 
 namespace OzFunctions.Core.Tests.Simulation;
@@ -22,6 +25,12 @@ public enum FaultPhase
 
     /// <summary>Who cancels it while its agent runs.</summary>
     CancelRunning,
+
+    /// <summary>Who puts the request on the queue; somebody repeats it with the same key.</summary>
+    Send,
+
+    /// <summary>The host that takes it from the queue; another one is started on the machine.</summary>
+    Consume,
 }
 
 /// <summary>One whole run, from submission to the last thing owed, with one fault at one step of one process. Answers the guarantees that did not hold.</summary>
@@ -49,8 +58,13 @@ internal sealed class FaultRun(Func<ShiftedTimeProvider, IBlobStore>? store)
         var submission = World.Ask(phase == FaultPhase.CancelRunning ? AgentPlan.UntilStopped : AgentPlan.Succeeds, key: "k");
         submission = submission with { Request = submission.Request with { ConcurrencyKey = "repository", IdempotencyKey = "k" } };
         var faulty = world.NewProcess();
-        var fault = new StepFault(step, kind, StepFault.OfRuns, faulty.Kill);
+        var fault = new StepFault(step, kind, phase is FaultPhase.Consume ? IsTakingIn : StepFault.OfRuns, faulty.Kill);
         (faulty.Faults, faulty.Probe) = (fault, fault);
+
+        if (phase is FaultPhase.Send or FaultPhase.Consume)
+        {
+            return await FindBreachesByQueueAsync(phase, world, machine, faulty, fault, submission.Request, cancellationToken);
+        }
 
         if (phase == FaultPhase.Submit)
         {
@@ -86,11 +100,53 @@ internal sealed class FaultRun(Func<ShiftedTimeProvider, IBlobStore>? store)
             world.StartHost(machine);
         }
 
-        var settled = await SettleAsync(world, machine, faulty, run, restart: phase is FaultPhase.Run or FaultPhase.Adopt, cancellationToken);
+        var settled = await SettleAsync(world, () => world.StartHost(machine), faulty, token => world.UntilSettledAsync(run, token), restart: phase is FaultPhase.Run or FaultPhase.Adopt, cancellationToken);
         (Steps, Met) = (fault.Steps, fault.Met);
         var breaches = await world.FindBreachesAsync([run]);
         return settled ? breaches : [$"4: run {run} was not settled in {Patience.TotalSeconds} s", .. breaches];
     }
+
+    private async Task<IReadOnlyList<string>> FindBreachesByQueueAsync(
+        FaultPhase phase, World world, SimulatedMachine machine, SimulatedProcess faulty, StepFault fault, RunRequest request, CancellationToken cancellationToken)
+    {
+        var queue = new InMemoryRequestQueue("oz-requests", world.Clock);
+        var body = JsonSerializer.SerializeToUtf8Bytes(request, RunJson.Wire.RunRequest);
+        if (phase == FaultPhase.Send)
+        {
+            await EndAsync(new FaultyRequestQueue(queue, faulty).SendAsync(body, cancellationToken), faulty, cancellationToken);
+        }
+
+        await queue.SendAsync(body, cancellationToken);
+        var host = phase == FaultPhase.Consume ? faulty : world.NewProcess();
+        world.StartHost(host, machine, requests: new FaultyRequestQueue(queue, host));
+        var settled = await SettleAsync(world, () => world.StartHost(world.NewProcess(), machine, requests: queue), faulty, TakenInAsync, restart: phase == FaultPhase.Consume, cancellationToken);
+        (Steps, Met) = (fault.Steps, fault.Met);
+        var runs = await RunsAsync(world);
+        var breaches = await world.FindBreachesAsync(runs);
+        var letters = await world.NamesAsync("dead-letters/");
+        return
+        [
+            .. settled ? Array.Empty<string>() : [$"4: the request was not settled in {Patience.TotalSeconds} s; {queue.Count} message(s) are left"],
+            .. runs.Count == 1 ? Array.Empty<string>() : [$"1: one request became {runs.Count} runs"],
+            .. letters.Select(letter => $"2: a good request became {letter}"),
+            .. breaches,
+        ];
+
+        async Task TakenInAsync(CancellationToken token)
+        {
+            await world.UntilAsync(async () => queue.Count == 0 && (await RunsAsync(world)).Count > 0, token);
+            foreach (var run in await RunsAsync(world))
+            {
+                await world.UntilSettledAsync(run, token);
+            }
+        }
+    }
+
+    private static async Task<IReadOnlyList<RunId>> RunsAsync(World world) =>
+        [.. (await world.NamesAsync(RunBlobs.RecordPrefix)).Select(name => RunBlobs.TryParseRecord(name, out var run) ? run : throw new InvalidDataException(name))];
+
+    /// <summary>What a consumer does between the queue and the accepted run; the rest of a run is <see cref="FaultPhase.Run"/>.</summary>
+    private static bool IsTakingIn(PortCall call) => call.Port == "queue" || (call.Port == "blobs" && call.Name.StartsWith("keys/", StringComparison.Ordinal));
 
     /// <summary>To its end, to its failure, or until it is killed.</summary>
     private static async Task EndAsync(Task work, SimulatedProcess process, CancellationToken cancellationToken)
@@ -106,19 +162,19 @@ internal sealed class FaultRun(Func<ShiftedTimeProvider, IBlobStore>? store)
     }
 
     /// <summary>Time goes by, a killed host is started anew, until nothing is owed any more.</summary>
-    private async Task<bool> SettleAsync(World world, SimulatedMachine machine, SimulatedProcess faulty, RunId run, bool restart, CancellationToken cancellationToken)
+    private async Task<bool> SettleAsync(World world, Action startAnew, SimulatedProcess faulty, Func<CancellationToken, Task> untilSettled, bool restart, CancellationToken cancellationToken)
     {
         var began = TimeProvider.System.GetTimestamp();
         while (TimeProvider.System.GetElapsedTime(began) < Patience)
         {
             if (restart && faulty.IsKilled)
             {
-                world.StartHost(machine);
+                startAnew();
                 restart = false;
             }
 
             using var look = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var settled = world.UntilSettledAsync(run, look.Token);
+            var settled = untilSettled(look.Token);
             if (await Task.WhenAny(settled, Task.Delay(IsRemote ? 4 * Look : Look, TimeProvider.System, cancellationToken)) == settled)
             {
                 await settled;

@@ -26,6 +26,9 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
     private readonly List<(SimulatedProcess Process, SimulatedMachine Machine)> _hosts = [];
     private int _processes;
 
+    /// <summary>The store is beyond a network: hosts call it less often.</summary>
+    public bool IsRemote { get; init; }
+
     /// <summary>What was done to whom.</summary>
     public IEnumerable<string> Story => _faults.SelectMany(faults => faults.Story);
 
@@ -34,7 +37,7 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
 
     public async Task<IReadOnlyList<string>> FindBreachesAsync(CancellationToken cancellationToken)
     {
-        await using var world = new World(store) { SharedLocks = false, BellDecorator = bell => new UnreliableBell(bell, seed) };
+        await using var world = new World(store) { SharedLocks = false, BellDecorator = bell => new UnreliableBell(bell, seed), Often = TimeSpan.FromMilliseconds(IsRemote ? 250 : 50) };
         var queue = new InMemoryRequestQueue("oz-requests", world.Clock);
         SimulatedMachine[] machines = [world.NewMachine("m1"), world.NewMachine("m2"), world.NewMachine("m3")];
         _hosts.Add((StartHost(world, machines[0], queue), machines[0]));

@@ -1,0 +1,78 @@
+using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Queues;
+using OzFunctions.Testing;
+
+namespace OzFunctions.Core.Tests.Queues;
+
+/// <summary>Messages that other readers of the queue gave up.</summary>
+public sealed class GivenUpMessageTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = 60_000)]
+    public async Task One_that_cannot_be_kept_does_not_hold_up_the_requests_that_can_be_taken()
+    {
+        await using var world = new World();
+        var (queue, poison) = (new InMemoryRequestQueue("oz-requests", world.Clock), new InMemoryRequestQueue("oz-requests-poison", world.Clock));
+        await poison.SendAsync("{"u8.ToArray(), Cancellation);
+        await queue.SendAsync("""{"prompt":"x"}"""u8.ToArray(), Cancellation);
+        world.Store.Before = (_, name) => name.StartsWith("dead-letters/", StringComparison.Ordinal) ? throw new InvalidOperationException("nobody foresaw this") : Task.CompletedTask;
+        var consumer = world.NewProcess().Core.CreateConsumer(new QueueWithPoison(queue, poison));
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+
+        // As its host does: begin anew after whatever it was.
+        await Assert.ThrowsAsync<InvalidOperationException>(() => consumer.RunAsync(stop.Token));
+        var consuming = consumer.RunAsync(stop.Token);
+        var taken = world.UntilAsync(async () => (await world.NamesAsync("runs/")).Count == 1, stop.Token);
+
+        Assert.Same(taken, await Task.WhenAny(taken, consuming));
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => consuming);
+        Assert.Equal(1, poison.Count);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task One_whose_reader_dies_before_it_completes_it_is_kept_once()
+    {
+        await using var world = new World();
+        var (queue, poison) = (new InMemoryRequestQueue("oz-requests", world.Clock), new InMemoryRequestQueue("oz-requests-poison", world.Clock));
+        await poison.SendAsync("""{"prompt":"x"}"""u8.ToArray(), Cancellation);
+        var dying = world.NewProcess();
+        world.Store.After = (method, name) =>
+        {
+            if (name.StartsWith("dead-letters/", StringComparison.Ordinal))
+            {
+                dying.Kill();
+            }
+
+            return Task.CompletedTask;
+        };
+        _ = dying.Core.CreateConsumer(new QueueWithPoison(queue, new Testing.Faults.FaultyRequestQueue(poison, dying))).BuryGivenUpAsync(Cancellation);
+        await dying.Killed.WaitAsync(Cancellation);
+        Assert.Equal(1, poison.Count);
+        world.Store.After = null;
+
+        // It is visible again a minute later.
+        world.Clock.Shift(TimeSpan.FromMinutes(2));
+        var core = world.NewProcess().Core;
+        await core.CreateConsumer(new QueueWithPoison(queue, poison)).BuryGivenUpAsync(Cancellation);
+
+        Assert.Equal("delivered_too_often", Assert.Single(await core.DeadLetters.ListAsync(Cancellation).ToListAsync(Cancellation)).Reason);
+        Assert.Equal(0, poison.Count);
+    }
+
+    private sealed class QueueWithPoison(IRequestQueue queue, IRequestQueue poison) : IRequestQueue
+    {
+        public string Name => queue.Name;
+
+        public IRequestQueue? GivenUp => poison;
+
+        public Task<string> SendAsync(ReadOnlyMemory<byte> body, CancellationToken cancellationToken) => queue.SendAsync(body, cancellationToken);
+
+        public Task<QueuedMessage?> ReceiveAsync(TimeSpan visibility, TimeSpan wait, CancellationToken cancellationToken) => queue.ReceiveAsync(visibility, wait, cancellationToken);
+
+        public Task<bool> CompleteAsync(QueuedMessage message, CancellationToken cancellationToken) => queue.CompleteAsync(message, cancellationToken);
+
+        public Task<bool> AbandonAsync(QueuedMessage message, TimeSpan delay, CancellationToken cancellationToken) => queue.AbandonAsync(message, delay, cancellationToken);
+    }
+}
