@@ -35,7 +35,8 @@ internal sealed class DoorRig
         new("submitter", KeyText.Hash(SubmitKey), KeyScopes.Submit),
     ];
 
-    public TimeProvider Time { get; } = TimeProvider.System;
+    /// <summary>No two looks at it fall into one millisecond: runs made one after the other have an order.</summary>
+    public TimeProvider Time { get; } = new DistinctTime();
 
     public InMemoryBlobStore Blobs { get; }
 
@@ -76,6 +77,26 @@ internal sealed class DoorRig
         context.Response.Body = body;
         await Door.InvokeAsync(context);
         return new(context.Response.StatusCode, context.Response.Headers, body.ToArray());
+    }
+}
+
+/// <summary>The real clock, a little ahead where somebody looks at it several times within a millisecond.</summary>
+internal sealed class DistinctTime : TimeProvider
+{
+    private long _last;
+
+    public override DateTimeOffset GetUtcNow()
+    {
+        var now = base.GetUtcNow().ToUnixTimeMilliseconds();
+        long last, next;
+        do
+        {
+            last = Interlocked.Read(ref _last);
+            next = Math.Max(last + 1, now);
+        }
+        while (Interlocked.CompareExchange(ref _last, next, last) != last);
+
+        return DateTimeOffset.FromUnixTimeMilliseconds(next);
     }
 }
 

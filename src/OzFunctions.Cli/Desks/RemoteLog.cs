@@ -74,7 +74,8 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
     {
         private readonly RemoteLog _owner;
         private readonly string _path;
-        private readonly CancellationTokenSource _quiet;
+        private readonly CancellationTokenSource _quiet = new();
+        private readonly ITimer _mostQuiet;
         private readonly CancellationTokenSource _either;
         private HttpResponseMessage? _response;
         private StreamReader? _reader;
@@ -83,7 +84,7 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
         public Connection(RemoteLog owner, string path, Place from, CancellationToken cancellationToken)
         {
             (_owner, _path, At, _known) = (owner, path, from, from.WithoutId);
-            _quiet = new(MostQuiet, owner._time);
+            _mostQuiet = owner._time.CreateTimer(quiet => ((CancellationTokenSource)quiet!).Cancel(), _quiet, MostQuiet, Timeout.InfiniteTimeSpan);
             _either = CancellationTokenSource.CreateLinkedTokenSource(_quiet.Token, cancellationToken);
         }
 
@@ -99,7 +100,7 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
             var (id, kind, data) = ((string?)null, "", (string?)null);
             while (await _reader.ReadLineAsync(_either.Token) is { } line)
             {
-                _quiet.CancelAfter(MostQuiet);
+                _mostQuiet.Change(MostQuiet, Timeout.InfiniteTimeSpan);
                 if (line.Length > 0)
                 {
                     var colon = line.IndexOf(": ", StringComparison.Ordinal);
@@ -145,13 +146,14 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
             throw new IOException("the answer broke off");
         }
 
-        public ValueTask DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
+            // First, and waited for: its call must not meet a disposed source.
+            await _mostQuiet.DisposeAsync();
             _reader?.Dispose();
             _response?.Dispose();
             _either.Dispose();
             _quiet.Dispose();
-            return ValueTask.CompletedTask;
         }
 
         private async Task<StreamReader> OpenAsync()
