@@ -27,7 +27,7 @@ public sealed class AzureBlobStoreTests(SharedAzurite azurite) : IAsyncLifetime
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [MemberData(nameof(UnusualNames))]
     public async Task Any_name_comes_back_as_it_was(string name)
     {
@@ -57,7 +57,7 @@ public sealed class AzureBlobStoreTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Equal("\uD800x", AzureNames.Decode("%uD800x"));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Metadata_that_the_service_cannot_keep_is_refused_before_it_is_sent()
     {
         foreach (var value in new[] { "größe", "a\nb", " a" })
@@ -68,7 +68,7 @@ public sealed class AzureBlobStoreTests(SharedAzurite azurite) : IAsyncLifetime
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_artifact_has_its_content_type_and_a_log_can_be_read_by_anyone_with_a_link()
     {
         await _store.UploadAsync("data/r/1/artifacts/a.txt", new MemoryStream("hello"u8.ToArray()), "text/plain; charset=utf-8", null, Cancellation);
@@ -83,7 +83,7 @@ public sealed class AzureBlobStoreTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.False(put.IsSuccessStatusCode);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_signature_that_cannot_sign_gives_no_link_and_addresses_never_carry_it()
     {
         var azuriteProcess = await azurite.GetAsync();
@@ -100,7 +100,7 @@ public sealed class AzureBlobStoreTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.DoesNotContain("sig=", account.StoreId + account.Name, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_read_goes_on_in_the_version_it_began_with_and_in_a_log_that_grows()
     {
         var content = new byte[9 << 20];

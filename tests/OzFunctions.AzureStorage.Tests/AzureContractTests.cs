@@ -40,7 +40,7 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
 
     protected override IBell CreateBell() => new AzureBell(_account);
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_ring_of_another_process_is_heard_by_every_listener()
     {
         var (near, far) = (new AzureBell(_account), new AzureBell(_account));
@@ -55,7 +55,7 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
         Assert.Equal((Run, Run), (first.LastRun, second.LastRun));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_ring_is_heard_once()
     {
         var (near, far) = (new AzureBell(_account), new AzureBell(_account));

@@ -28,7 +28,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_create_is_known_as_my_own()
     {
         _between.SwallowNext(IsPut);
@@ -42,7 +42,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Equal(2, _between.Seen.Count(request => request.StartsWith("PUT", StringComparison.Ordinal)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_create_of_the_same_bytes_by_another_is_not_mine()
     {
         await new AzureBlobStore(_undisturbed).TryCreateAsync("keys/k.json", Bytes("same"), null, Cancellation);
@@ -51,7 +51,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Null(await _store.TryCreateAsync("keys/k.json", Bytes("same"), null, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_replacement_is_known_as_my_own()
     {
         var first = await _store.TryCreateAsync("hosts/h.json", Bytes("1"), null, Cancellation);
@@ -64,7 +64,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.NotNull(await _store.TryReplaceAsync("hosts/h.json", Bytes("3"), null, second!.Value, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_replacement_that_lost_to_another_is_refused_also_after_a_lost_try()
     {
         var first = await _store.TryCreateAsync("hosts/h.json", Bytes("1"), null, Cancellation);
@@ -74,7 +74,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Null(await _store.TryReplaceAsync("hosts/h.json", Bytes("2"), null, first.Value, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_append_is_neither_doubled_nor_refused()
     {
         _between.SwallowNext(request => request.Uri.Query.Contains("comp=appendblock", StringComparison.Ordinal));
@@ -89,7 +89,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.False(await _store.TryAppendAsync("log", 40, Bytes("three\n"), Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_creation_of_a_log_may_lose_its_answer_too()
     {
         _between.SwallowNext(IsPut);
@@ -98,7 +98,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Equal("one\n", Text((await _store.FindAsync("log", Cancellation))!));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_delete_was_done_and_one_of_another_version_was_not()
     {
         var etag = await _store.PutAsync("active/r", default, Cancellation);
@@ -111,7 +111,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.False(await _store.TryDeleteAsync("active/r", etag, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_upload_in_blocks_arrives_whole_whatever_answers_are_lost()
     {
         var content = RandomNumberGenerator.GetBytes(BlobUpload.BlockBytes * 3 + 12_345);
@@ -125,7 +125,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Equal(written.ETag, (await _store.FindEntryAsync(written.Name, Cancellation))!.ETag);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_upload_reads_no_further_ahead_of_the_service_than_its_memory_allows()
     {
         var content = new MemoryStream(new byte[40 << 20]);
@@ -140,7 +140,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.InRange(read, 1, 20 << 20);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_request_whose_sending_was_not_answered_starts_one_run()
     {
         var core = new OzCore(
@@ -159,7 +159,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Equal("x", (await core.Records.FindAsync(run.RunId, Cancellation))!.Record.Request.Prompt);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_message_is_completed_or_given_back_once()
     {
         var queue = new AzureRequestQueue(_account, StorageNames.Requests);
@@ -176,7 +176,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Null(await ReceiveAsync(queue));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_failed_condition_is_not_repeated_and_a_busy_service_is()
     {
         await _store.TryCreateAsync("a", Bytes("1"), null, Cancellation);
@@ -189,7 +189,7 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Equal(before + 1 + 4, _between.Seen.Count);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_service_that_stays_busy_is_an_outage_after_a_bounded_number_of_tries()
     {
         _between.BeBusy(int.MaxValue);

@@ -29,7 +29,7 @@ public sealed class MessageTests(SharedAzurite azurite)
         Assert.Equal("""{"title":"a\uffffb😀"}""", MessageText.WriteJson(Encoding.UTF8.GetBytes("{\"title\":\"a\uFFFFb😀\"}")));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Messages_of_other_programs_are_read_plain_and_base64()
     {
         var connection = (await azurite.GetAsync()).TakeAccount();
@@ -48,7 +48,7 @@ public sealed class MessageTests(SharedAzurite azurite)
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_message_that_is_too_long_is_refused_with_the_way_out()
     {
         var queue = new AzureRequestQueue(await azurite.OpenAsync(), StorageNames.Requests);
@@ -58,7 +58,7 @@ public sealed class MessageTests(SharedAzurite azurite)
         Assert.Contains("'ozf run'", refused.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_another_reader_gave_up_becomes_a_dead_letter()
     {
         var account = await azurite.OpenAsync();

@@ -41,7 +41,7 @@ public sealed class StorageAccountTests(SharedAzurite azurite)
         Assert.Equal("http://127.0.0.1:10000/devstoreaccount1", StorageAccount.Open("UseDevelopmentStorage=true", new(), TimeProvider.System).Name);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_wrong_key_is_said_and_not_tried_again()
     {
         var right = (await azurite.GetAsync()).TakeAccount();
@@ -54,7 +54,7 @@ public sealed class StorageAccountTests(SharedAzurite azurite)
         Assert.DoesNotContain(Secret, refused.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_endpoint_where_nobody_listens_is_an_outage()
     {
         var nobody = new Uri($"http://127.0.0.1:{AzuriteProcess.FreePort()}/devstoreaccount1");
@@ -67,7 +67,7 @@ public sealed class StorageAccountTests(SharedAzurite azurite)
         Assert.DoesNotContain(AzuriteProcess.Key, outage.ToString(), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_service_that_never_answers_is_given_up_in_bounded_time()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);

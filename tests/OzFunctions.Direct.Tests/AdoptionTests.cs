@@ -8,7 +8,7 @@ namespace OzFunctions.Direct.Tests;
 /// <summary>A host that goes in any step leaves an attempt that the next one carries on.</summary>
 public sealed class AdoptionTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_detached_agent_lives_on_and_the_next_host_gets_its_end_and_every_line()
     {
         await using var rig = new BackendRig();
@@ -29,7 +29,7 @@ public sealed class AdoptionTests
         Assert.Equal("x\n", rig.ArtifactOf(second, "kept"));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(ProtocolStep.C8)]
     [InlineData(ProtocolStep.C10)]
     [InlineData(ProtocolStep.S1)]
@@ -69,7 +69,7 @@ public sealed class AdoptionTests
         Assert.Equal(step == ProtocolStep.C8 ? 1 : 0, second.Starts);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_attempt_whose_host_went_right_after_the_claim_simply_goes_on()
     {
         await using var rig = new BackendRig();
@@ -81,7 +81,7 @@ public sealed class AdoptionTests
         Assert.Equal(RunReason.Completed, outcome.Reason);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shot_shim_makes_the_run_host_lost_and_leaves_no_process()
     {
         await using var rig = new BackendRig();
@@ -100,7 +100,7 @@ public sealed class AdoptionTests
         Assert.NotEmpty(outcome.Attempt.Warnings!);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("sleep 600", RunReason.HostLost, null)]
     [InlineData("exit 6", RunReason.AgentInvocation, 6)]
     public async Task After_a_reboot_only_what_is_on_disk_counts_and_no_process_of_this_boot_is_touched(string end, RunReason reason, int? exitCode)
@@ -119,7 +119,7 @@ public sealed class AdoptionTests
         // The machine goes down: another boot, in which numbers of processes and tags mean others.
         var shim = BackendRig.ShimOf(first);
         Testing.Signals.Send(shim.Id, 9);
-        SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(shim.Id), TimeSpan.FromSeconds(10));
+        SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(shim.Id), TimeSpan.FromMinutes(1));
         var file = Path.Combine(rig.PrivateOf(first), Shim.Protocol.ShimProtocol.StatusFile);
         var boot = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
         var status = await File.ReadAllTextAsync(file, BackendRig.Cancellation);
@@ -143,10 +143,10 @@ public sealed class AdoptionTests
             Testing.Signals.Send(other.Id, 9);
         }
 
-        SpinWait.SpinUntil(() => !others.Any(other => Testing.ProcessTable.IsAlive(other.Id)), TimeSpan.FromSeconds(10));
+        SpinWait.SpinUntil(() => !others.Any(other => Testing.ProcessTable.IsAlive(other.Id)), TimeSpan.FromMinutes(1));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_directory_that_is_nobodys_attempt_is_discarded_with_all_it_made()
     {
         await using var rig = new BackendRig();
@@ -162,7 +162,7 @@ public sealed class AdoptionTests
         Assert.True(File.Exists(rig.Temp["root/somebody-elses"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Teardown_of_a_directory_that_is_nobodys_runs_once_also_when_its_removal_is_cut_off()
     {
         await using var rig = new BackendRig();
@@ -189,7 +189,7 @@ public sealed class AdoptionTests
         Assert.False(Directory.Exists(rig.PrivateOf(first)));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(null)]
     [InlineData("echo another")]
     public async Task An_attempt_keeps_the_teardown_that_it_began_with(string? teardownOfNextHost)
@@ -209,7 +209,7 @@ public sealed class AdoptionTests
         Assert.Equal("teardown: its own", Assert.Single(rig.LogOf(second).Split('\n'), line => line.StartsWith("teardown:", StringComparison.Ordinal)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_cancel_reaches_a_run_whose_shim_does_not_answer()
     {
         await using var rig = new BackendRig();
@@ -271,7 +271,7 @@ public sealed class AdoptionTests
         public void Dispose() => _sockets.ForEach(socket => socket.Dispose());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_discarded_directory_that_made_no_workspace_leaves_the_one_that_is_there()
     {
         await using var rig = new BackendRig();
@@ -284,7 +284,7 @@ public sealed class AdoptionTests
         Assert.False(Directory.Exists(rig.PrivateOf(attempt)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Only_free_directories_of_the_same_store_are_taken()
     {
         await using var rig = new BackendRig();
@@ -308,7 +308,7 @@ public sealed class AdoptionTests
         directory.Dispose();
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(false)]
     [InlineData(true)]
     public async Task An_attempt_whose_intent_cannot_be_read_is_left_as_it_is_and_taken_when_it_can(bool asDirectory)
@@ -343,7 +343,7 @@ public sealed class AdoptionTests
         Assert.Equal(RunReason.Completed, outcome.Reason);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_run_whose_shim_left_nothing_that_can_be_read_ends_all_the_same()
     {
         await using var rig = new BackendRig();
@@ -352,7 +352,7 @@ public sealed class AdoptionTests
         foreach (var process in Testing.ProcessTable.WithTag(first.Directory.Name).OrderByDescending(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal)))
         {
             Testing.Signals.Send(process.Id, 9);
-            Assert.True(SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(process.Id), TimeSpan.FromSeconds(10)));
+            Assert.True(SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(process.Id), TimeSpan.FromMinutes(1)));
         }
 
         await File.WriteAllTextAsync(Path.Combine(rig.PrivateOf(first), Shim.Protocol.ShimProtocol.StatusFile), "{", BackendRig.Cancellation);
@@ -365,7 +365,7 @@ public sealed class AdoptionTests
         Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_sweep_beside_a_shim_that_lives_says_that_nothing_is_proved()
     {
         await using var rig = new BackendRig();

@@ -82,7 +82,7 @@ internal sealed class BackendRig : IAsyncDisposable
 
         // A child that a test beside this one is just forking holds the lock too, until it executes its program.
         IReadOnlyList<IAttemptDirectory> taken = [];
-        SpinWait.SpinUntil(() => (taken = backend.TakeAbandonedDirectories(Store)).Count > 0, TimeSpan.FromSeconds(10));
+        SpinWait.SpinUntil(() => (taken = backend.TakeAbandonedDirectories(Store)).Count > 0, TimeSpan.FromMinutes(1));
         var directory = Assert.Single(taken);
         Assert.Equal(before.Directory.Name, directory.Name);
         return Keep(new FakeOwnedAttempt(before.Record, directory, adopted: true));

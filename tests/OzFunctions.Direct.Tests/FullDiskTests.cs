@@ -23,7 +23,7 @@ public sealed class FullDiskTests : IAsyncLifetime
         _disk.Dispose();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_agent_that_fills_the_disk_of_its_workspace_still_ends_with_log_and_teardown_and_leaves_nothing()
     {
         Assert.SkipUnless(_mounted, "needs root, to mount a small disk");
@@ -44,7 +44,7 @@ public sealed class FullDiskTests : IAsyncLifetime
         Assert.DoesNotContain(Directory.GetFileSystemEntries(Path.Join(_disk.Path, ".ozf")), entry => Path.GetFileName(entry) != "bin");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Teardown_at_the_end_of_the_lease_runs_on_a_full_disk_too()
     {
         Assert.SkipUnless(_mounted, "needs root, to mount a small disk");
@@ -63,7 +63,7 @@ public sealed class FullDiskTests : IAsyncLifetime
         Assert.Equal("host_lost\n", File.ReadAllText(rig.Temp["teardown"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_disk_that_is_full_before_the_claim_is_named_and_keeps_no_half_of_an_attempt()
     {
         Assert.SkipUnless(_mounted, "needs root, to mount a small disk");

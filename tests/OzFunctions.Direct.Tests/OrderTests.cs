@@ -8,7 +8,7 @@ namespace OzFunctions.Direct.Tests;
 /// <summary>Cancel, shutdown, a lost lease and a lost owner, in each phase.</summary>
 public sealed class OrderTests
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(StopOrder.Cancel, RunReason.TaskCancelled, StoppedBy.Cancel)]
     [InlineData(StopOrder.Shutdown, RunReason.GracefulShutdown, StoppedBy.Shutdown)]
     [InlineData(StopOrder.Lease, RunReason.HostLost, StoppedBy.Lease)]
@@ -29,7 +29,7 @@ public sealed class OrderTests
         Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_cancel_reaches_a_run_that_stops_its_own_supervisor()
     {
         await using var rig = new BackendRig();
@@ -46,7 +46,7 @@ public sealed class OrderTests
         Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
     }
 
-    [Theory(Timeout = 120_000)]
+    [Theory(Timeout = 240_000)]
     [InlineData("kill -STOP $PPID; sleep 600")]
     [InlineData("(setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
     public async Task A_run_that_stops_its_own_supervisor_gains_no_time(string script)
@@ -62,7 +62,7 @@ public sealed class OrderTests
         Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_cancel_during_setup_stops_setup_and_starts_no_agent()
     {
         await using var rig = new BackendRig();
@@ -77,7 +77,7 @@ public sealed class OrderTests
         Assert.Equal((RunReason.TaskCancelled, 0), (outcome.Reason, attempt.Starts));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_cancel_in_the_record_starts_no_agent()
     {
         await using var rig = new BackendRig();
@@ -92,7 +92,7 @@ public sealed class OrderTests
         Assert.DoesNotContain(ProtocolStep.C10, attempt.Steps);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_agent_that_ended_before_the_signal_keeps_its_own_outcome()
     {
         await using var rig = new BackendRig();
@@ -108,7 +108,7 @@ public sealed class OrderTests
         Assert.Equal(RunReason.Completed, (await rig.RunAsync(attempt)).Reason);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_fenced_attempt_writes_nothing_and_removes_what_it_made()
     {
         await using var rig = new BackendRig();
@@ -125,7 +125,7 @@ public sealed class OrderTests
         Assert.DoesNotContain(rig.Blobs.Names, name => name.Contains("/artifacts", StringComparison.Ordinal));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shim_that_is_not_renewed_stops_the_agent_and_tears_down_alone()
     {
         await using var rig = new BackendRig();
@@ -147,7 +147,7 @@ public sealed class OrderTests
         Assert.Equal("host_lost\n", File.ReadAllText(rig.Temp["teardown"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_short_lease_is_renewed_for_as_long_as_the_host_has_it()
     {
         await using var rig = new BackendRig();
@@ -157,7 +157,7 @@ public sealed class OrderTests
         Assert.Equal(RunReason.Completed, (await rig.RunAsync(attempt)).Reason);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_outage_of_the_store_stops_nothing_and_loses_nothing()
     {
         await using var rig = new BackendRig();
@@ -178,7 +178,7 @@ public sealed class OrderTests
         Assert.Contains("in-the-dark", rig.LogOf(attempt), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_outage_that_outlasts_the_lease_stops_the_agent_and_its_log_catches_up_in_order()
     {
         await using var rig = new BackendRig();
@@ -206,7 +206,7 @@ public sealed class OrderTests
         Assert.Equal(["before 1", "before 2", "before 3", "after"], printed);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_run_that_asks_for_a_secret_the_host_lacks_is_refused_before_anything_is_made()
     {
         await using var rig = new BackendRig();
@@ -220,7 +220,7 @@ public sealed class OrderTests
         Assert.False(File.Exists(rig.Temp["teardown"]));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("print 20000; exit 0")]
     [InlineData("no-newline; exit 0")]
     [InlineData("invalid-utf8; exit 0")]
@@ -236,7 +236,7 @@ public sealed class OrderTests
         Assert.NotNull(outcome.Attempt.OzRunId);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Daemons_of_the_agent_are_ended_with_it()
     {
         await using var rig = new BackendRig();

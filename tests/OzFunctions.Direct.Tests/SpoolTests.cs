@@ -10,7 +10,7 @@ public sealed class SpoolTests
 {
     private const int Lines = 300_000;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_store_that_does_not_answer_never_blocks_the_agent_and_what_was_cut_is_counted()
     {
         await using var rig = new BackendRig();
@@ -38,7 +38,7 @@ public sealed class SpoolTests
         Assert.InRange(numbers.Count + cut.GetProperty("lines").GetInt64(), Lines - 1, Lines + 1);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shim_shot_while_the_agent_prints_leaves_whole_lines_in_order()
     {
         await using var rig = new BackendRig();

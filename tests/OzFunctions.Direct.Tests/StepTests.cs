@@ -8,7 +8,7 @@ namespace OzFunctions.Direct.Tests;
 /// <summary>The nine steps of design section 8, each when it works and when it does not.</summary>
 public sealed class StepTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_1_makes_a_private_workspace()
     {
         await using var rig = new BackendRig();
@@ -24,7 +24,7 @@ public sealed class StepTests
         Assert.True(attempt.StartNoted);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("directory")]
     [InlineData("file")]
     [InlineData("link")]
@@ -58,7 +58,7 @@ public sealed class StepTests
         Assert.Equal(0, attempt.Starts);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_1_fails_when_the_root_cannot_be_written()
     {
         await using var rig = new BackendRig();
@@ -69,7 +69,7 @@ public sealed class StepTests
         Assert.ThrowsAny<IOException>(() => rig.Claim(BackendRig.Fake("noop")));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_2_setup_runs_in_the_workspace_with_its_variables()
     {
         await using var rig = new BackendRig();
@@ -87,7 +87,7 @@ public sealed class StepTests
         Assert.NotNull(outcome.Attempt.Durations!.Setup);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_2_fails_when_setup_exits_with_7()
     {
         await using var rig = new BackendRig();
@@ -103,7 +103,7 @@ public sealed class StepTests
         Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_2_fails_when_setup_takes_too_long()
     {
         await using var rig = new BackendRig();
@@ -114,7 +114,7 @@ public sealed class StepTests
         Assert.Equal((RunReason.SetupTimeout, StoppedBy.Timeout), (outcome.Reason, outcome.Attempt.StoppedBy));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_3_the_environment_file_reaches_the_agent()
     {
         await using var rig = new BackendRig();
@@ -129,7 +129,7 @@ public sealed class StepTests
         Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("OZF_RUN_ID", StringComparison.Ordinal));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_3_fails_in_line_3_of_the_environment_file()
     {
         await using var rig = new BackendRig();
@@ -144,7 +144,7 @@ public sealed class StepTests
         Assert.True(File.Exists(rig.Temp["teardown"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_4_the_agent_gets_its_arguments_and_its_output_is_read()
     {
         await using var rig = new BackendRig();
@@ -163,7 +163,7 @@ public sealed class StepTests
         Assert.DoesNotContain("wk-of-the-host", rig.LogOf(attempt), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_4_tells_an_agent_with_much_time_when_to_stop_by_itself()
     {
         await using var rig = new BackendRig();
@@ -176,7 +176,7 @@ public sealed class StepTests
         Assert.InRange(times[0] - times[1], 1800 - 1 + 300 - 20, 1800 - 1 + 300);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_4_fails_without_an_agent()
     {
         await using var rig = new BackendRig();
@@ -191,7 +191,7 @@ public sealed class StepTests
         Assert.Contains("/nonexistent/oz", rig.CreateBackend().FindShortage(), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_4_fails_when_the_agent_is_not_executable()
     {
         await using var rig = new BackendRig();
@@ -203,7 +203,7 @@ public sealed class StepTests
         Assert.Contains("is not executable", outcome.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_4_fails_when_the_agent_cannot_be_executed()
     {
         await using var rig = new BackendRig();
@@ -215,7 +215,7 @@ public sealed class StepTests
         Assert.StartsWith("The agent could not be executed: ", outcome.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_5_the_agents_own_end_is_the_outcome()
     {
         await using var rig = new BackendRig();
@@ -227,7 +227,7 @@ public sealed class StepTests
         Assert.Equal((RunReason.AgentInvocation, null, "SIGKILL", null), (shot.Reason, shot.Attempt.ExitCode, shot.Attempt.Signal, shot.Attempt.StoppedBy));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_5_fails_at_the_timeout_although_the_agent_leaves_with_0()
     {
         await using var rig = new BackendRig();
@@ -237,7 +237,7 @@ public sealed class StepTests
         Assert.Equal((RunReason.TaskTimeout, StoppedBy.Timeout), (outcome.Reason, outcome.Attempt.StoppedBy));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_5_fails_after_silence()
     {
         await using var rig = new BackendRig();
@@ -247,7 +247,7 @@ public sealed class StepTests
         Assert.Equal((RunReason.SilenceTimeout, StoppedBy.Silence), (outcome.Reason, outcome.Attempt.StoppedBy));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_5_fails_when_the_agent_closes_its_output_and_lives_on()
     {
         await using var rig = new BackendRig();
@@ -259,7 +259,7 @@ public sealed class StepTests
         Assert.Equal((RunReason.AgentInvocation, StoppedBy.Finished), (outcome.Reason, outcome.Attempt.StoppedBy));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("result", RunReason.Completed)]
     [InlineData("result error", RunReason.AgentInvocation)]
     public async Task Step_5_takes_the_verdict_of_a_final_line_when_the_agent_stays(string verb, RunReason reason)
@@ -271,7 +271,7 @@ public sealed class StepTests
         Assert.Equal((reason, StoppedBy.Finished), (outcome.Reason, outcome.Attempt.StoppedBy));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_6_keeps_artifacts_also_of_a_failed_run()
     {
         await using var rig = new BackendRig();
@@ -286,7 +286,7 @@ public sealed class StepTests
         Assert.StartsWith("hello", rig.ArtifactOf(attempt, "out/log.txt"), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_6_keeps_changes_committed_uncommitted_and_untracked()
     {
         await using var rig = new BackendRig();
@@ -310,7 +310,7 @@ public sealed class StepTests
         Assert.False(File.Exists(rig.Temp["p/gone"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_6_leaves_the_agents_own_state_out_of_the_changes()
     {
         await using var rig = new BackendRig();
@@ -326,7 +326,7 @@ public sealed class StepTests
         Assert.DoesNotContain("credential", patch, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_6_keeps_a_patch_for_each_of_several_repositories()
     {
         await using var rig = new BackendRig();
@@ -340,7 +340,7 @@ public sealed class StepTests
         Assert.DoesNotContain("\n+1\n", rig.ArtifactOf(attempt, "changes/sub/b.patch"), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_6_fails_to_record_changes_with_a_warning_only()
     {
         await using var rig = new BackendRig();
@@ -352,7 +352,7 @@ public sealed class StepTests
         Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("changes", StringComparison.Ordinal));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_7_teardown_is_told_the_end_and_sees_the_workspace()
     {
         await using var rig = new BackendRig();
@@ -367,7 +367,7 @@ public sealed class StepTests
         Assert.Null(outcome.Attempt.Warnings);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_7_fails_with_a_warning_and_the_outcome_stays()
     {
         await using var rig = new BackendRig();
@@ -379,7 +379,7 @@ public sealed class StepTests
         Assert.Equal(["The teardown command exited with code 9."], outcome.Attempt.Warnings);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_7_fails_when_teardown_takes_too_long()
     {
         await using var rig = new BackendRig();
@@ -391,7 +391,7 @@ public sealed class StepTests
         Assert.Equal(["The teardown command took too long and was stopped."], outcome.Attempt.Warnings);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(true, false, 0, false)]
     [InlineData(false, false, 0, true)]
     [InlineData(true, true, 0, false)]
@@ -410,7 +410,7 @@ public sealed class StepTests
         Assert.True(File.Exists(rig.Temp["precious"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_8_never_removes_a_shared_directory()
     {
         await using var rig = new BackendRig();
@@ -426,7 +426,7 @@ public sealed class StepTests
         Assert.True(File.Exists(rig.Temp["shared/precious"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Step_9_leaves_an_outcome_that_is_found_again()
     {
         await using var rig = new BackendRig();

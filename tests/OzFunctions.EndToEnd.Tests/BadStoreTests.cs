@@ -8,7 +8,7 @@ public sealed class BadStoreTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_record_that_is_nonsense_is_named_once_by_the_host_and_by_list_and_get_and_harms_no_other()
     {
         await using var machine = new OneMachine("exit 0");
@@ -36,7 +36,7 @@ public sealed class BadStoreTests
         Assert.Empty(machine.Leftovers());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_data_directory_that_is_a_file_or_whose_disk_has_no_room_is_refused_with_a_sentence()
     {
         await using var machine = new OneMachine("exit 0");
@@ -55,7 +55,7 @@ public sealed class BadStoreTests
         Assert.Contains("disk is full", errors, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_data_disk_that_fills_up_in_the_middle_of_a_run_holds_it_up_and_loses_nothing()
     {
         const int Lines = 300;

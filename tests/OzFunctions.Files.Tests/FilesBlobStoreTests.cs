@@ -221,7 +221,7 @@ public sealed class FilesBlobStoreTests : IDisposable
         Assert.Equal("ready/w/2", Assert.Single((await _store.ListAsync("", null, 10, Cancellation)).Entries).Name);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Creators_and_pruners_of_one_directory_do_not_disturb_each_other()
     {
         await Parallel.ForAsync(0, 4, Cancellation, async (writer, cancellationToken) =>

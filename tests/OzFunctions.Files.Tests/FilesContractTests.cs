@@ -75,7 +75,7 @@ public sealed class FilesRequestQueueContractTests : RequestQueueContract, IDisp
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_is_not_a_message_stays_where_it_is()
     {
         var queue = CreateQueue();
@@ -91,7 +91,7 @@ public sealed class FilesRequestQueueContractTests : RequestQueueContract, IDisp
         Assert.Equal(5, Directory.GetFiles(ready).Length);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_receipt_cannot_point_outside_its_queue()
     {
         var queue = CreateQueue();
@@ -103,7 +103,7 @@ public sealed class FilesRequestQueueContractTests : RequestQueueContract, IDisp
         Assert.True(File.Exists(other));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_queue_is_there_again_after_a_restart()
     {
         var id = await CreateQueue().SendAsync(Bytes("body"), Cancellation);
@@ -166,7 +166,7 @@ public sealed class FilesEventQueueContractTests : EventPublisherContract, IDisp
         return read;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_nobody_reads_for_a_week_is_dropped_by_the_next_process_that_publishes()
     {
         var (old, kept, fresh) = (Event("completed", 50), Event("completed", 2), Event("completed", 3));
@@ -181,7 +181,7 @@ public sealed class FilesEventQueueContractTests : EventPublisherContract, IDisp
         Assert.Equal([Encoding.UTF8.GetString(kept.Json.Span), Encoding.UTF8.GetString(fresh.Json.Span)], await ReadAsync());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_repeat_of_an_event_that_waits_replaces_it()
     {
         var publisher = CreatePublisher();

@@ -33,7 +33,7 @@ public sealed class FilesStoreTests : IDisposable
         Assert.False(File.Exists(Path.Join(Data, ".gitignore")));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Many_who_open_a_new_directory_at_once_agree_on_its_id()
     {
         var ids = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(

@@ -25,7 +25,7 @@ public sealed class SmallDiskTests : IAsyncLifetime
         _directory.Dispose();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_full_disk_leaves_the_old_version_and_says_what_to_do()
     {
         Assert.SkipUnless(_mounted, "needs root, to mount a small disk");
@@ -60,7 +60,7 @@ public sealed class SmallDiskTests : IAsyncLifetime
         Assert.Equal("one\ntwo\n", Encoding.UTF8.GetString((await store.FindAsync("log.ndjson", Cancellation))!.Content.Span));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_disk_full_to_the_last_byte_still_deletes_and_marks_life()
     {
         Assert.SkipUnless(_mounted, "needs root, to mount a small disk");
@@ -78,7 +78,7 @@ public sealed class SmallDiskTests : IAsyncLifetime
         Assert.True(await store.TryAppendAsync("log.ndjson", 0, Bytes("one\n"), Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_read_only_disk_is_refused_with_a_sentence()
     {
         Assert.SkipUnless(_mounted, "needs root, to mount a small disk");

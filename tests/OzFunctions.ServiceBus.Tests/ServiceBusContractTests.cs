@@ -67,7 +67,7 @@ public sealed class ServiceBusDeadLetterTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_dead_lettered_message_is_read_with_reason_and_description_and_is_gone_then()
     {
         await using var broker = new Broker();

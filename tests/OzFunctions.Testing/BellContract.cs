@@ -14,7 +14,7 @@ public abstract class BellContract
 
     protected abstract IBell CreateBell();
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_ring_before_the_wait_is_remembered()
     {
         var bell = CreateBell();
@@ -25,7 +25,7 @@ public abstract class BellContract
         Assert.True(await listener.WaitAsync(Long, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_ring_ends_the_wait()
     {
         var bell = CreateBell();
@@ -38,7 +38,7 @@ public abstract class BellContract
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task All_listeners_of_a_worker_hear_it_and_no_other()
     {
         var bell = CreateBell();
@@ -54,7 +54,7 @@ public abstract class BellContract
         Assert.True(await other.WaitAsync(Long, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Without_a_ring_the_wait_ends_empty()
     {
         var bell = CreateBell();
@@ -64,7 +64,7 @@ public abstract class BellContract
         Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_wait_can_be_cancelled()
     {
         var bell = CreateBell();

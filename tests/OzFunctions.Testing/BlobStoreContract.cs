@@ -17,7 +17,7 @@ public abstract class BlobStoreContract
     /// <summary>Lets time pass on the store's clock.</summary>
     protected virtual Task PassAsync(TimeSpan time) => Task.Delay(time, TimeProvider.System, Cancellation);
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_created_blob_is_read_back_whole()
     {
         var store = CreateStore();
@@ -37,7 +37,7 @@ public abstract class BlobStoreContract
         Assert.Equal(Facts, entry.Metadata);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_is_absent_is_null()
     {
         var store = CreateStore();
@@ -53,7 +53,7 @@ public abstract class BlobStoreContract
         Assert.Empty((await store.ListAsync("", null, 10, Cancellation)).Entries);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_blob_is_created_only_once()
     {
         var store = CreateStore();
@@ -65,7 +65,7 @@ public abstract class BlobStoreContract
         Assert.Null(blob!.Metadata);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Only_the_version_that_was_read_is_replaced()
     {
         var store = CreateStore();
@@ -81,7 +81,7 @@ public abstract class BlobStoreContract
         Assert.Null(blob.Metadata);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_replaced_blob_has_its_new_metadata()
     {
         var store = CreateStore();
@@ -91,7 +91,7 @@ public abstract class BlobStoreContract
         Assert.Equal("CLAIMED", (await store.FindEntryAsync("a/b", Cancellation))!.Metadata!["state"]);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Every_write_of_the_same_content_is_a_new_version()
     {
         var store = CreateStore();
@@ -110,7 +110,7 @@ public abstract class BlobStoreContract
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_put_replaces_what_is_there_and_is_young_again()
     {
         var store = CreateStore();
@@ -130,7 +130,7 @@ public abstract class BlobStoreContract
         Assert.Equal("", Text(await store.FindAsync("active/r", Cancellation)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_conditional_read_answers_only_a_change()
     {
         var store = CreateStore();
@@ -145,7 +145,7 @@ public abstract class BlobStoreContract
         Assert.Equal(new BlobChange(true, null), await store.FindChangeAsync("signals/h.json", second!.Value, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Only_the_expected_version_is_deleted()
     {
         var store = CreateStore();
@@ -158,7 +158,7 @@ public abstract class BlobStoreContract
         Assert.Null(await store.FindEntryAsync("active/r", Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Appends_go_through_at_the_expected_length_only()
     {
         var store = CreateStore();
@@ -176,7 +176,7 @@ public abstract class BlobStoreContract
         Assert.NotEqual(before!.ETag, after!.ETag);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_range_is_read_without_the_rest()
     {
         var store = CreateStore();
@@ -189,7 +189,7 @@ public abstract class BlobStoreContract
         Assert.Equal("", await ReadAsync(store, "log", 3, 0));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_upload_replaces_the_blob_whole()
     {
         var store = CreateStore();
@@ -207,7 +207,7 @@ public abstract class BlobStoreContract
         Assert.Equal("short", Text(await store.FindAsync(first.Name, Cancellation)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_listing_is_in_ordinal_order_by_prefix_and_in_pages()
     {
         var store = CreateStore();
@@ -234,7 +234,7 @@ public abstract class BlobStoreContract
         Assert.All(page.Entries, entry => Assert.Equal(Encoding.UTF8.GetByteCount(entry.Name), entry.Length));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_listing_tells_metadata_and_version_of_each()
     {
         var store = CreateStore();
@@ -249,7 +249,7 @@ public abstract class BlobStoreContract
         Assert.All(page.Entries, entry => Assert.InRange(entry.Age, TimeSpan.Zero, TimeSpan.FromMinutes(1)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_is_deleted_behind_a_page_does_not_disturb_the_next()
     {
         var store = CreateStore();
@@ -268,7 +268,7 @@ public abstract class BlobStoreContract
         Assert.Equal(["ready/w/4", "ready/w/5", "ready/w/6", "ready/w/7", "ready/w/8", "ready/w/9"], second.Entries.Select(entry => entry.Name));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Of_many_creators_one_wins()
     {
         var store = CreateStore();
@@ -288,7 +288,7 @@ public abstract class BlobStoreContract
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task No_update_is_lost_between_writers()
     {
         var store = CreateStore();
@@ -310,7 +310,7 @@ public abstract class BlobStoreContract
         Assert.Equal("100", Text(await store.FindAsync("counter", Cancellation)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Appenders_at_one_offset_do_not_overwrite_each_other()
     {
         var store = CreateStore();
@@ -336,7 +336,7 @@ public abstract class BlobStoreContract
         Assert.Equal(80, lines.Length);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("")]
     [InlineData("/a")]
     [InlineData("a/")]
@@ -353,7 +353,7 @@ public abstract class BlobStoreContract
         await Assert.ThrowsAsync<ArgumentException>(() => store.TryDeleteAsync(name, null, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_cancelled_call_does_nothing()
     {
         var store = CreateStore();

@@ -14,7 +14,7 @@ public abstract class EventPublisherContract
     /// <summary>What a reader finds at the other end now, in order.</summary>
     protected abstract Task<IReadOnlyList<string>> ReadAsync();
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_published_event_is_read_as_it_was_rendered()
     {
         var publisher = CreatePublisher();
@@ -25,7 +25,7 @@ public abstract class EventPublisherContract
         Assert.NotEqual("", publisher.Name);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_repeat_is_the_same_event()
     {
         var publisher = CreatePublisher();
@@ -36,7 +36,7 @@ public abstract class EventPublisherContract
         Assert.Single((await ReadAsync()).Distinct());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Different_events_are_all_there()
     {
         var publisher = CreatePublisher();
@@ -49,7 +49,7 @@ public abstract class EventPublisherContract
         Assert.Equal(10, (await ReadAsync()).Distinct().Count());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_cancelled_call_publishes_nothing()
     {
         var publisher = CreatePublisher();

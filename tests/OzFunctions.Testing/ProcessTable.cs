@@ -51,14 +51,14 @@ public static class ProcessTable
     public static bool IsAlive(int id) => Find(id) is { IsZombie: false };
 
     /// <summary>
-    /// Waits until no living process carries the text, at most 10 s; fails with the list of those that do. Their end has no signal to wait
+    /// Waits until no living process carries the text, at most a minute; fails with the list of those that do. Their end has no signal to wait
     /// for: they are nobody's children here.
     /// </summary>
     public static async Task AssertNoneAsync(string tag, CancellationToken cancellationToken)
     {
         var started = TimeProvider.System.GetTimestamp();
         IReadOnlyList<Entry> left;
-        while ((left = WithTag(tag)).Count > 0 && TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(10))
+        while ((left = WithTag(tag)).Count > 0 && TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromMinutes(1))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, cancellationToken);
         }

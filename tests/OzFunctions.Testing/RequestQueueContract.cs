@@ -16,7 +16,7 @@ public abstract class RequestQueueContract
     /// <summary>Lets time pass on the queue's clock.</summary>
     protected virtual Task PassAsync(TimeSpan time) => Task.Delay(time, TimeProvider.System, Cancellation);
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Messages_come_in_order_and_are_gone_when_completed()
     {
         var queue = CreateQueue();
@@ -39,7 +39,7 @@ public abstract class RequestQueueContract
         Assert.Null(await queue.ReceiveAsync(Visibility, TimeSpan.Zero, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_received_message_is_hidden_and_comes_back_counted()
     {
         var queue = CreateQueue();
@@ -58,7 +58,7 @@ public abstract class RequestQueueContract
         Assert.True(await queue.CompleteAsync(second, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_abandoned_message_is_there_again_after_its_delay()
     {
         var queue = CreateQueue();
@@ -77,7 +77,7 @@ public abstract class RequestQueueContract
         Assert.True(await queue.CompleteAsync(third, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Who_waits_gets_the_next_message()
     {
         var queue = CreateQueue();
@@ -91,7 +91,7 @@ public abstract class RequestQueueContract
         Assert.True(await queue.CompleteAsync(message!, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_wait_can_be_cancelled()
     {
         var queue = CreateQueue();
@@ -102,7 +102,7 @@ public abstract class RequestQueueContract
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => receiving);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Several_receivers_get_each_message_once()
     {
         var queue = CreateQueue();

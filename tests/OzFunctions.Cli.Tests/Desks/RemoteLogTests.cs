@@ -9,7 +9,7 @@ namespace OzFunctions.Cli.Tests.Desks;
 /// <summary>A log over a way that fails: no line twice, none lost, wherever it is cut.</summary>
 public sealed class RemoteLogTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     /// <summary>As a front door sends them, with two damaged lines, which have no id, and a sign of life.</summary>
     private static readonly string[] Events =

@@ -47,7 +47,7 @@ public sealed class ConfigAndDoctorTests : IDisposable
         Assert.Contains("NOT_HERE", answer.Error, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_doctor_finds_a_machine_that_can_run_a_worker()
     {
         _ozf.Write("ozf.yaml", $"""
@@ -72,7 +72,7 @@ public sealed class ConfigAndDoctorTests : IDisposable
         Assert.Matches("^memory (by cgroup|sampled .*); nice by the kernel for each process; workspace measured on disk$", limits);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_doctor_says_what_is_missing_and_the_way_out()
     {
         _ozf.Write("ozf.yaml", $"backend: {{direct: {{oz_path: /nonexistent/oz, workspace_root: {_ozf.Place}/ws}}}}");

@@ -13,7 +13,7 @@ public sealed class RunLogsTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Lines_are_read_with_all_that_they_say()
     {
         await AppendAsync(1, """
@@ -34,7 +34,7 @@ public sealed class RunLogsTests
             lines);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task All_attempts_follow_each_other_and_one_may_have_no_log()
     {
         _progress = new(11, GoesOn: false);
@@ -46,7 +46,7 @@ public sealed class RunLogsTests
         Assert.Equal(["2:second"], Texts(await ReadAsync(new() { Attempt = 2 })));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Reading_begins_at_the_line_asked_for()
     {
         _progress = new(2, GoesOn: false);
@@ -56,7 +56,7 @@ public sealed class RunLogsTests
         Assert.Equal(["1:99", "1:100", "2:next"], Texts(await ReadAsync(new() { From = 99 })));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(3, "1:oops 1:3 1:4 1:ouch 1:5")]
     [InlineData(4, "1:4 1:ouch 1:5")]
     [InlineData(5, "1:ouch 1:5")]
@@ -67,14 +67,14 @@ public sealed class RunLogsTests
         Assert.Equal(expected.Split(' '), Texts(await ReadAsync(new() { From = from })));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_run_without_a_log_has_no_lines()
     {
         Assert.Empty(await ReadAsync(new()));
         Assert.Empty(await ReadAsync(new() { Follow = true }));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Half_a_line_waits_for_its_rest()
     {
         _progress = new(1, GoesOn: true);
@@ -91,7 +91,7 @@ public sealed class RunLogsTests
         Assert.Equal("grün", lines.Current.Text);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Following_goes_on_over_attempts_until_the_run_is_over()
     {
         _progress = new(0, GoesOn: true);
@@ -116,7 +116,7 @@ public sealed class RunLogsTests
         Assert.False(await lines.MoveNextAsync());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_raw_log_is_what_is_stored()
     {
         var text = string.Concat(Enumerable.Range(1, 40_000).Select(n => Line(n, new string('x', 40))));

@@ -56,7 +56,7 @@ public sealed class SecretFormsTests
         Assert.All(forms, form => Assert.Equal("<***>", masker.MaskText($"<{form}>")));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("printf %s \"$S\"")]
     [InlineData("printf %q \"$S\"")]
     [InlineData("printf %s \"${S@Q}\"")]

@@ -8,7 +8,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary><c>oz_worker_tasks_rejected{reason="at_capacity"}</c> (facts F1.5).</summary>
 public sealed class CapacityMetricTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -11,7 +11,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>What a claim does at the same time, so that a store beyond a network costs fewer round trips one after the other.</summary>
 public sealed class ClaimOverlapTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -17,7 +17,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>Records that are nonsense, queues that are full, answers that cross: what must not harm others.</summary>
 public sealed class DispatchFaultTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

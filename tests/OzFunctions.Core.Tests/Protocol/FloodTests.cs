@@ -10,7 +10,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>Too much comes in, or everything must stop.</summary>
 public sealed class FloodTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

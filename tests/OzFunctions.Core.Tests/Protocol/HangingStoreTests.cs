@@ -9,7 +9,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>A store that neither answers nor refuses, under <c>ozf exec</c>.</summary>
 public sealed class HangingStoreTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -8,7 +8,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>Hosts that are slow, cut off, or told the wrong thing at the wrong moment.</summary>
 public sealed class HostFaultTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -11,7 +11,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// </summary>
 public sealed class KilledAfterTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -9,7 +9,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 
 public sealed class LifecycleTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -13,7 +13,7 @@ namespace OzFunctions.Core.Tests.Protocol;
 /// <summary>T6: ended runs go after their time, whole, and nothing else ever does.</summary>
 public sealed class RetentionTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

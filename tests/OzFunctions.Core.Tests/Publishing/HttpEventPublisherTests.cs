@@ -9,7 +9,7 @@ namespace OzFunctions.Core.Tests.Publishing;
 /// <summary>Signed posts to a real server on loopback.</summary>
 public sealed class HttpEventPublisherTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
     private const string Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

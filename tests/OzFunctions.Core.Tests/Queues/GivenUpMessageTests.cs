@@ -9,7 +9,7 @@ public sealed class GivenUpMessageTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task One_that_cannot_be_kept_does_not_hold_up_the_requests_that_can_be_taken()
     {
         await using var world = new World();
@@ -31,7 +31,7 @@ public sealed class GivenUpMessageTests
         Assert.Equal(1, poison.Count);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task One_whose_reader_dies_before_it_completes_it_is_kept_once()
     {
         await using var world = new World();

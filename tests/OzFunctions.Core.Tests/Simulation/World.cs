@@ -284,7 +284,7 @@ internal sealed class World : IAsyncDisposable
             host.Drain();
             if (!process.IsKilled)
             {
-                await running.WaitAsync(TimeSpan.FromSeconds(30));
+                await running.WaitAsync(TimeSpan.FromMinutes(2));
             }
         }
     }

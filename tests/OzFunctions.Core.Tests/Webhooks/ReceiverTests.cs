@@ -9,7 +9,7 @@ namespace OzFunctions.Core.Tests.Webhooks;
 
 public sealed class ReceiverTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
     private const string Labeled = """{"action":"labeled","label":{"name":"oz"},"issue":{"number":7,"title":"Login fails","author_association":"MEMBER","user":{"login":"ann"}},"sender":{"login":"bob","type":"User"}}""";
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -51,7 +51,7 @@ public sealed class ArtifactCollectorTests : IDisposable
         Assert.Empty(_blobs.Names);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Links_fifos_and_devices_are_named_and_never_opened()
     {
         _temp.Write("secret", "hunter2");

@@ -6,7 +6,7 @@ namespace OzFunctions.Direct.Tests.Attempts;
 /// <summary><c>policy.veto_command</c> as a real command under a shim of its own.</summary>
 public sealed class VetoHookTests
 {
-    private const int Limit = 120_000;
+    private const int Limit = 240_000;
 
     [Theory(Timeout = Limit)]
     [InlineData("exit 0", null)]

@@ -5,7 +5,7 @@ public sealed class ChangesTests
 {
     private const string Base = "git init -q . && echo base >base && echo gone >gone && git add . && git commit -qm base";
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("echo 2 >>base && git commit -qam two && echo 3 >>base && git add base && echo 4 >>base && rm gone && echo u >untracked")]
     [InlineData("echo 2 >>base && git commit -qam two && git commit -q --amend -m three && git reflog expire --expire=now --all")]
     [InlineData("git checkout -q -b side && echo s >side && git add . && git commit -qm side && git checkout -q main && echo m >m && git add . && git commit -qm m && git rebase -q main side")]
@@ -36,7 +36,7 @@ public sealed class ChangesTests
         await scene.ShAsync("rm -rf $TOP/before/.git; cd $TOP/before && git apply --unsafe-paths $TOP/p.patch && cd $TOP/ws && rm -f hidden && diff -r --no-dereference --exclude=.git . $TOP/before && find . -type f -perm -100 -not -path './.git/*' >$TOP/x1 && cd $TOP/before && find . -type f -perm -100 >$TOP/x2 && cmp $TOP/x1 $TOP/x2");
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("git init -q . && echo first >first", "+first\n")]
     [InlineData("git init -q --object-format=sha256 . && echo first >first && git add . && git commit -qm first", "+first\n")]
     public async Task A_repository_without_commits_is_compared_with_nothing(string agent, string expected)
@@ -50,7 +50,7 @@ public sealed class ChangesTests
         Assert.True(scene.ExitCode == 0, scene.Log);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Sha256_shallow_bare_and_late_clones_worktrees_and_submodules_each_have_their_patch()
     {
         using var scene = new ChangesScene();
@@ -85,7 +85,7 @@ public sealed class ChangesTests
         Assert.Matches("-Subproject commit [0-9a-f]{40}\n\\+Subproject commit [0-9a-f]{40}\n", patches["changes/outer.patch"]);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_commit_that_is_gone_leaves_all_files_as_new()
     {
         using var scene = new ChangesScene();
@@ -99,7 +99,7 @@ public sealed class ChangesTests
         Assert.Contains("+base\n+2\n", patch, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_file_of_100_MB_is_named_with_the_reason_and_the_rest_is_recorded()
     {
         using var scene = new ChangesScene();
@@ -119,7 +119,7 @@ public sealed class ChangesTests
         Assert.All(scene.LeftOut, left => Assert.Equal("larger than 33554432 bytes, the limit for one file in changes.patch", left.LeftOut));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_patch_that_grows_past_the_limit_is_left_out_with_the_reason()
     {
         using var scene = new ChangesScene();
@@ -135,7 +135,7 @@ public sealed class ChangesTests
         Assert.True(scene.ExitCode == 0, scene.Log);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_broken_repository_is_told_of_and_the_others_are_recorded()
     {
         using var scene = new ChangesScene();

@@ -7,7 +7,7 @@ public sealed class HostileRepositoryTests
 
     /// <param name="attack">What the agent does to the repository.</param>
     /// <param name="plainGitRunsIt">Whether git as the agent left it runs the program: then the attack is shown to be one.</param>
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("git config core.fsmonitor $CANARY", true)]
     [InlineData("git config core.fsmonitor $CANARY; git update-index --fsmonitor", true)]
     [InlineData("git config filter.evil.clean \"$CANARY clean\"", true)]
@@ -59,7 +59,7 @@ public sealed class HostileRepositoryTests
         Assert.DoesNotContain("secret-of-another", patch, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task No_program_of_a_submodule_runs()
     {
         using var scene = new ChangesScene();
@@ -76,7 +76,7 @@ public sealed class HostileRepositoryTests
         Assert.Contains("+2\n", patches["changes/sub.patch"], StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_git_that_setup_put_into_the_workspace_is_not_the_one_that_records()
     {
         using var scene = new ChangesScene();
@@ -92,7 +92,7 @@ public sealed class HostileRepositoryTests
         Assert.DoesNotContain("preload", scene.Log, StringComparison.OrdinalIgnoreCase);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_git_file_may_point_outside_and_nothing_there_runs_or_is_written()
     {
         using var scene = new ChangesScene();
@@ -109,7 +109,7 @@ public sealed class HostileRepositoryTests
         Assert.Contains("+3\n", patches["changes/linked.patch"], StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Files_of_strange_kinds_and_names_are_recorded_or_passed_over()
     {
         using var scene = new ChangesScene();

@@ -8,7 +8,7 @@ public sealed class RepositoriesTests : IDisposable
 
     public void Dispose() => _temp.Dispose();
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Heads_are_read_without_running_git()
     {
         await ShAsync("git init -q a && cd a && echo 1 >f && git add f && git commit -qm one && cd .. && git clone -q a sub/b && cd sub/b && git checkout -q --detach && cd ../.. && git init -q empty");
@@ -22,7 +22,7 @@ public sealed class RepositoriesTests : IDisposable
         Assert.Equal(Repositories.Empty, heads["empty"]);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_clone_began_with_what_was_cloned_and_a_new_repository_with_nothing()
     {
         await ShAsync("git init -q a && cd a && echo 1 >f && git add f && git commit -qm one && cd .. && git clone -q a b && cd b && echo 2 >f && git commit -qam two");

@@ -80,7 +80,7 @@ public sealed class LeftoverTests : IDisposable
     public void Only_the_group_that_a_shim_makes_for_its_directory_is_ended_after_it(string? path, bool found) =>
         Assert.Equal(found, Shims.LeftGroup.Find(path, "/var/lib/oz/workspaces/.ozf/0123456789abcdef") is not null);
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_busy_workspace_is_named_in_the_record_and_goes_when_it_is_free()
     {
         await using var rig = new BackendRig();
@@ -99,7 +99,7 @@ public sealed class LeftoverTests : IDisposable
         Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_private_directory_that_is_busy_goes_when_it_is_free()
     {
         await using var rig = new BackendRig();
@@ -144,7 +144,7 @@ public sealed class LeftoverTests : IDisposable
         Assert.Equal(!taken, Directory.Exists(directory));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(false, false)]
     [InlineData(true, true)]
     public async Task A_kept_workspace_stays_whatever_is_swept(bool cleanup, bool keepFailed)
@@ -162,7 +162,7 @@ public sealed class LeftoverTests : IDisposable
         Assert.True(Directory.Exists(rig.WorkspaceOf(attempt)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_directory_that_is_none_of_ours_is_neither_locked_nor_removed()
     {
         await using var rig = new BackendRig();
@@ -182,7 +182,7 @@ public sealed class LeftoverTests : IDisposable
         Assert.False(Path.Exists(rig.Temp["root/.ozf/00000000000000cc"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Shims_that_no_host_starts_any_more_go_after_a_day()
     {
         Root();

@@ -5,7 +5,7 @@ namespace OzFunctions.Direct.Tests.Limits;
 
 public sealed class LimitOutcomeTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_run_that_passes_a_limit_fails_with_the_figure_and_is_torn_down()
     {
         await using var rig = new BackendRig();
@@ -22,7 +22,7 @@ public sealed class LimitOutcomeTests
         Assert.Contains("host: Stopping (agent, limit: processes: ", rig.LogOf(attempt), StringComparison.Ordinal);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("TMPDIR")]
     [InlineData("OZ_ARTIFACTS_DIR")]
     [InlineData("HOME")]
@@ -38,7 +38,7 @@ public sealed class LimitOutcomeTests
         Assert.Matches(@"\(workspace: [0-9.]+ MiB, the limit is 2 MiB\)", outcome.Message);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Setup_has_the_same_limits()
     {
         await using var rig = new BackendRig();
@@ -50,7 +50,7 @@ public sealed class LimitOutcomeTests
         Assert.StartsWith("The setup command passed a limit and was stopped: log_rate: ", outcome.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Without_limits_the_record_names_none()
     {
         await using var rig = new BackendRig();
@@ -58,7 +58,7 @@ public sealed class LimitOutcomeTests
         Assert.Null((await rig.RunAsync(BackendRig.Fake("noop"))).Attempt.Limits);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Each_step_of_the_ladder_is_in_the_log_with_its_reason()
     {
         await using var rig = new BackendRig();
@@ -76,7 +76,7 @@ public sealed class LimitOutcomeTests
             StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_agent_whose_leader_is_gone_while_something_holds_its_output_is_over_at_once_with_its_exit_code()
     {
         await using var rig = new BackendRig();

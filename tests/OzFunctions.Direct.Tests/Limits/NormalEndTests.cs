@@ -9,7 +9,7 @@ namespace OzFunctions.Direct.Tests.Limits;
 /// <summary>After the supervisor has ended by itself, the host looks whether it did its work.</summary>
 public sealed class NormalEndTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_process_that_outlived_its_supervisor_is_found_by_its_mark_ended_and_told()
     {
         await using var rig = new BackendRig();

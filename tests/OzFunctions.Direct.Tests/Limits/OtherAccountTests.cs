@@ -7,7 +7,7 @@ namespace OzFunctions.Direct.Tests.Limits;
 /// <summary><c>backend.direct.user</c>: a whole attempt as another account.</summary>
 public sealed class OtherAccountTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_run_of_another_account_has_all_its_steps_in_what_is_its_own()
     {
         await using var rig = Start();
@@ -32,7 +32,7 @@ public sealed class OtherAccountTests
         Assert.False(Directory.Exists(rig.WorkspaceOf(attempt)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Files_of_the_host_and_of_other_attempts_are_closed_to_the_agent()
     {
         await using var rig = Start();
@@ -60,7 +60,7 @@ public sealed class OtherAccountTests
         Assert.Contains("out: tried\n", log, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_host_writes_and_reads_nothing_through_a_link_that_the_agent_left()
     {
         await using var rig = Start();
@@ -79,7 +79,7 @@ public sealed class OtherAccountTests
         Assert.DoesNotContain("untouched", string.Join('\n', rig.ManifestOf(attempt).Where(entry => entry.LeftOut is null).Select(entry => rig.ArtifactOf(attempt, entry.Path))), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_attempt_keeps_the_account_that_it_began_with()
     {
         await using var rig = Start();

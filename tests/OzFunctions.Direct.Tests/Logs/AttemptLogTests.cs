@@ -10,7 +10,7 @@ public sealed class AttemptLogTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_commands_and_host_say_is_stored_in_order_and_sealed()
     {
         await using var scene = new LogScene();
@@ -38,7 +38,7 @@ public sealed class AttemptLogTests
         Assert.Equal(0, summary.CutBytes);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_line_can_be_read_while_the_agent_runs()
     {
         await using var scene = new LogScene();
@@ -89,7 +89,7 @@ public sealed class AttemptLogTests
         Assert.Equal(["host:one", "host:two"], await scene.MessagesAsync());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_line_of_the_host_about_a_line_of_the_agent_stands_behind_it()
     {
         await using var scene = new LogScene();
@@ -108,7 +108,7 @@ public sealed class AttemptLogTests
         Assert.Equal(Enumerable.Range(0, 50).SelectMany(i => new[] { $"out:{i}", $"host:Seen: {i}" }), await scene.MessagesAsync());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_outage_of_the_store_holds_up_nobody_and_all_is_stored_in_order_afterwards()
     {
         await using var scene = new LogScene();
@@ -132,7 +132,7 @@ public sealed class AttemptLogTests
         Assert.Equal(["host:begin", .. Enumerable.Range(0, 1000).Select(i => $"out:{i}")], await scene.MessagesAsync());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Lost_answers_double_nothing()
     {
         await using var scene = new LogScene();
@@ -147,7 +147,7 @@ public sealed class AttemptLogTests
         Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(await scene.StoredAsync()))), summary.Sha256);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_unforeseen_exception_of_the_store_ends_nothing()
     {
         await using var scene = new LogScene();
@@ -161,7 +161,7 @@ public sealed class AttemptLogTests
         Assert.Equal(Enumerable.Range(0, 300).Select(i => $"out:{i}"), await scene.MessagesAsync());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_seal_can_be_asked_for_twice_and_a_later_line_changes_nothing()
     {
         await using var scene = new LogScene();
@@ -176,7 +176,7 @@ public sealed class AttemptLogTests
         Assert.Equal(3, (await scene.LinesAsync()).Count);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_attempt_without_output_has_an_empty_log()
     {
         await using var scene = new LogScene();
@@ -189,7 +189,7 @@ public sealed class AttemptLogTests
         Assert.True(summary.Sealed);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Every_byte_passes_the_filter_before_it_is_seen_or_stored()
     {
         await using var scene = new LogScene { Filters = () => new HoldingFilter() };
@@ -206,7 +206,7 @@ public sealed class AttemptLogTests
         Assert.Equal(["a *** and a kettle", "no k"], scene.Seen);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_observer_is_spared_lines_of_many_megabytes()
     {
         await using var scene = new LogScene();
@@ -218,7 +218,7 @@ public sealed class AttemptLogTests
         Assert.Equal(["short"], scene.Seen);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task After_it_is_disposed_nobody_waits_in_vain()
     {
         await using var scene = new LogScene();
@@ -233,7 +233,7 @@ public sealed class AttemptLogTests
         await Assert.ThrowsAsync<ObjectDisposedException>(() => log.FlushAsync(Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Disposing_ends_a_follower()
     {
         await using var scene = new LogScene();
@@ -245,7 +245,7 @@ public sealed class AttemptLogTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]

@@ -9,7 +9,7 @@ public sealed class LogCapTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_log_that_just_fits_is_not_cut()
     {
         var full = await RunAsync(lines: 200, cap: 1 << 20);
@@ -22,7 +22,7 @@ public sealed class LogCapTests
         Assert.Equal(0, fits.Summary.CutBytes);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(2_000)]
     [InlineData(10_000)]
     [InlineData(100_000)]
@@ -46,7 +46,7 @@ public sealed class LogCapTests
         Assert.Contains($"{{\"n\":{cut.N},\"s\":\"host\",\"cut\":{{\"lines\":{cut.Cut.Lines},\"bytes\":{cut.Cut.Bytes}}}}}\n", stored, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_the_spool_itself_could_not_keep_is_counted_too()
     {
         const int Lines = 50_000;
@@ -60,7 +60,7 @@ public sealed class LogCapTests
         Assert.Equal(cut.Cut.Bytes, summary.CutBytes);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_outage_longer_than_the_spool_leaves_a_counted_gap()
     {
         const int Lines = 50_000;
@@ -88,7 +88,7 @@ public sealed class LogCapTests
         Assert.Equal(lines.Count, lines[^1].N);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Gigabytes_need_no_more_memory_than_megabytes()
     {
         // As much as a test may take: enough to see a leak, and far more than the spool keeps.

@@ -14,7 +14,7 @@ public sealed class LogCrashTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(64 << 20)]
     [InlineData(3000)]
     public async Task Killed_after_the_journal_and_before_the_append(long cap)
@@ -25,7 +25,7 @@ public sealed class LogCrashTests
         }
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(64 << 20)]
     [InlineData(3000)]
     public async Task Killed_after_the_append(long cap)
@@ -36,7 +36,7 @@ public sealed class LogCrashTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Killed_while_the_journal_is_written()
     {
         for (var cut = 1; cut < 400; cut += 37)
@@ -51,13 +51,13 @@ public sealed class LogCrashTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Without_its_journal_the_log_is_found_to_stand_there()
     {
         await CrashAsync(64 << 20, scene => scene.BeforeAppend = From(6), directory => File.Delete(Path.Combine(directory, "log.journal")));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_a_store_lost_is_written_again()
     {
         await using var scene = await BeginAsync(64 << 20, scene => scene.BeforeAppend = From(6));
@@ -68,7 +68,7 @@ public sealed class LogCrashTests
         await EndAsync(scene);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Bytes_of_another_are_left_alone_and_the_log_goes_on_behind_them()
     {
         await using var scene = await BeginAsync(64 << 20, scene => scene.BeforeAppend = From(3));
@@ -87,7 +87,7 @@ public sealed class LogCrashTests
         Assert.Equal(Lines, lines.Count(line => line.Source == LogSource.Out));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_host_that_adopts_sees_every_line_and_its_own_stand_at_the_end()
     {
         await using var scene = await BeginAsync(64 << 20, scene => scene.BeforeAppend = From(3));
@@ -105,7 +105,7 @@ public sealed class LogCrashTests
         Assert.Equal(await scene.UndisturbedAsync(), await scene.StoredAsync());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_line_added_after_a_seal_by_the_next_host_is_stored()
     {
         await using var scene = await BeginAsync(3000, _ => { });

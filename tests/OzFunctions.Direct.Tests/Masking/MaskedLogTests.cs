@@ -15,7 +15,7 @@ public sealed class MaskedLogTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(1, 64 << 20)]
     [InlineData(2, 64 << 20)]
     [InlineData(3, 3000)]

@@ -38,7 +38,7 @@ public sealed class MaskingTests
         echo "Created PR: https://example.com/$FILE_TOKEN (branch: b-$FILE_TOKEN)"
         """;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task No_secret_leaves_the_private_directory_in_any_form()
     {
         await using var rig = Rig();
@@ -65,7 +65,7 @@ public sealed class MaskingTests
         Assert.Equal(["The value of SHORT_TOKEN is too short or too common to be masked: it is shown where it is printed."], outcome.Attempt.Warnings);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_next_host_masks_the_same_though_it_is_configured_otherwise_and_a_secret_stands_across_the_change()
     {
         await using var rig = Rig();
@@ -100,7 +100,7 @@ public sealed class MaskingTests
         Assert.False(File.Exists(file));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(ProtocolStep.C8)]
     [InlineData(ProtocolStep.C10)]
     [InlineData(ProtocolStep.S1)]
@@ -136,7 +136,7 @@ public sealed class MaskingTests
         Assert.Equal(3, lines.Count(line => line == "out: split: ***"));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_a_failed_setup_wrote_for_the_agent_is_masked_in_teardown()
     {
         await using var rig = Rig();

@@ -80,7 +80,7 @@ public sealed class TreeRemoverTests : IDisposable
     [Fact]
     public async Task What_is_absent_is_fine() => Assert.Null(await RemoveAsync("absent"));
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_mount_point_is_left_alone()
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "mounting needs root");

@@ -32,7 +32,7 @@ public sealed class InMemoryRequestQueueTests : RequestQueueContract
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_wait_ends_when_its_time_is_over()
     {
         var receiving = CreateQueue().ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(20), Cancellation);

@@ -44,7 +44,7 @@ public sealed class ManualTimeProviderTests
         Assert.Equal(1, _clock.ArmedTimers);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_test_can_wait_until_the_code_waits()
     {
         var armed = _clock.TimerArmedAsync(2, Cancellation);
@@ -61,7 +61,7 @@ public sealed class ManualTimeProviderTests
         await second;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_deadline_of_the_framework_keeps_to_it()
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(5), _clock);

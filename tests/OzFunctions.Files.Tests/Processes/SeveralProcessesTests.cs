@@ -34,7 +34,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         _directory.Dispose();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Of_two_processes_that_create_one_blob_exactly_one_wins()
     {
         const int Rounds = 1000;
@@ -53,7 +53,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
             [.. child.Output.Where(line => line.StartsWith("won ", StringComparison.Ordinal)).Select(line => int.Parse(line[4..], CultureInfo.InvariantCulture))];
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task No_acknowledged_update_is_lost_when_writers_are_killed()
     {
         await Blobs.TryCreateAsync("counter", Bytes("0"), null, Cancellation);
@@ -83,7 +83,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         static List<string> Counted(TestProcess child) => [.. child.Output.Where(line => line.StartsWith("counted ", StringComparison.Ordinal))];
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Appenders_of_several_processes_lose_no_line()
     {
         var children = new[] { await StartAsync("append", "a", "300"), await StartAsync("append", "b", "300") };
@@ -98,7 +98,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         }
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("temporary written")]
     [InlineData("sidecar renamed")]
     public async Task A_writer_killed_before_the_name_leaves_the_old_version(string step)
@@ -130,7 +130,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
             [.. Directory.GetFiles(Path.Join(Data, "tmp"), "*", SearchOption.AllDirectories).Where(file => Path.GetFileName(file) != "lock")];
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_writer_killed_after_the_name_has_written_both()
     {
         var victim = await StartAsync("stop-at", "name given", "create", "runs/1/a.json", "new");
@@ -142,7 +142,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         Assert.Equal("1", blob.Metadata!["n"]);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_append_that_a_kill_cut_short_is_taken_back_whole()
     {
         // Not a log by its name, so that its line feeds help nobody.
@@ -163,7 +163,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_message_that_a_dead_process_took_is_there_again_at_once()
     {
         var queue = new FilesRequestQueue(Store, "oz-requests");
@@ -180,7 +180,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         Assert.True(await queue.CompleteAsync(message, Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_process_that_waits_gets_what_another_sends()
     {
         var receiver = await StartAsync("receive", "oz-requests");
@@ -189,7 +189,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         await receiver.WaitForLineAsync($"received {id} 1", Cancellation);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task A_bell_is_heard_from_another_process(bool useWatches)
@@ -205,7 +205,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_killed_host_holds_its_lock_no_more()
     {
         var host = await StartAsync("host", "h1");
@@ -219,7 +219,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         Assert.InRange(locks.Find("h1")!.Value.Age, TimeSpan.Zero, TimeSpan.FromMinutes(1));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_frozen_reader_or_waiter_stops_nobody()
     {
         var frozen = await StartAsync("receive", "oz-requests");
@@ -232,7 +232,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         frozen.Signal(Signals.Continue);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Listing_in_pages_misses_nothing_while_others_write()
     {
         var names = new List<string>();

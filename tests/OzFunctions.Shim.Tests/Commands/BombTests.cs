@@ -12,7 +12,7 @@ public sealed class BombTests
         { "deaf to every signal", "$SIG{$_} = 'IGNORE' for qw(CHLD INT TERM HUP QUIT); while (1) { fork }" },
     };
 
-    [Theory(Timeout = 120_000)]
+    [Theory(Timeout = 240_000)]
     [MemberData(nameof(Bombs))]
     public async Task A_fork_bomb_is_ended(string shape, string bomb)
     {
@@ -35,7 +35,7 @@ public sealed class BombTests
         Assert.Equal(0, await ShimRig.Shims.SweepAsync(rig.PrivateDirectory, ShimRig.Cancellation));
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Processes_that_hop_from_session_to_session_for_ever_are_ended()
     {
         using var group = PidsGroup.Get();
@@ -56,7 +56,7 @@ public sealed class BombTests
         Assert.Single(Tagged.Processes(session.Status.Tag));
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 240_000)]
     public async Task What_hops_is_ended_also_when_the_shim_is_shot()
     {
         using var group = PidsGroup.Get();

@@ -7,7 +7,7 @@ public sealed class ClockTests
     // Each shell says which signals reach it, in order, and goes on: only SIGKILL ends it.
     private const string Stubborn = "trap 'echo INT' INT; trap 'echo TERM' TERM; echo ready; while :; do sleep 0.05; done";
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_ladder_goes_from_interrupt_over_terminate_to_kill()
     {
         await using var rig = new ShimRig();
@@ -25,10 +25,10 @@ public sealed class ClockTests
         Assert.Equal("Stopping (agent, cancel): SIGINT", said[0]);
         Assert.Equal("Still running 0.4 s after SIGINT (agent, cancel): SIGTERM", said[1]);
         Assert.StartsWith("Still running 0.4 s after SIGTERM (agent, cancel): SIGKILL", said[2], StringComparison.Ordinal);
-        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(0.8), TimeSpan.FromSeconds(20));
+        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(0.8), TimeSpan.FromMinutes(2));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_command_that_heeds_the_interrupt_keeps_its_exit_code_and_the_cause_is_noted()
     {
         await using var rig = new ShimRig();
@@ -43,7 +43,7 @@ public sealed class ClockTests
         Assert.Equal("ready\nbye\n", rig.Output(SpoolStream.AgentOut));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_second_stop_makes_the_ladder_faster_and_leaves_the_cause()
     {
         await using var rig = new ShimRig();
@@ -58,7 +58,7 @@ public sealed class ClockTests
         Assert.Equal((9, ShimStopCause.Cancel), (status.Signal, status.StoppedBy));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_stop_with_nothing_running_is_harmless()
     {
         await using var rig = new ShimRig();
@@ -72,7 +72,7 @@ public sealed class ClockTests
         Assert.Null(session.Status.Find(ShimPhase.Agent)!.StoppedBy);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_total_time_ends()
     {
         await using var rig = new ShimRig();
@@ -81,10 +81,10 @@ public sealed class ClockTests
         var status = await rig.RunAsync(session, rig.Sh("while :; do echo tick; sleep 0.05; done") with { Timeout = TimeSpan.FromSeconds(0.5), SilenceTimeout = TimeSpan.FromSeconds(20) });
 
         Assert.Equal((ShimStopCause.Timeout, "ran for 0.5 s"), (status.StoppedBy, status.StopDetail));
-        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(20));
+        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(0.5), TimeSpan.FromMinutes(2));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Silence_ends_and_output_puts_it_off()
     {
         await using var rig = new ShimRig();
@@ -94,10 +94,10 @@ public sealed class ClockTests
 
         Assert.Equal((ShimStopCause.Silence, "no output for 0.8 s"), (status.StoppedBy, status.StopDetail));
         Assert.Equal("1\n2\n3\n4\n5\n", rig.Output(SpoolStream.AgentErr));
-        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(1.6), TimeSpan.FromSeconds(20));
+        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(1.6), TimeSpan.FromMinutes(2));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_command_that_closed_its_output_and_stays_is_stopped_as_finished()
     {
         await using var rig = new ShimRig();
@@ -109,7 +109,7 @@ public sealed class ClockTests
         Assert.Equal("done\n", rig.Output(SpoolStream.AgentOut));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_host_may_say_that_a_command_has_finished()
     {
         await using var rig = new ShimRig();
@@ -123,7 +123,7 @@ public sealed class ClockTests
         Assert.Equal((2, ShimStopCause.Finished), (status.Signal, status.StoppedBy));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_end_while_a_command_runs_waits_for_it()
     {
         await using var rig = new ShimRig();

@@ -17,7 +17,7 @@ public sealed class DescendantTests
         { "chain of sessions", "setsid sh -c 'setsid sh -c \"setsid sh -c \\\"sleep 300 & sleep 300\\\" & sleep 300\" & sleep 300' &" },
     };
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [MemberData(nameof(Escapes))]
     public async Task No_descendant_survives_the_end(string shape, string script)
     {
@@ -31,10 +31,10 @@ public sealed class DescendantTests
         Assert.Contains("left running", rig.Output(SpoolStream.Shim), StringComparison.Ordinal);
         Assert.Equal("started\n", rig.Output(SpoolStream.AgentOut));
         Assert.Single(Tagged.Processes(session.Status.Tag));
-        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.Zero, TimeSpan.FromMinutes(2));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [MemberData(nameof(Escapes))]
     public async Task No_descendant_survives_a_stop(string shape, string script)
     {
@@ -50,7 +50,7 @@ public sealed class DescendantTests
         Assert.Single(Tagged.Processes(session.Status.Tag));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Runs_side_by_side_do_not_touch_each_other()
     {
         await using var first = new ShimRig();
@@ -72,7 +72,7 @@ public sealed class DescendantTests
         Assert.False(two.Status.Find(ShimPhase.Agent)!.Ended);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Three_hundred_processes_are_ended()
     {
         await using var rig = new ShimRig();
@@ -85,7 +85,7 @@ public sealed class DescendantTests
         Assert.Single(Tagged.Processes(session.Status.Tag));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_hopping_process_is_caught()
     {
         await using var rig = new ShimRig();
@@ -98,7 +98,7 @@ public sealed class DescendantTests
         Assert.Single(Tagged.Processes(session.Status.Tag));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shot_shim_is_told_and_the_sweep_ends_what_it_left()
     {
         await using var rig = new ShimRig();
@@ -121,7 +121,7 @@ public sealed class DescendantTests
         await Assert.ThrowsAsync<ShimLostException>(() => session.StartAsync(rig.Sh("true", ShimPhase.Teardown), ShimRig.Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shim_inside_a_run_is_ended_with_it()
     {
         await using var rig = new ShimRig();
@@ -146,7 +146,7 @@ public sealed class DescendantTests
     private static IEnumerable<string> DotnetRoot =>
         Environment.GetEnvironmentVariable("DOTNET_ROOT") is { } root ? [$"DOTNET_ROOT={root}"] : [];
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Polite_signals_do_not_end_a_shim()
     {
         await using var rig = new ShimRig();
@@ -162,7 +162,7 @@ public sealed class DescendantTests
         Assert.Equal(9, (await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation)).ExitCode);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_command_cannot_read_the_shim()
     {
         await using var rig = new ShimRig();

@@ -5,7 +5,7 @@ namespace OzFunctions.Shim.Tests.Commands;
 
 public sealed class ExecutionTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_command_gets_exactly_its_environment_and_arguments()
     {
         await using var rig = new ShimRig();
@@ -19,7 +19,7 @@ public sealed class ExecutionTests
         Assert.Equal("[a b][][*][new\nline][$HOME]", rig.Output(SpoolStream.AgentOut));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_command_leads_a_session_of_its_own_in_its_directory_with_three_descriptors()
     {
         await using var rig = new ShimRig();
@@ -41,7 +41,7 @@ public sealed class ExecutionTests
         Assert.Equal("0", lines[5]);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("exit 0", 0, null)]
     [InlineData("exit 7", 7, null)]
     [InlineData("exit 137", 137, null)]
@@ -60,7 +60,7 @@ public sealed class ExecutionTests
         Assert.Equivalent(status, ShimRig.Shims.ReadStatus(rig.PrivateDirectory)!.Find(ShimPhase.Agent));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Output_comes_in_order_with_its_stream()
     {
         await using var rig = new ShimRig();
@@ -74,7 +74,7 @@ public sealed class ExecutionTests
         Assert.Equal(string.Concat(Enumerable.Range(0, 2000).Select(i => $"err {i}\n")), rig.Output(SpoolStream.AgentErr));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Much_output_arrives_whole()
     {
         await using var rig = new ShimRig();
@@ -94,7 +94,7 @@ public sealed class ExecutionTests
         Assert.Equal(50_000_000, bytes);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("/no/such/program", 2)]
     [InlineData("/etc/passwd", 13)]
     [InlineData("/etc", 13)]
@@ -109,7 +109,7 @@ public sealed class ExecutionTests
         Assert.Contains(program, status.StopDetail, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Too_long_arguments_are_a_spawn_error()
     {
         await using var rig = new ShimRig();
@@ -120,7 +120,7 @@ public sealed class ExecutionTests
         Assert.Equal(7, status.SpawnError);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_missing_working_directory_has_a_sentence_of_its_own()
     {
         await using var rig = new ShimRig();
@@ -134,7 +134,7 @@ public sealed class ExecutionTests
         Assert.Contains("working directory /no/such/directory", rig.Output(SpoolStream.Shim), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Stdout_goes_to_a_file_where_one_is_named()
     {
         await using var rig = new ShimRig();
@@ -150,7 +150,7 @@ public sealed class ExecutionTests
         Assert.Equal("note\n", rig.Output(SpoolStream.ChangesOut, SpoolStream.ChangesErr));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_phase_is_started_at_most_once()
     {
         await using var rig = new ShimRig();
@@ -166,7 +166,7 @@ public sealed class ExecutionTests
         Assert.Contains("before", refused.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Commands_run_one_after_the_other()
     {
         await using var rig = new ShimRig();
@@ -191,7 +191,7 @@ public sealed class ExecutionTests
             () => session.StartAsync(rig.Command(ShimPhase.Agent, "/bin/echo", argument) with { Environment = [variable] }, ShimRig.Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_private_directory_may_have_a_long_path()
     {
         await using var rig = new ShimRig(string.Join('/', Enumerable.Repeat(new string('d', 60), 5)));
@@ -204,7 +204,7 @@ public sealed class ExecutionTests
         Assert.Equal(session.Status.Pid, other.Status.Pid);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Cpu_and_memory_of_all_its_processes_are_counted()
     {
         await using var rig = new ShimRig();

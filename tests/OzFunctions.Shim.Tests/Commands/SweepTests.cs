@@ -6,7 +6,7 @@ namespace OzFunctions.Shim.Tests.Commands;
 /// <summary>Whom the sweep ends after a shim, and above all whom it does not.</summary>
 public sealed class SweepTests
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(0)]
     [InlineData(1L << 60)]
     public async Task A_later_process_that_got_a_pid_of_the_dead_is_left_alone(long tag)
@@ -24,7 +24,7 @@ public sealed class SweepTests
         Assert.Equal(2, Tagged.Processes(session.Status.Tag).Length);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Without_a_tag_the_recorded_session_is_ended()
     {
         await using var rig = new ShimRig();
@@ -39,7 +39,7 @@ public sealed class SweepTests
         Assert.Equal(9, (await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation)).Signal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task After_a_new_boot_nothing_is_looked_for()
     {
         await using var rig = new ShimRig();
@@ -52,7 +52,7 @@ public sealed class SweepTests
         Assert.False(session.Status.Find(ShimPhase.Agent)!.Ended);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(0)]
     [InlineData(1)]
     public async Task What_shims_inside_a_shot_one_started_is_found_by_its_sweep(int shot)

@@ -8,7 +8,7 @@ public sealed class UserTests
     private const int Nobody = 65534;
     private static readonly ShimUser User = new("nobody", Nobody, Nobody, [Nobody, 12345]);
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Every_command_runs_as_the_account_with_its_groups_and_no_way_back()
     {
         await using var rig = await StartAsync();
@@ -26,7 +26,7 @@ public sealed class UserTests
             stream => Assert.Equal(expected, rig.Output(stream)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_account_cannot_touch_shim_or_host_nor_read_what_is_theirs()
     {
         await using var rig = await StartAsync();
@@ -58,7 +58,7 @@ public sealed class UserTests
         Assert.Equal((7, null), (status.ExitCode, status.StoppedBy));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [MemberData(nameof(DescendantTests.Escapes), MemberType = typeof(DescendantTests))]
     public async Task No_descendant_of_another_account_survives(string shape, string script)
     {
@@ -72,7 +72,7 @@ public sealed class UserTests
         Assert.Single(Tagged.Processes(session.Status.Tag));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_ladder_reaches_another_account()
     {
         await using var rig = await StartAsync();
@@ -86,7 +86,7 @@ public sealed class UserTests
         Assert.Equal("ready\nINT\nTERM\n", rig.Output(SpoolStream.AgentOut));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Nothing_that_a_run_chose_steers_the_process_before_it_has_given_up_its_rights()
     {
         await using var rig = await StartAsync();
@@ -104,7 +104,7 @@ public sealed class UserTests
         Assert.Empty(Directory.EnumerateFiles(rig.Workspace));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_program_that_the_account_may_not_execute_is_told()
     {
         await using var rig = await StartAsync();

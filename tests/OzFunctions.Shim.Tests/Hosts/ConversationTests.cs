@@ -6,7 +6,7 @@ namespace OzFunctions.Shim.Tests.Hosts;
 
 public sealed class ConversationTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Several_hosts_see_the_same()
     {
         await using var rig = new ShimRig();
@@ -20,7 +20,7 @@ public sealed class ConversationTests
         Assert.Equal(2, (await second.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation)).ExitCode);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Strange_talk_ends_that_conversation_and_nothing_else()
     {
         await using var rig = new ShimRig();
@@ -42,7 +42,7 @@ public sealed class ConversationTests
         Assert.Equal(0, (await rig.RunAsync(session, rig.Sh("exit 0"))).ExitCode);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_ended_shim_is_no_zombie_and_frees_its_directory()
     {
         await using var rig = new ShimRig();
@@ -58,7 +58,7 @@ public sealed class ConversationTests
         Assert.Equal("", await File.ReadAllTextAsync(Path.Combine(rig.PrivateDirectory, ShimProtocol.LogFile), ShimRig.Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task One_directory_has_one_shim()
     {
         await using var rig = new ShimRig();
@@ -69,7 +69,7 @@ public sealed class ConversationTests
         Assert.Contains("Another shim lives in this directory", refused.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shim_that_cannot_start_says_why()
     {
         await using var rig = new ShimRig();
@@ -86,7 +86,7 @@ public sealed class ConversationTests
         Assert.Equal(0, await ShimRig.Shims.SweepAsync(rig.PrivateDirectory, ShimRig.Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Waiting_for_output_ends_with_time_and_with_the_command()
     {
         await using var rig = new ShimRig();
@@ -102,7 +102,7 @@ public sealed class ConversationTests
         Assert.True(session.Status.Find(ShimPhase.Agent)!.Ended);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_full_spool_of_a_command_keeps_head_and_tail()
     {
         await using var rig = new ShimRig();

@@ -10,7 +10,7 @@ public sealed class EndsWithHostTests
 
     private static string TornDown(ShimRig rig) => Path.Combine(rig.Workspace, "torn-down");
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(ShimPhase.Setup)]
     [InlineData(ShimPhase.Agent)]
     public async Task When_the_caller_goes_its_command_is_stopped_and_teardown_runs_at_once(string phase)
@@ -31,7 +31,7 @@ public sealed class EndsWithHostTests
         Assert.Contains("The caller is gone", rig.Output(SpoolStream.Shim), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_caller_that_goes_during_teardown_leaves_it_to_its_end_and_it_is_not_repeated()
     {
         await using var rig = new ShimRig();
@@ -48,7 +48,7 @@ public sealed class EndsWithHostTests
         Assert.Equal("x\n", await File.ReadAllTextAsync(TornDown(rig), ShimRig.Cancellation));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task While_a_second_connection_is_there_the_command_goes_on()
     {
         await using var rig = new ShimRig();
@@ -65,7 +65,7 @@ public sealed class EndsWithHostTests
         Assert.Equal((6, null), (status.ExitCode, status.StoppedBy));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task Nothing_is_torn_down_where_nothing_began_or_nothing_is_owed(bool hasTeardown)

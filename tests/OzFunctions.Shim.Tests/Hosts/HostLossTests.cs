@@ -7,7 +7,7 @@ public sealed class HostLossTests
 {
     private static string TornDown(ShimRig rig) => Path.Combine(rig.Workspace, "torn-down");
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shim_survives_its_shot_host_and_the_next_one_sees_the_true_exit_code()
     {
         await using var rig = new ShimRig();
@@ -30,7 +30,7 @@ public sealed class HostLossTests
         await Signals.GoneAsync(host.ShimPid, ShimRig.Cancellation);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task An_exit_between_two_hosts_is_in_the_status()
     {
         await using var rig = new ShimRig();
@@ -45,7 +45,7 @@ public sealed class HostLossTests
         Assert.Equal(17, ShimRig.Shims.ReadStatus(rig.PrivateDirectory)!.Find(ShimPhase.Agent)!.ExitCode);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task When_no_host_comes_back_the_shim_stops_the_agent_tears_down_once_and_ends()
     {
         await using var rig = new ShimRig();
@@ -65,7 +65,7 @@ public sealed class HostLossTests
         Assert.Empty(Tagged.Processes(tag));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shim_that_was_never_used_ends_by_itself_without_teardown()
     {
         await using var rig = new ShimRig();
@@ -78,7 +78,7 @@ public sealed class HostLossTests
         Assert.False(File.Exists(TornDown(rig)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shim_whose_directory_was_removed_ends_what_it_runs_and_itself()
     {
         await using var rig = new ShimRig();
@@ -91,7 +91,7 @@ public sealed class HostLossTests
         await Signals.GoneAsync(host.ShimPid, ShimRig.Cancellation);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task After_the_lease_nothing_is_started_and_nothing_renewed()
     {
         await using var rig = new ShimRig();
@@ -109,7 +109,7 @@ public sealed class HostLossTests
         Assert.IsNotType<ShimLostException>(refused);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_renewed_lease_lets_the_command_go_on()
     {
         await using var rig = new ShimRig();
@@ -122,7 +122,7 @@ public sealed class HostLossTests
         Assert.Equal((8, null), (status.ExitCode, status.StoppedBy));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_teardown_of_the_host_is_neither_stopped_by_the_lease_nor_repeated()
     {
         await using var rig = new ShimRig();

@@ -4,7 +4,7 @@ namespace OzFunctions.Shim.Tests.Hosts;
 
 public sealed class ShimBinaryTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Installing_is_idempotent_concurrent_and_mends_a_broken_copy()
     {
         using var temp = new TempDirectory();

@@ -8,7 +8,7 @@ public sealed class ControlGroupTests
 {
     private static readonly ShimLimits Three = new() { Memory = 100 << 20, Processes = 20, Cpu = 1.5 };
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_a_group_can_hold_is_written_to_it_and_told()
     {
         await using var rig = new ShimRig();
@@ -25,7 +25,7 @@ public sealed class ControlGroupTests
         Assert.StartsWith("1", fake.Read("cgroup.kill"), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_a_group_cannot_hold_is_sampled()
     {
         await using var rig = new ShimRig();
@@ -35,7 +35,7 @@ public sealed class ControlGroupTests
         Assert.Equal("cpu: sampled, memory: sampled, processes: cgroup", string.Join(", ", session.Status.Limits!.Select(pair => $"{pair.Key}: {pair.Value}")));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_group_that_cannot_be_made_leaves_sampling()
     {
         await using var rig = new ShimRig();
@@ -46,7 +46,7 @@ public sealed class ControlGroupTests
         Assert.Equal(5, (await rig.RunAsync(session, rig.Sh("exit 5"))).ExitCode);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Processes_that_the_kernel_ended_for_want_of_memory_passed_a_limit()
     {
         await using var rig = new ShimRig();
@@ -62,7 +62,7 @@ public sealed class ControlGroupTests
         Assert.Equal("memory: more than 100 MiB were needed, the kernel ended its processes", status.StopDetail);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("memory.events", "oom 1\\noom_kill 3\\n")]
     [InlineData("memory.events", "oom 1\\noom_kill 3\\n", "memory.events.local")]
     [InlineData("pids.events", "max 9\\n", "pids.events.local")]
@@ -85,7 +85,7 @@ public sealed class ControlGroupTests
         Assert.Equal((9, null, null), (status.Signal, status.StoppedBy, status.Limit));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("memory.events.local", "oom 2\\noom_kill 3\\n", LimitName.Memory)]
     [InlineData("pids.events.local", "max 1\\n", LimitName.Processes)]
     public async Task What_the_kernel_says_of_this_group_alone_counts(string file, string events, string limit)
@@ -100,7 +100,7 @@ public sealed class ControlGroupTests
         Assert.Equal((ShimStopCause.Limit, limit), (status.StoppedBy, status.Limit));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_command_whose_forks_are_refused_is_stopped()
     {
         await using var rig = new ShimRig();
@@ -113,7 +113,7 @@ public sealed class ControlGroupTests
         Assert.Equal((ShimStopCause.Limit, LimitName.Processes), (status.StoppedBy, status.Limit));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_real_group_holds_all_descendants_is_ended_at_one_blow_and_removed()
     {
         using var parent = RealParent();
@@ -131,7 +131,7 @@ public sealed class ControlGroupTests
         Assert.False(Directory.Exists(group));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task The_group_of_a_shot_shim_is_ended_and_removed_by_the_sweep()
     {
         using var parent = RealParent();

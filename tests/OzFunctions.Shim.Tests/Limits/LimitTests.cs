@@ -7,7 +7,7 @@ public sealed class LimitTests
     // Fills memory of its own, page by page, and waits.
     private const string Hungry = "exec perl -e '$| = 1; my $x = \"a\" x (120 << 20); substr($x, $_ << 12, 1) = \"b\" for 0 .. (length($x) >> 12) - 1; print \"full\\n\"; sleep 300'";
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Memory_of_the_whole_tree_is_sampled_and_the_tree_is_stopped()
     {
         await using var rig = new ShimRig();
@@ -22,7 +22,7 @@ public sealed class LimitTests
         Assert.Single(Tagged.Processes(session.Status.Tag));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Below_its_limits_a_command_is_left_alone()
     {
         await using var rig = new ShimRig();
@@ -34,7 +34,7 @@ public sealed class LimitTests
         Assert.Equal(["cpu", "log_rate", "memory", "processes", "workspace"], session.Status.Limits!.Keys);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Too_many_processes_are_stopped()
     {
         await using var rig = new ShimRig();
@@ -46,7 +46,7 @@ public sealed class LimitTests
         Assert.Matches(@"^processes: \d+, the limit is 20$", status.StopDetail);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Processor_time_is_averaged_also_over_processes_that_have_ended()
     {
         await using var rig = new ShimRig();
@@ -58,7 +58,7 @@ public sealed class LimitTests
         Assert.Matches(@"^cpu: [0-9.]+ processors over [0-9.]+ s, the limit is 0.01$", status.StopDetail);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Who_only_waits_uses_no_processor()
     {
         await using var rig = new ShimRig();
@@ -69,7 +69,7 @@ public sealed class LimitTests
         Assert.Equal((4, null), (status.ExitCode, status.StoppedBy));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_workspace_that_grows_too_large_is_told_apart_from_other_limits()
     {
         await using var rig = new ShimRig();
@@ -85,7 +85,7 @@ public sealed class LimitTests
         Assert.Equal(3, (await rig.RunAsync(session, rig.Sh("sleep 1.5; exit 3", ShimPhase.Teardown))).ExitCode);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData("perl -e 'for (1..200) { mkdir \"d\"; chdir \"d\" } open F, \">\", \"f\"; print F \"x\" x (8 << 20)'", @"8(\.\d+)? MiB")]
     [InlineData("perl -e 'for (1..600) { mkdir \"d\"; chdir \"d\" }'", "deeper than 512 directories, which cannot be counted")]
     [InlineData("mkdir ../out; : > f; for i in 1 2 3 4 5 6 7 8 9; do ln f ../out/$i; done; head -c 8388608 /dev/zero > f", @"8(\.\d+)? MiB")]
@@ -100,7 +100,7 @@ public sealed class LimitTests
         Assert.Matches($"^workspace: {figure}, the limit is 4 MiB$", status.StopDetail);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_flood_of_output_is_stopped_and_a_burst_is_not()
     {
         await using var rig = new ShimRig();
@@ -113,7 +113,7 @@ public sealed class LimitTests
         Assert.Matches(@"^log_rate: [0-9.]+ [MG]iB of output above 100 KiB a second, a burst may be 1000 KiB$", status.StopDetail);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_goes_on_growing_gets_no_more_grace()
     {
         await using var rig = new ShimRig();
@@ -125,7 +125,7 @@ public sealed class LimitTests
         AssertSoon(status);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 180_000)]
     [InlineData(70, 120, ShimStopCause.Limit)]
     [InlineData(10, 70, ShimStopCause.Cancel)]
     [InlineData(10, 70, ShimStopCause.Timeout)]
@@ -149,7 +149,7 @@ public sealed class LimitTests
         AssertSoon(status);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_command_gets_its_limits_and_otherwise_exactly_what_it_would_get_without()
     {
         await using var plain = new ShimRig();
@@ -172,7 +172,7 @@ public sealed class LimitTests
         Assert.All(session.Status.Limits!.Values, mechanism => Assert.Equal(LimitMechanism.Process, mechanism));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_cannot_be_executed_is_told_also_through_the_entry()
     {
         await using var rig = new ShimRig();

@@ -9,7 +9,7 @@ public sealed class PreviousVersionTests
 {
     private const string Recording = "version1.txt";
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_host_holds_the_conversation_that_a_host_of_version_1_held_with_a_shim_of_version_1()
     {
         using var temp = new TempDirectory();
@@ -39,7 +39,7 @@ public sealed class PreviousVersionTests
         Assert.Empty(await shim.DifferencesAsync());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task A_shim_of_a_version_that_is_not_known_is_told_with_both_versions()
     {
         using var temp = new TempDirectory();
@@ -51,7 +51,7 @@ public sealed class PreviousVersionTests
         Assert.Equal($"The shim speaks version {newer}, this host {ShimProtocol.Version - 1} to {ShimProtocol.Version}.", refused.Message);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 180_000)]
     public async Task What_a_dead_shim_of_version_1_left_is_read_and_swept()
     {
         using var temp = new TempDirectory();
