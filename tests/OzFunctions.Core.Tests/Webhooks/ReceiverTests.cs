@@ -70,6 +70,7 @@ public sealed class ReceiverTests
         var replayed = Assert.Single(await rig.DeliveriesAsync(), delivery => delivery.Id == "recorded");
         Assert.Equal((DeliveryResult.Accepted, first, 1), (replayed.Result, replayed.RunId!.Value.Value, replayed.Repeats));
         Assert.Contains("as delivery 'mine'", replayed.Reason, StringComparison.Ordinal);
+        Assert.True(hoursLater == 0 || (await rig.DeliveriesAsync())[^1].Id == "mine", "the oldest comes last, although the replay is of the same run");
 
         // Nor does a person start one by sending the replay in again, unless he asks for it.
         Assert.False((await rig.Receiver.RedeliverAsync(replayed, newRun: false, Cancellation))!.Created);

@@ -60,7 +60,8 @@ public sealed partial class DeliveryLog(IBlobStore blobs)
             }
         }
 
-        return found;
+        // Names go by when the run was made: of several entries of one run, what came last is the newest.
+        return [.. found.OrderByDescending(delivery => delivery.ReceivedAt)];
     }
 
     /// <summary>The newest entry of a delivery; null when there is none (any more).</summary>
