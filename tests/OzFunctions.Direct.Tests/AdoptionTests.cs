@@ -226,7 +226,7 @@ public sealed class AdoptionTests
             {
                 BackendRig.Freeze(shim);
             }
-        });
+        }, BackendRig.Cancellation);
 
         var backend = rig.CreateBackend();
         var second = rig.Adopt(first, backend);
