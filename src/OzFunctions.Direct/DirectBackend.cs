@@ -102,7 +102,7 @@ public sealed partial class DirectBackend : IRunBackend
     {
         if (journal.Find(JournalStep.Begun) is { } begun)
         {
-            return _options with { TeardownCommand = begun.TeardownCommand, TeardownTimeout = begun.TeardownTimeout ?? _options.TeardownTimeout, User = begun.User };
+            return _options with { TeardownCommand = begun.TeardownCommand, TeardownTimeout = begun.TeardownTimeout ?? _options.TeardownTimeout, StopGrace = begun.StopGrace ?? _options.StopGrace, User = begun.User };
         }
 
         // One that an older host began has no such line.
@@ -114,6 +114,7 @@ public sealed partial class DirectBackend : IRunBackend
                 Step = JournalStep.Begun,
                 TeardownCommand = _options.TeardownCommand,
                 TeardownTimeout = _options.TeardownTimeout,
+                StopGrace = _options.StopGrace,
                 User = _options.User,
             });
         }

@@ -360,7 +360,7 @@ public sealed class AdoptionTests
         var backend = rig.CreateBackend();
         var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
 
-        Assert.Equal(RunReason.Internal, outcome.Reason);
+        Assert.Equal(RunReason.HostLost, outcome.Reason);
         Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("status", StringComparison.Ordinal));
         Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
     }

@@ -48,6 +48,8 @@ public sealed class OrderTests
 
     [Theory(Timeout = 240_000)]
     [InlineData("kill -STOP $PPID; sleep 600")]
+    [InlineData("rm -f \"$TMPDIR/../status.json\"; kill -STOP $PPID; (setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
+    [InlineData("echo nonsense > \"$TMPDIR/../status.json\"; (setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
     [InlineData("(setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
     public async Task A_run_that_stops_its_own_supervisor_gains_no_time(string script)
     {
@@ -59,6 +61,19 @@ public sealed class OrderTests
 
         Assert.True(outcome.Reason == RunReason.TaskTimeout, $"{outcome.Reason}: {outcome.Message}");
         Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("did not answer", StringComparison.Ordinal));
+        Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_run_that_removes_the_status_of_its_supervisor_and_shoots_it_leaves_no_process()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript("(setsid sleep 600 >/dev/null 2>&1 &); rm -f \"$TMPDIR/../status.json\"; kill -9 $PPID; sleep 600");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+
+        var outcome = await rig.RunAsync(attempt);
+
+        Assert.Equal(RunReason.HostLost, outcome.Reason);
         Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
     }
 

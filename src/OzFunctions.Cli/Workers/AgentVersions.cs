@@ -29,6 +29,12 @@ internal sealed class AgentVersions(IReadOnlyDictionary<string, string> hostEnvi
         }
 
         var answer = await AskAsync(path, AnswerWithin, cancellationToken);
+        if (answer is null)
+        {
+            // A machine that was too busy to answer in time may do so the next time.
+            return null;
+        }
+
         return _asked[key] = answer is { ExitCode: 0 } && answer.Output.Split('\n')[0].Trim() is { Length: > 0 } line ? line : null;
     }
 

@@ -46,6 +46,7 @@ public sealed partial class WorkerHost
     private readonly CancellationTokenSource _stopClaiming = new();
     private readonly CancellationTokenSource _stopNow = new();
     private readonly CancellationTokenSource _detach = new();
+    private readonly CancellationTokenSource _leaveDiscards = new();
     private readonly WakeSignal _wake = new();
     private readonly WakeSignal _idle = new();
     private readonly RungRun _rung = new();
@@ -187,7 +188,7 @@ public sealed partial class WorkerHost
         }
 
         await Task.WhenAll(_attempts.Values);
-        await _adoption.Discards;
+        await EndDiscardsAsync(cancellationToken);
         await stopLoops.CancelAsync();
         await Task.WhenAll(loops);
         await _outbox.StopAsync(_detach.IsCancellationRequested ? TimeSpan.Zero : EventGrace);
@@ -237,6 +238,15 @@ public sealed partial class WorkerHost
         }
 
         await Task.WhenAny(all, UntilAsync(_detach.Token, cancellationToken));
+    }
+
+    /// <summary>Waits for the teardown of what is nobody's; told to stop now, or to detach, leaves it to its shims and the next host.</summary>
+    private async Task EndDiscardsAsync(CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_stopNow.Token, _detach.Token);
+        await Task.WhenAny(_adoption.Discards, UntilAsync(either.Token, cancellationToken));
+        await _leaveDiscards.CancelAsync();
+        await _adoption.Discards;
     }
 
     private async Task LeaveAsync()
@@ -427,7 +437,7 @@ public sealed partial class WorkerHost
         }
 
         // Brought to its end like a claim: a stop in the middle would leave attempts that are locked here and carried on by nobody.
-        await foreach (var adopted in _adoption.AdoptAsync(_presence, _detach.Token, CancellationToken.None))
+        await foreach (var adopted in _adoption.AdoptAsync(_presence, _leaveDiscards.Token, CancellationToken.None))
         {
             Begin(adopted.Attempt, () => adopted.Settled is { } settled
                 ? _runner.FinishAdoptedAsync(adopted.Attempt, settled, _detach.Token)

@@ -211,9 +211,9 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     private static bool MayBeUnfinished(AttemptPlaces places) =>
         File.Exists(places.Lock) || (Directory.Exists(places.Directory) && !Directory.EnumerateFileSystemEntries(places.Directory).Any());
 
-    /// <summary>Of a store that no host here has worked for since: secrets and workspace of its attempt would stay for ever.</summary>
+    /// <summary>Without an outcome that is owed, and of a store that no host here has worked for since: secrets and workspace of its attempt would stay for ever.</summary>
     private bool IsForgotten(AttemptPlaces places) =>
-        time.GetUtcNow() - new[] { places.Intent, places.Journal, places.Directory }.Max(path => new DateTimeOffset(File.GetLastWriteTimeUtc(path), TimeSpan.Zero)) > Forgotten;
+        !File.Exists(places.Outcome) && time.GetUtcNow() - new[] { places.Intent, places.Journal, places.Directory }.Max(path => new DateTimeOffset(File.GetLastWriteTimeUtc(path), TimeSpan.Zero)) > Forgotten;
 
     public static bool IsName(string name) => name.Length == 16 && name.All(char.IsAsciiHexDigitLower);
 }

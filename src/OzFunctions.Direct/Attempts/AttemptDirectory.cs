@@ -41,15 +41,16 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
     {
         string? workspace;
         bool owned;
-        TimeSpan teardown;
+        TimeSpan atMost;
         using (var journal = AttemptJournal.Open(places.Journal, time))
         {
-            teardown = journal.Find(JournalStep.Begun)?.TeardownTimeout ?? options.TeardownTimeout;
+            var begun = journal.Find(JournalStep.Begun);
+            atMost = (2 * (begun?.StopGrace ?? options.StopGrace)) + (begun?.TeardownTimeout ?? options.TeardownTimeout);
             owned = journal.OwnsWorkspace;
             workspace = journal.Has(JournalStep.WorkspaceMine) && !journal.Has(JournalStep.WorkspaceRemoved) ? journal.WorkspacePath : null;
         }
 
-        await EndProcessesAsync(teardown, cancellationToken);
+        await EndProcessesAsync(atMost, cancellationToken);
         if (workspace is not null && Path.GetDirectoryName(workspace) == Path.GetDirectoryName(Path.GetDirectoryName(places.Directory)))
         {
             if (owned && options.Cleanup)
@@ -89,9 +90,9 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
 
     public void Dispose() => held.Dispose();
 
-    private async Task EndProcessesAsync(TimeSpan teardown, CancellationToken cancellationToken)
+    private async Task EndProcessesAsync(TimeSpan atMost, CancellationToken cancellationToken)
     {
-        using var patience = new CancellationTokenSource(MostForAnswer + (2 * options.StopGrace) + teardown, time);
+        using var patience = new CancellationTokenSource(MostForAnswer + atMost, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
@@ -100,7 +101,7 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            shims.Kill(places.Directory);
+            shims.Kill(places.Directory, known: null);
         }
 
         if (HasStatus())

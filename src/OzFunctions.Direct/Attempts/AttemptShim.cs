@@ -12,9 +12,11 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private static readonly TimeSpan OwnStart = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MostForAnswer = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan MostForStart = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan MostForEnd = TimeSpan.FromSeconds(30);
     private volatile Expectation? _expected;
     private CancellationTokenSource? _closing;
     private IShimSession? _session;
+    private ShimStatus? _known;
     private Task _renewing = Task.CompletedTask;
 
     /// <summary>It did not answer when it was to stop what it ran, or past the time that it should have watched, and was killed.</summary>
@@ -26,8 +28,8 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     /// <summary>Whether a shim lives and is connected.</summary>
     public bool IsAlive => _session is not null;
 
-    /// <summary>What the shim said last; after its death what it left on disk; null when there never was one, or it cannot be understood.</summary>
-    public ShimStatus? Status => _session?.Status ?? ReadLeft();
+    /// <summary>What the shim said last; where it was never heard, what it left on disk; null when there never was one, or it cannot be understood.</summary>
+    public ShimStatus? Status => _session?.Status ?? _known ?? ReadLeft();
 
     public ShimCommandStatus? Find(string phase) => Status?.Find(phase);
 
@@ -88,7 +90,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     public async Task<ShimCommandStatus> FollowAsync(string phase, TimeSpan within, bool stoppable, Task? finished, CancellationToken cancellationToken)
     {
         var session = Session;
-        _expected = new(scope.Time.GetTimestamp(), within);
+        _expected = new(scope.Time.GetTimestamp(), within, IsTimeOfAgent: phase == ShimPhase.Agent && stoppable);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var following = scope.Log.FollowAsync(session, phase, over.Token);
         var watching = stoppable ? WatchAsync(session, finished, over.Token) : Task.CompletedTask;
@@ -114,10 +116,10 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         }
         finally
         {
-            _expected = null;
             await over.CancelAsync();
             await following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _expected = null;
         }
     }
 
@@ -170,7 +172,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         await CloseAsync();
 
         // The proof that the supervisor left nothing: after it nothing carries its mark.
-        var left = await shims.SweepAsync(scope.Places.Directory, cancellationToken);
+        var left = await shims.SweepAsync(scope.Places.Directory, Status, cancellationToken);
         if (left > 0)
         {
             scope.Warn($"{left} process(es) of this attempt had outlived their supervisor and were ended.");
@@ -231,7 +233,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private void GiveUp()
     {
         GivenUp = true;
-        shims.Kill(scope.Places.Directory);
+        shims.Kill(scope.Places.Directory, Status);
     }
 
     private static async Task UntilAsync(CancellationToken signal, CancellationToken cancellationToken)
@@ -261,7 +263,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private async Task SweepAsync(CancellationToken cancellationToken)
     {
         await CloseAsync();
-        var ended = await shims.SweepAsync(scope.Places.Directory, cancellationToken);
+        var ended = await shims.SweepAsync(scope.Places.Directory, Status, cancellationToken);
         if (ended > 0)
         {
             scope.Warn($"The shim of this attempt was killed; {ended} processes that it had left running were ended.");
@@ -282,6 +284,8 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 
         if (_session is { } session)
         {
+            // Kept from the conversation: the file lies where a run of the same account could remove it.
+            _known = session.Status;
             _session = null;
             await session.DisposeAsync();
         }
@@ -295,21 +299,29 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 
     private async Task RenewAsync(IShimSession session, CancellationToken cancellationToken)
     {
-        try
+        while (true)
         {
-            while (true)
+            var left = scope.Owned.LeaseLeft;
+            try
             {
-                // Zero is not told: the shim knows its deadline and must not be hurried by a host that is merely late.
-                var left = scope.Owned.LeaseLeft;
-                await AnsweredAsync(left > TimeSpan.Zero ? session.RenewAsync(left, cancellationToken) : session.PingAsync(cancellationToken), left, cancellationToken);
-                var next = left / 4;
-                next = next > MostBetweenRenewals ? MostBetweenRenewals : next < LeastBetweenRenewals ? LeastBetweenRenewals : next;
-                await Task.Delay(next, scope.Time, cancellationToken);
+                // Zero is not told: the shim knows its deadline and must not be hurried by a host that is merely late. Nor is one renewed that is over.
+                var asked = left > TimeSpan.Zero && !session.Status.LeaseOver ? session.RenewAsync(left, cancellationToken) : session.PingAsync(cancellationToken);
+                await AnsweredAsync(asked, left, cancellationToken);
             }
-        }
-        catch (ShimException)
-        {
-            // Who waits for a command hears of it too.
+            catch (ShimException)
+            {
+                if (session.WaitForEndAsync(cancellationToken).IsCompleted)
+                {
+                    // Who waits for a command hears of it too.
+                    return;
+                }
+
+                // Refused, for its lease is over: what it does now is watched all the same.
+            }
+
+            var next = left / 4;
+            next = next > MostBetweenRenewals ? MostBetweenRenewals : next < LeastBetweenRenewals ? LeastBetweenRenewals : next;
+            await Task.Delay(next, scope.Time, cancellationToken);
         }
     }
 
@@ -324,14 +336,15 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         {
             cancellationToken.ThrowIfCancellationRequested();
             scope.Warn("The supervisor of the run did not answer for a while and was told to go on.");
-            OutOfTime = _expected is { } expected && scope.Time.GetElapsedTime(expected.Since) > expected.Within + Leeway;
-            if (OutOfTime || scope.Time.GetElapsedTime(since) > lease + Leeway)
+            var isPast = _expected is { } expected && scope.Time.GetElapsedTime(expected.Since) > expected.Within + Leeway;
+            if (isPast || scope.Time.GetElapsedTime(since) > lease + Leeway)
             {
+                OutOfTime = isPast && _expected is { IsTimeOfAgent: true };
                 GiveUp();
                 break;
             }
 
-            shims.Continue(scope.Places.Directory);
+            shims.Continue(scope.Places.Directory, Status);
         }
 
         await asked;
@@ -351,10 +364,11 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         try
         {
             await PatientlyAsync(patience => session.StopAsync(cause, scope.Options.StopGrace, patience), atMost: null, cancellationToken);
+            _expected = new(scope.Time.GetTimestamp(), (2 * scope.Options.StopGrace) + MostForEnd);
             if (scope.Options.StopHard is { CanBeCanceled: true } hard)
             {
                 await UntilAsync(hard, cancellationToken);
-                await session.StopAsync(cause, TimeSpan.Zero, cancellationToken);
+                await PatientlyAsync(patience => session.StopAsync(cause, TimeSpan.Zero, patience), atMost: null, cancellationToken);
             }
         }
         catch (ShimException)
@@ -370,5 +384,5 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     }
 
     /// <summary>What the shim should be done with.</summary>
-    private sealed record Expectation(long Since, TimeSpan Within);
+    private sealed record Expectation(long Since, TimeSpan Within, bool IsTimeOfAgent = false);
 }

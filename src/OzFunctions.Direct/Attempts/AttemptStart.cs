@@ -64,7 +64,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         }
 
         // A dead shim that had begun: what it did is not done twice (protocol A4).
-        if (!shim.IsAlive && shim.Status is { } left && (left.Commands.Count > 0 || left.LeaseOver || scope.Journal.Has(JournalStep.AgentRequested)))
+        if (!shim.IsAlive && (scope.Journal.Has(JournalStep.AgentRequested) || shim.Status is { } left && (left.Commands.Count > 0 || left.LeaseOver)))
         {
             return OfLostShim("It was killed before the agent was started.");
         }

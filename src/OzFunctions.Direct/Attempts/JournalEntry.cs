@@ -40,6 +40,8 @@ internal sealed record JournalEntry
 
     public TimeSpan? TeardownTimeout { get; init; }
 
+    public TimeSpan? StopGrace { get; init; }
+
     public Account? User { get; init; }
 }
 

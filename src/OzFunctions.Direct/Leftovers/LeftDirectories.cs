@@ -65,7 +65,7 @@ internal sealed class LeftDirectories(string root)
         return removed;
     }
 
-    private bool MayBeOurs(string directory) => Path.GetDirectoryName(directory) == root || (Path.GetDirectoryName(directory) == Home && AttemptDirectories.IsName(Path.GetFileName(directory)));
+    private bool MayBeOurs(string directory) => (Path.GetDirectoryName(directory) == root && Path.GetFileName(directory) is not ("." or "..")) || (Path.GetDirectoryName(directory) == Home && AttemptDirectories.IsName(Path.GetFileName(directory)));
 
     private string NoteOf(string directory) => Path.Combine(Home, $"{Prefix}{Path.GetFileName(directory)}.json");
 

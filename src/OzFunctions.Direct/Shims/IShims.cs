@@ -18,16 +18,22 @@ public interface IShims
     ShimStatus? ReadStatus(string privateDirectory);
 
     /// <summary>Lets a shim that was stopped by a signal (SIGSTOP) go on. Harmless to one that works, and when none lives.</summary>
-    void Continue(string privateDirectory);
+    /// <param name="privateDirectory">Its own.</param>
+    /// <param name="known">What it said itself, which counts more than a file that its commands may reach; null: only the file is known.</param>
+    void Continue(string privateDirectory, ShimStatus? known);
 
     /// <summary>Kills a shim that lives and does not answer, and nothing else; what it ran is for <see cref="SweepAsync"/>. Harmless when none lives.</summary>
-    void Kill(string privateDirectory);
+    /// <inheritdoc cref="Continue"/>
+    void Kill(string privateDirectory, ShimStatus? known);
 
     /// <summary>
     /// Ends whatever a shim's commands left running when it is over, found by the tag in its status (facts/shim.md section 8). Returns how many processes were ended: after
     /// a shim that was shot perhaps many, after one that ended by itself none, which is the proof of its work. Throws <see cref="ShimException"/> when the shim itself does not end.
     /// </summary>
-    Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken);
+    Task<int> SweepAsync(string privateDirectory, ShimStatus? known, CancellationToken cancellationToken);
+
+    /// <summary>The same where only the file is known.</summary>
+    Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken) => SweepAsync(privateDirectory, known: null, cancellationToken);
 }
 
 /// <summary>What a shim is told once, at its start.</summary>

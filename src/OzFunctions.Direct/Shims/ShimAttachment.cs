@@ -20,7 +20,7 @@ internal static class ShimAttachment
             catch (ShimException exception) when (exception is not ShimLostException)
             {
                 unanswered(exception);
-                shims.Continue(privateDirectory);
+                shims.Continue(privateDirectory, known: null);
                 await Task.Delay(Pause, time, patience);
             }
         }

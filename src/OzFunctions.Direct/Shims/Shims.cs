@@ -95,14 +95,16 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
 
     public ShimStatus? ReadStatus(string privateDirectory) => ShimStatusFile.Read(privateDirectory);
 
-    public void Continue(string privateDirectory) => Signal(privateDirectory, ShimLibc.SigContinue);
+    public void Continue(string privateDirectory, ShimStatus? known) => Signal(privateDirectory, known, ShimLibc.SigContinue);
 
-    public void Kill(string privateDirectory) => Signal(privateDirectory, ShimLibc.SigKill);
+    public void Kill(string privateDirectory, ShimStatus? known) => Signal(privateDirectory, known, ShimLibc.SigKill);
 
-    public async Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken)
+    public Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken) => SweepAsync(privateDirectory, known: null, cancellationToken);
+
+    public async Task<int> SweepAsync(string privateDirectory, ShimStatus? known, CancellationToken cancellationToken)
     {
         _reaper.ReapAll();
-        if (ReadStatus(privateDirectory) is not { } status)
+        if ((known ?? ReadStatus(privateDirectory)) is not { } status)
         {
             return 0;
         }
@@ -121,9 +123,9 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         return await new ShimSweep(privateDirectory, status, time).RunAsync(cancellationToken);
     }
 
-    private void Signal(string privateDirectory, int signal)
+    private void Signal(string privateDirectory, ShimStatus? known, int signal)
     {
-        if (ReadStatus(privateDirectory) is not { } status || status.BootId != BootId.Current || !ShimLock.IsHeld(privateDirectory))
+        if ((known ?? ReadLeft(privateDirectory)) is not { } status || status.BootId != BootId.Current)
         {
             return;
         }
@@ -141,6 +143,19 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         }
 
         _ = ShimLibc.Close(process);
+    }
+
+    /// <summary>Null also when it cannot be understood: then nobody can be named.</summary>
+    private ShimStatus? ReadLeft(string privateDirectory)
+    {
+        try
+        {
+            return ReadStatus(privateDirectory);
+        }
+        catch (ShimException)
+        {
+            return null;
+        }
     }
 
     /// <summary>The first word of every shim: what it knows, and which version of our language it speaks.</summary>

@@ -44,17 +44,17 @@ public sealed class InProcessShims(TimeProvider time) : IShims
     public ShimStatus? ReadStatus(string privateDirectory) => ShimStatusFile.Read(privateDirectory);
 
     /// <summary>Nothing: a supervisor within this process answers as long as this process does.</summary>
-    public void Continue(string privateDirectory)
+    public void Continue(string privateDirectory, ShimStatus? known)
     {
     }
 
     /// <summary>Nothing, likewise.</summary>
-    public void Kill(string privateDirectory)
+    public void Kill(string privateDirectory, ShimStatus? known)
     {
     }
 
     /// <summary>Ends an agent whose <c>ozf exec</c> was killed, with its process group; only while its leader lives is it known to be that one.</summary>
-    public async Task<int> SweepAsync(string privateDirectory, CancellationToken cancellationToken)
+    public async Task<int> SweepAsync(string privateDirectory, ShimStatus? known, CancellationToken cancellationToken)
     {
         var ended = 0;
         foreach (var command in ReadStatus(privateDirectory)?.Commands ?? [])
