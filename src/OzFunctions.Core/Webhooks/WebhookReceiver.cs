@@ -196,9 +196,10 @@ public sealed partial class WebhookReceiver
     /// <summary>The id that stands for this delivery: its own, or where ids are not signed that of the first with the same signed bytes.</summary>
     private async Task<string> FindFirstIdAsync(Webhook webhook, WebhookMessage message, ReadOnlyMemory<byte> body, FilledRequest filled, CancellationToken cancellationToken)
     {
-        // An identity that the configuration makes of the signed body, or the body itself, is the same already for the same bytes.
+        // An identity that the configuration makes of the signed body is the same already for the same bytes. An id that looks like the body's is not:
+        // the first may have come under another, and a header is as easily taken away as put there.
         var window = webhook.Scheme.UsualReplayWindow is { } usual ? webhook.Options.ReplayWindow ?? usual : TimeSpan.Zero;
-        return window == TimeSpan.Zero || filled.Identity is not null || message.Id == DeliveryIds.OfBody(body)
+        return window == TimeSpan.Zero || filled.Identity is not null
             ? message.Id
             : await _bodies.FindFirstAsync(webhook.Options.Name, body, message.Id, window, cancellationToken);
     }

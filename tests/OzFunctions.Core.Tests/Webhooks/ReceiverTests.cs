@@ -4,6 +4,7 @@ using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Webhooks;
 using OzFunctions.Webhooks.Deliveries;
+using OzFunctions.Webhooks.Schemes;
 
 namespace OzFunctions.Core.Tests.Webhooks;
 
@@ -75,6 +76,40 @@ public sealed class ReceiverTests
         // Nor does a person start one by sending the replay in again, unless he asks for it.
         Assert.False((await rig.Receiver.RedeliverAsync(replayed, newRun: false, Cancellation))!.Created);
         Assert.True((await rig.Receiver.RedeliverAsync(replayed, newRun: true, Cancellation))!.Created);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData("mine", null)]
+    [InlineData(null, "added")]
+    public async Task A_recorded_hmac_delivery_with_its_id_taken_away_or_put_there_answers_the_first_run(string? recorded, string? replayed)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.Hmac));
+        var first = WebhookRig.RunOf(await rig.SendAsync(Hmac(recorded)));
+
+        var answer = await rig.SendAsync(Hmac(replayed));
+
+        Assert.Equal((first, false), (WebhookRig.RunOf(answer), WebhookRig.Parse(answer).GetProperty("created").GetBoolean()));
+        Assert.Equal(1, await rig.CountRunsAsync());
+
+        static WebhookArrival Hmac(string? id) => id is not null
+            ? Signed(WebhookKind.Hmac, Labeled, id)
+            : WebhookRig.Post(Labeled, ("X-Signature-256", WebhookRig.Hex(WebhookRig.Secret, Labeled)));
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(WebhookKind.GitHub)]
+    [InlineData(WebhookKind.Linear)]
+    [InlineData(WebhookKind.Hmac)]
+    public async Task A_recorded_delivery_under_the_id_of_its_own_body_answers_the_first_run(WebhookKind kind)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(kind) with { Filter = new() { Outsiders = true } });
+        var body = BodyOf(kind, rig.World.Clock.GetUtcNow());
+        var first = WebhookRig.RunOf(await rig.SendAsync(Signed(kind, body, "mine")));
+
+        var answer = await rig.SendAsync(Signed(kind, body, DeliveryIds.OfBody(Encoding.UTF8.GetBytes(body))));
+
+        Assert.Equal((first, false), (WebhookRig.RunOf(answer), WebhookRig.Parse(answer).GetProperty("created").GetBoolean()));
+        Assert.Equal(1, await rig.CountRunsAsync());
     }
 
     [Theory(Timeout = Limit)]
