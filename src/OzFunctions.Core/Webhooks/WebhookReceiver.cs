@@ -198,7 +198,7 @@ public sealed partial class WebhookReceiver
     {
         // An identity that the configuration makes of the signed body is the same already for the same bytes. An id that looks like the body's is not:
         // the first may have come under another, and a header is as easily taken away as put there.
-        var window = webhook.Scheme.UsualReplayWindow is { } usual ? webhook.Options.ReplayWindow ?? usual : TimeSpan.Zero;
+        var window = webhook.Scheme.UsualReplayWindow(message.Payload) is { } usual ? webhook.Options.ReplayWindow ?? usual : TimeSpan.Zero;
         return window == TimeSpan.Zero || filled.Identity is not null
             ? message.Id
             : await _bodies.FindFirstAsync(webhook.Options.Name, body, message.Id, window, cancellationToken);

@@ -131,6 +131,32 @@ public sealed class ReceiverTests
         Assert.False(WebhookRig.Parse(await rig.SendAsync(Signed(kind, body, "two"))).GetProperty("created").GetBoolean());
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData("repository_dispatch", true, "{\"action\":\"nightly\",\"branch\":\"main\",\"client_payload\":{\"n\":1}}")]
+    [InlineData("repository_dispatch", true, "{\"action\":\"nightly\",\"branch\":\"main\",\"client_payload\":null}")]
+    [InlineData("workflow_dispatch", true, "{\"inputs\":null,\"ref\":\"refs/heads/main\",\"workflow\":\".github/workflows/oz.yml\"}")]
+    [InlineData("workflow_run", false, "{\"action\":\"completed\",\"workflow\":{\"id\":1},\"workflow_run\":{\"id\":2}}")]
+    [InlineData("repository_dispatch", false, Labeled)]
+    [InlineData("workflow_dispatch", false, Labeled)]
+    public async Task What_is_asked_for_twice_by_GitHubs_dispatches_runs_twice_whatever_the_unsigned_header_says_of_others(string eventName, bool expected, string body)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub, filter: new() { Outsiders = true }));
+        await rig.SendAsync(WebhookRig.GitHub(body, eventName, "one"));
+
+        Assert.Equal(expected, WebhookRig.Parse(await rig.SendAsync(WebhookRig.GitHub(body, eventName, "two"))).GetProperty("created").GetBoolean());
+        Assert.False(WebhookRig.Parse(await rig.SendAsync(WebhookRig.GitHub(body, eventName, "two"))).GetProperty("created").GetBoolean());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_window_that_the_configuration_gives_holds_for_dispatches_too()
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub) with { ReplayWindow = TimeSpan.FromMinutes(5) });
+        const string body = "{\"action\":\"nightly\",\"client_payload\":{},\"sender\":{\"login\":\"ann\",\"type\":\"User\"}}";
+        await rig.SendAsync(WebhookRig.GitHub(body, "repository_dispatch", "one"));
+
+        Assert.False(WebhookRig.Parse(await rig.SendAsync(WebhookRig.GitHub(body, "repository_dispatch", "two"))).GetProperty("created").GetBoolean());
+    }
+
     [Fact(Timeout = Limit)]
     public async Task One_signed_body_under_a_hundred_ids_at_once_is_one_run()
     {

@@ -10,7 +10,7 @@ internal sealed class LinearScheme(WebhookOptions options) : WebhookScheme(optio
     private readonly TimeSpan _tolerance = options.Tolerance ?? TimeSpan.FromMinutes(1);
 
     /// <summary>Longer than <see cref="WebhookOptions.Tolerance"/> lets the signed time pass.</summary>
-    public override TimeSpan? UsualReplayWindow => SignedBodies.MostWindow;
+    public override TimeSpan? UsualReplayWindow(JsonElement payload) => SignedBodies.MostWindow;
 
     public override string? FindForgery(WebhookArrival arrival, DateTimeOffset now)
     {
