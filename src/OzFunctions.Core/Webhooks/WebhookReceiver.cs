@@ -231,7 +231,7 @@ public sealed partial class WebhookReceiver
             ReceivedAt = now,
             Event = message.Event,
             Action = origin.Action,
-            Sender = origin.Sender is [var first, ..] ? PayloadText.Cut(PayloadText.CleanLine(first), 200, "…") : null,
+            Sender = origin.Shown is { } who ? PayloadText.Cut(PayloadText.CleanLine(who), 200, "…") : null,
             Result = DeliveryResult.Accepted,
             PayloadBytes = bytes,
             Payload = bytes <= WebhookDelivery.MostPayloadBytes ? payload : null,
