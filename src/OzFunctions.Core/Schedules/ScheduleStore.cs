@@ -162,7 +162,14 @@ public sealed class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList
                 AskedBy = by,
             },
             cancellationToken);
-        await ChangeAsync(name, there => there with { LastRun = new(answer.Run.RunId, now), LastError = null }, cancellationToken);
+
+        // A repeat answers a run that may be long over: the latest stays the one that 'overlap: skip' looks at. Noted all the same when the first call could not.
+        await ChangeAsync(
+            name,
+            there => answer.Created || there.LastRun is not { } last || answer.Run.CreatedAt > last.At && answer.Run.RunId != last.RunId
+                ? there with { LastRun = new(answer.Run.RunId, answer.Created ? now : answer.Run.CreatedAt), LastError = null }
+                : there,
+            cancellationToken);
         return answer;
     }
 

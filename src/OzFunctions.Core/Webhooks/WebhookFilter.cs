@@ -37,7 +37,7 @@ internal sealed class WebhookFilter(WebhookFilterOptions options)
 
     private string? FindSenderReason(WebhookOrigin origin)
     {
-        var who = origin.Sender is [var first, ..] ? first : null;
+        var who = origin.Shown;
         var isListedBot = Lists(options.Bots, origin.Sender);
         if (origin.IsBot && !isListedBot)
         {

@@ -15,8 +15,11 @@ internal sealed record WebhookOrigin
 
     public string? Action { get; init; }
 
-    /// <summary>The names that <c>senders</c> and <c>bots</c> may list; the first is shown to people.</summary>
+    /// <summary>The names that <c>senders</c> and <c>bots</c> may list: none that a person chooses for himself.</summary>
     public IReadOnlyList<string> Sender { get; init; } = [];
+
+    /// <summary>What people are shown; by default the first of <see cref="Sender"/>.</summary>
+    public string? Shown { get => field ?? (Sender is [var first, ..] ? first : null); init; }
 
     public bool IsBot { get; init; }
 

@@ -196,9 +196,10 @@ public sealed partial class WebhookReceiver
     /// <summary>The id that stands for this delivery: its own, or where ids are not signed that of the first with the same signed bytes.</summary>
     private async Task<string> FindFirstIdAsync(Webhook webhook, WebhookMessage message, ReadOnlyMemory<byte> body, FilledRequest filled, CancellationToken cancellationToken)
     {
-        // An identity that the configuration makes of the signed body, or the body itself, is the same already for the same bytes.
-        var window = webhook.Scheme.UsualReplayWindow is { } usual ? webhook.Options.ReplayWindow ?? usual : TimeSpan.Zero;
-        return window == TimeSpan.Zero || filled.Identity is not null || message.Id == DeliveryIds.OfBody(body)
+        // An identity that the configuration makes of the signed body is the same already for the same bytes. An id that looks like the body's is not:
+        // the first may have come under another, and a header is as easily taken away as put there.
+        var window = webhook.Scheme.UsualReplayWindow(message.Payload) is { } usual ? webhook.Options.ReplayWindow ?? usual : TimeSpan.Zero;
+        return window == TimeSpan.Zero || filled.Identity is not null
             ? message.Id
             : await _bodies.FindFirstAsync(webhook.Options.Name, body, message.Id, window, cancellationToken);
     }
@@ -230,7 +231,7 @@ public sealed partial class WebhookReceiver
             ReceivedAt = now,
             Event = message.Event,
             Action = origin.Action,
-            Sender = origin.Sender is [var first, ..] ? PayloadText.Cut(PayloadText.CleanLine(first), 200, "…") : null,
+            Sender = origin.Shown is { } who ? PayloadText.Cut(PayloadText.CleanLine(who), 200, "…") : null,
             Result = DeliveryResult.Accepted,
             PayloadBytes = bytes,
             Payload = bytes <= WebhookDelivery.MostPayloadBytes ? payload : null,

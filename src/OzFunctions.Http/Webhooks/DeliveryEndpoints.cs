@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
-using OzFunctions.Http.Keys;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
 using OzFunctions.Json;
+using OzFunctions.Keys;
 using OzFunctions.Requests;
 using OzFunctions.Webhooks;
 using OzFunctions.Webhooks.Deliveries;

@@ -28,7 +28,9 @@ public sealed class WebhookEndpoints(WebhookReceiver receiver, Uri? publicUrl) :
             Headers = call.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
             Body = body,
         };
-        var answer = await receiver.ReceiveAsync(name, arrival, call.RootOf(publicUrl), call.Cancellation);
+
+        // What is read whole is taken in whole: a sender that hangs up must not leave an accepted run without its announcement.
+        var answer = await receiver.ReceiveAsync(name, arrival, call.RootOf(publicUrl), CancellationToken.None);
         foreach (var (header, value) in answer.Headers)
         {
             call.Response.Headers[header] = value;

@@ -87,6 +87,41 @@ public sealed class ScheduleStoreTests
     }
 
     [Fact]
+    public async Task A_repeat_of_run_now_does_not_hide_the_later_run_that_is_not_to_be_overlapped()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("*/5 * * * *"));
+        var first = await scene.Process.Schedules.RunNowAsync("s", "k", "ann", Cancellation);
+        await scene.Process.Cancels.CancelAsync(first.Run.RunId, "ann", null, Cancellation);
+        await scene.TickAtAsync("12:05:00");
+        var due = (await scene.GetAsync()).LastRun;
+
+        var again = await scene.Process.Schedules.RunNowAsync("s", "k", "ann", Cancellation);
+
+        Assert.Equal((first.Run.RunId, false), (again.Run.RunId, again.Created));
+        Assert.Equal(due, (await scene.GetAsync()).LastRun);
+        await scene.TickAtAsync("12:10:00");
+        Assert.Equal(["12:05", "now"], await scene.StartedAsync());
+    }
+
+    [Fact]
+    public async Task A_repeat_of_run_now_notes_the_run_that_the_first_call_could_not()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("@daily"));
+        scene.Store.Before = (method, name) => method == "TryReplaceAsync" && name.StartsWith("schedules/", StringComparison.Ordinal)
+            ? throw new Blobs.BlobStoreException("503", isTransient: true, null)
+            : Task.CompletedTask;
+        await Assert.ThrowsAsync<Blobs.BlobStoreException>(() => scene.Process.Schedules.RunNowAsync("s", "k", "ann", Cancellation));
+        scene.Store.Before = null;
+
+        var again = await scene.Process.Schedules.RunNowAsync("s", "k", "ann", Cancellation);
+
+        Assert.False(again.Created);
+        Assert.Equal(again.Run.RunId, (await scene.GetAsync()).LastRun!.RunId);
+    }
+
+    [Fact]
     public async Task A_deleted_schedule_starts_nothing_and_its_runs_stay()
     {
         var scene = new ScheduleScene();

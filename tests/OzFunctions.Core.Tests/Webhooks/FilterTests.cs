@@ -129,6 +129,27 @@ public sealed class FilterTests
         Assert.Contains("outside", Linear("""{"action":"create","type":"Comment","actor":{"type":"user","id":"u"},"data":{"externalUser":{"id":"x"}}}"""), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("ann@example.com")]
+    [InlineData("u1")]
+    [InlineData("GitHub")]
+    public void Nobody_in_Linear_passes_by_naming_himself_like_a_listed_sender_or_bot(string name)
+    {
+        var payload = JsonSerializer.Serialize(new { action = "update", type = "Issue", actor = new { id = "u2", type = "user", email = "eve@example.com", name }, data = new { id = "i" } });
+
+        Assert.Equal("sender 'eve@example.com' is not one of senders", Linear(payload, new() { Senders = ["ann@example.com", "u1"], Bots = ["GitHub"] }));
+        Assert.Null(Linear(payload, new() { Senders = ["EVE@example.com"] }));
+        Assert.Null(Linear(payload, new() { Senders = ["u2"] }));
+    }
+
+    [Fact]
+    public void A_Linear_integration_may_be_listed_by_its_name() =>
+        Assert.Null(Linear("""{"action":"create","type":"Comment","data":{"botActor":{"name":"GitHub"}}}""", new() { Bots = ["github"] }));
+
+    [Fact]
+    public void The_name_of_a_Linear_user_is_shown_where_there_is_nothing_better() => Assert.Equal(
+        "sender 'Ann' is not one of senders", Linear("""{"action":"update","type":"Issue","actor":{"type":"user","name":"Ann"},"data":{}}""", new() { Senders = ["Ann"] }));
+
     private static string Comment(string login = "ann", string? association = "MEMBER") =>
         JsonSerializer.Serialize(new { action = "created", comment = new { body = "@oz go", user = new { login }, author_association = association }, sender = new { login, type = "User" } });
 

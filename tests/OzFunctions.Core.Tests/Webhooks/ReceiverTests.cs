@@ -4,6 +4,7 @@ using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Webhooks;
 using OzFunctions.Webhooks.Deliveries;
+using OzFunctions.Webhooks.Schemes;
 
 namespace OzFunctions.Core.Tests.Webhooks;
 
@@ -78,6 +79,40 @@ public sealed class ReceiverTests
     }
 
     [Theory(Timeout = Limit)]
+    [InlineData("mine", null)]
+    [InlineData(null, "added")]
+    public async Task A_recorded_hmac_delivery_with_its_id_taken_away_or_put_there_answers_the_first_run(string? recorded, string? replayed)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.Hmac));
+        var first = WebhookRig.RunOf(await rig.SendAsync(Hmac(recorded)));
+
+        var answer = await rig.SendAsync(Hmac(replayed));
+
+        Assert.Equal((first, false), (WebhookRig.RunOf(answer), WebhookRig.Parse(answer).GetProperty("created").GetBoolean()));
+        Assert.Equal(1, await rig.CountRunsAsync());
+
+        static WebhookArrival Hmac(string? id) => id is not null
+            ? Signed(WebhookKind.Hmac, Labeled, id)
+            : WebhookRig.Post(Labeled, ("X-Signature-256", WebhookRig.Hex(WebhookRig.Secret, Labeled)));
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(WebhookKind.GitHub)]
+    [InlineData(WebhookKind.Linear)]
+    [InlineData(WebhookKind.Hmac)]
+    public async Task A_recorded_delivery_under_the_id_of_its_own_body_answers_the_first_run(WebhookKind kind)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(kind) with { Filter = new() { Outsiders = true } });
+        var body = BodyOf(kind, rig.World.Clock.GetUtcNow());
+        var first = WebhookRig.RunOf(await rig.SendAsync(Signed(kind, body, "mine")));
+
+        var answer = await rig.SendAsync(Signed(kind, body, DeliveryIds.OfBody(Encoding.UTF8.GetBytes(body))));
+
+        Assert.Equal((first, false), (WebhookRig.RunOf(answer), WebhookRig.Parse(answer).GetProperty("created").GetBoolean()));
+        Assert.Equal(1, await rig.CountRunsAsync());
+    }
+
+    [Theory(Timeout = Limit)]
     [InlineData(WebhookKind.Hmac, null, 59, false)]
     [InlineData(WebhookKind.Hmac, null, 61, true)]
     [InlineData(WebhookKind.Hmac, 5, 6, true)]
@@ -94,6 +129,32 @@ public sealed class ReceiverTests
 
         Assert.Equal(expected, WebhookRig.Parse(await rig.SendAsync(Signed(kind, body, "two"))).GetProperty("created").GetBoolean());
         Assert.False(WebhookRig.Parse(await rig.SendAsync(Signed(kind, body, "two"))).GetProperty("created").GetBoolean());
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData("repository_dispatch", true, "{\"action\":\"nightly\",\"branch\":\"main\",\"client_payload\":{\"n\":1}}")]
+    [InlineData("repository_dispatch", true, "{\"action\":\"nightly\",\"branch\":\"main\",\"client_payload\":null}")]
+    [InlineData("workflow_dispatch", true, "{\"inputs\":null,\"ref\":\"refs/heads/main\",\"workflow\":\".github/workflows/oz.yml\"}")]
+    [InlineData("workflow_run", false, "{\"action\":\"completed\",\"workflow\":{\"id\":1},\"workflow_run\":{\"id\":2}}")]
+    [InlineData("repository_dispatch", false, Labeled)]
+    [InlineData("workflow_dispatch", false, Labeled)]
+    public async Task What_is_asked_for_twice_by_GitHubs_dispatches_runs_twice_whatever_the_unsigned_header_says_of_others(string eventName, bool expected, string body)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub, filter: new() { Outsiders = true }));
+        await rig.SendAsync(WebhookRig.GitHub(body, eventName, "one"));
+
+        Assert.Equal(expected, WebhookRig.Parse(await rig.SendAsync(WebhookRig.GitHub(body, eventName, "two"))).GetProperty("created").GetBoolean());
+        Assert.False(WebhookRig.Parse(await rig.SendAsync(WebhookRig.GitHub(body, eventName, "two"))).GetProperty("created").GetBoolean());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_window_that_the_configuration_gives_holds_for_dispatches_too()
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub) with { ReplayWindow = TimeSpan.FromMinutes(5) });
+        const string body = "{\"action\":\"nightly\",\"client_payload\":{},\"sender\":{\"login\":\"ann\",\"type\":\"User\"}}";
+        await rig.SendAsync(WebhookRig.GitHub(body, "repository_dispatch", "one"));
+
+        Assert.False(WebhookRig.Parse(await rig.SendAsync(WebhookRig.GitHub(body, "repository_dispatch", "two"))).GetProperty("created").GetBoolean());
     }
 
     [Fact(Timeout = Limit)]

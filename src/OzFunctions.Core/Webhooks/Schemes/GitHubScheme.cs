@@ -17,8 +17,8 @@ internal sealed class GitHubScheme(WebhookOptions options) : WebhookScheme(optio
 
     private readonly IReadOnlyList<byte[]> _keys = Signature.Keys(options.Secrets);
 
-    /// <summary>A payload says when things changed: GitHub never signs the same bytes for two events.</summary>
-    public override TimeSpan? UsualReplayWindow => SignedBodies.MostWindow;
+    /// <summary>A payload says when things changed: GitHub does not sign the same bytes for two events. But for what a person or a script asks for by hand.</summary>
+    public override TimeSpan? UsualReplayWindow(JsonElement payload) => IsDispatch(payload) ? TimeSpan.Zero : SignedBodies.MostWindow;
 
     public override string? FindForgery(WebhookArrival arrival, DateTimeOffset now)
     {
@@ -50,6 +50,13 @@ internal sealed class GitHubScheme(WebhookOptions options) : WebhookScheme(optio
             Labels = FindLabels(payload),
         };
     }
+
+    /// <summary>
+    /// <c>repository_dispatch</c> and <c>workflow_dispatch</c> hold no time: who asks for the same twice sends the same bytes. <c>client_payload</c> may be null;
+    /// of a workflow's run, <c>workflow</c> is an object.
+    /// </summary>
+    private static bool IsDispatch(JsonElement payload) =>
+        payload.ValueKind == JsonValueKind.Object && (payload.TryGetProperty("client_payload", out _) || payload.Member("workflow") is { ValueKind: JsonValueKind.String });
 
     private string? FindStranger(string? eventName, JsonElement payload, string? sender)
     {

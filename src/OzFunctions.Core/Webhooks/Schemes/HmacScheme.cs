@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace OzFunctions.Webhooks.Schemes;
 
 /// <summary>HMAC-SHA256 of the raw body in a header that the configuration names: hex or base64, with or without <c>sha256=</c>.</summary>
@@ -9,7 +11,7 @@ internal sealed class HmacScheme(WebhookOptions options) : WebhookScheme(options
     private readonly string _header = options.Header ?? "X-Signature-256";
 
     /// <summary>Not for long: a sender of one's own may well say the same again later, and mean it.</summary>
-    public override TimeSpan? UsualReplayWindow => TimeSpan.FromHours(1);
+    public override TimeSpan? UsualReplayWindow(JsonElement payload) => TimeSpan.FromHours(1);
 
     public override string? FindForgery(WebhookArrival arrival, DateTimeOffset now)
     {

@@ -10,7 +10,7 @@ internal sealed class LinearScheme(WebhookOptions options) : WebhookScheme(optio
     private readonly TimeSpan _tolerance = options.Tolerance ?? TimeSpan.FromMinutes(1);
 
     /// <summary>Longer than <see cref="WebhookOptions.Tolerance"/> lets the signed time pass.</summary>
-    public override TimeSpan? UsualReplayWindow => SignedBodies.MostWindow;
+    public override TimeSpan? UsualReplayWindow(JsonElement payload) => SignedBodies.MostWindow;
 
     public override string? FindForgery(WebhookArrival arrival, DateTimeOffset now)
     {
@@ -43,16 +43,20 @@ internal sealed class LinearScheme(WebhookOptions options) : WebhookScheme(optio
     public override WebhookOrigin Describe(string? eventName, JsonElement payload)
     {
         var (actor, thing) = (payload.Member("actor"), payload.Member("data"));
-        var user = thing.Member("user");
+        var (user, bot) = (thing.Member("user"), thing.Member("botActor"));
+        var isBot = actor.FindString("type") is { } type && !type.Equals("user", StringComparison.OrdinalIgnoreCase) || actor is null && bot is not null;
         return new()
         {
             Action = payload.FindString("action"),
             Sender = [.. new[]
             {
-                actor.FindString("email"), actor.FindString("id"), actor.FindString("name"), user.FindString("email"), user.FindString("id"), thing.FindString("userId"),
-                thing.Member("botActor").FindString("id"), thing.Member("botActor").FindString("name"),
+                actor.FindString("email"), actor.FindString("id"), user.FindString("email"), user.FindString("id"), thing.FindString("userId"), bot.FindString("id"),
+
+                // A person names himself as he likes. Of Linear's own integrations the name is all there is to list.
+                isBot ? actor.FindString("name") : null, isBot ? bot.FindString("name") : null,
             }.OfType<string>().Distinct()],
-            IsBot = actor.FindString("type") is { } type && !type.Equals("user", StringComparison.OrdinalIgnoreCase) || actor is null && thing.Member("botActor") is not null,
+            Shown = actor.FindString("email") ?? actor.FindString("id") ?? actor.FindString("name"),
+            IsBot = isBot,
             Stranger = (thing.Member("externalUser") ?? thing.Member("externalUserId")) is not null ? "it was written by somebody outside of the workspace" : null,
             Labels = thing.Member("labels") is { ValueKind: JsonValueKind.Array } labels ? [.. labels.EnumerateArray().Select(label => label.FindString("name")).OfType<string>()] : [],
         };

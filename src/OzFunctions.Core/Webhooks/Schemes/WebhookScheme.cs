@@ -36,7 +36,8 @@ internal abstract class WebhookScheme(WebhookOptions options)
     /// <summary>
     /// How long the same signed bytes under another id count as the same delivery, where the id is not signed; null: it is, or nothing is.
     /// </summary>
-    public virtual TimeSpan? UsualReplayWindow => null;
+    /// <param name="payload">The signed one: headers, such as the event's name, are not to be trusted with this.</param>
+    public virtual TimeSpan? UsualReplayWindow(JsonElement payload) => null;
 
     /// <summary>The payload as it is kept: without what would let a reader act for the sender.</summary>
     public virtual IReadOnlyList<string> NotKept => [];
