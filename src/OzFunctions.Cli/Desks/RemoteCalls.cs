@@ -108,7 +108,10 @@ internal sealed class RemoteCalls : IDisposable
     {
         try
         {
-            return await OpenAsync(method, path, body, null, cancellationToken);
+            // Until the head of the answer is there; what streams after it may take its time.
+            using var deadline = new CancellationTokenSource(AnswerWithin, _time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+            return await OpenAsync(method, path, body, null, either.Token);
         }
         catch (Exception ex) when (IsOutage(ex, cancellationToken))
         {

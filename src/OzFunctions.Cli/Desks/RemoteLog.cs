@@ -90,8 +90,10 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
 
         public Place At { get; private set; }
 
-        /// <summary>The front door answered, whatever came of it.</summary>
-        public bool WasOpen => _response is not null;
+        /// <summary>
+        /// The front door sent a line of the log or a sign of life. A head alone, with the pause that stands before everything, may also come from one that fails each time.
+        /// </summary>
+        public bool WasOpen { get; private set; }
 
         /// <summary>One line; null: the log has ended. An answer that breaks off before its end is an <see cref="IOException"/>.</summary>
         public async Task<LogChunk?> ReadAsync()
@@ -103,6 +105,7 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
                 _mostQuiet.Change(MostQuiet, Timeout.InfiniteTimeSpan);
                 if (line.Length > 0)
                 {
+                    WasOpen |= !line.StartsWith("retry:", StringComparison.Ordinal);
                     var colon = line.IndexOf(": ", StringComparison.Ordinal);
                     switch (colon < 0 ? "" : line[..colon])
                     {

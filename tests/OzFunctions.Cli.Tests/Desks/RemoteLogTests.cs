@@ -71,6 +71,23 @@ public sealed class RemoteLogTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_front_door_that_begins_to_answer_each_time_and_never_sends_a_line_is_given_up()
+    {
+        await using var door = new HttpReceiver();
+        var asked = 0;
+        door.Whole = _ =>
+        {
+            asked++;
+            return "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nretry: 1000\n\n";
+        };
+
+        var given = await Assert.ThrowsAsync<CommandException>(() => ReadAsync(door, new Hasty()));
+
+        Assert.Equal(ExitCodes.Unavailable, given.ExitCode);
+        Assert.True(asked > 100, $"Asked {asked} times in two minutes.");
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_cut_after_a_long_silence_is_no_long_absence()
     {
         await using var door = new HttpReceiver();
