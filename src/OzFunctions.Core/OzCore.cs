@@ -40,7 +40,7 @@ public sealed class OzCore
         _index = new(ports);
         _locks = new(ports.Blobs, Records);
         Workers = new(ports.Blobs);
-        OwedPublishers = new(ports, Workers);
+        OwedPublishers = new(ports, Workers, options.WorkerId);
         _ending = new(ports, Events, OwedPublishers);
         _signals = new(ports.Blobs);
         Deliveries = new(ports.Blobs);
@@ -144,6 +144,9 @@ public sealed record CoreOptions
 {
     /// <summary>Where the API is reached from outside, for URLs in events; null: blobs' addresses.</summary>
     public Uri? PublicUrl { get; init; }
+
+    /// <summary>The worker whose configuration this is, and whose the publishers are; null: of all workers.</summary>
+    public string? WorkerId { get; init; }
 
     public IntakeOptions Intake { get; init; } = new();
 

@@ -25,6 +25,9 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// <summary>What is due later than this is left to the ticks, which every host has.</summary>
     private static readonly TimeSpan OwnRetryWithin = TimeSpan.FromMinutes(10);
 
+    /// <summary>The store's own queue, which is the same one whoever's configuration it is in.</summary>
+    private const string StoreQueue = "oz-events";
+
     private readonly OzPorts _ports;
     private readonly RunRecords _records;
     private readonly OwedPublishers _owed;
@@ -72,6 +75,10 @@ public sealed partial class EventOutbox : IAsyncDisposable
         }
     }
 
+    /// <summary>The publisher of this name that this process has for runs of the worker. Null: it has none, or its own of that name is another worker's.</summary>
+    public IEventPublisher? FindOwn(string workerId, string publisher) =>
+        _publishers.TryGetValue(publisher, out var own) && (own is { Name: StoreQueue, IsPrompt: true } || _owed.AreOf(workerId)) ? own : null;
+
     /// <summary>The lane of a publisher on foreign ground while a host lives here.</summary>
     internal EventLane? FindLane(string publisher) => _running is null ? null : _lanes.GetValueOrDefault(publisher);
 
@@ -105,7 +112,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
             }
 
             Remember(runId, marker.ETag, still);
-            foreach (var entry in still)
+            foreach (var entry in still.Where(entry => FindOwn(run.Record.WorkerId, entry.Publisher) is not null))
             {
                 FindLane(entry.Publisher)?.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue, fresh: entry is { Tries: 0, NextAt: null } && marker.Age < TimeSpan.FromMinutes(1));
             }
@@ -279,7 +286,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
             return new(entry.Publisher, null);
         }
 
-        if (!_publishers.TryGetValue(entry.Publisher, out var publisher))
+        if (FindOwn(record.WorkerId, entry.Publisher) is not { } publisher)
         {
             return await IsForgottenAsync(record, stored, entry, cancellationToken) ? new(entry.Publisher, null) : new(entry.Publisher, entry);
         }

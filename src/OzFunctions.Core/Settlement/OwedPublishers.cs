@@ -9,11 +9,13 @@ namespace OzFunctions.Settlement;
 /// Who is owed the completion event of a run: the publishers of the run's worker, whoever ends it. A host says in <c>control.json</c> which its worker has; others,
 /// such as a command that cancels, read it there.
 /// </summary>
-public sealed class OwedPublishers(OzPorts ports, WorkerControl control)
+/// <param name="configured">The worker whose configuration this process has; null: it works for all of them.</param>
+public sealed class OwedPublishers(OzPorts ports, WorkerControl control, string? configured)
 {
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2);
 
     private readonly IReadOnlyList<string> _own = [.. ports.Publishers.Where(publisher => publisher.Kinds.Contains(RunEventKind.Completed)).Select(publisher => publisher.Name)];
+    private volatile string? _worker = configured;
     private volatile string? _served;
     private volatile Reading? _read;
 
@@ -22,10 +24,16 @@ public sealed class OwedPublishers(OzPorts ports, WorkerControl control)
     {
         if (_served != workerId)
         {
+            _worker = workerId;
             await control.SetPublishersAsync(workerId, _own, cancellationToken);
             _served = workerId;
         }
     }
+
+    /// <summary>
+    /// True: the publishers of this process are this worker's. A publisher of another worker that has the same name is another one, and what it is owed is its hosts'.
+    /// </summary>
+    public bool AreOf(string workerId) => _worker is not { } own || own == workerId;
 
     /// <summary>Names for the outbox of a run of this worker that is being ended now.</summary>
     public async Task<IReadOnlyList<string>> FindAsync(string workerId, CancellationToken cancellationToken) =>
@@ -33,7 +41,7 @@ public sealed class OwedPublishers(OzPorts ports, WorkerControl control)
 
     /// <summary>False: no host of the worker has it any more, and neither has this process.</summary>
     public async Task<bool> IsKnownAsync(string workerId, string publisher, CancellationToken cancellationToken) =>
-        _own.Contains(publisher) || (await FindSaidAsync(workerId, cancellationToken) ?? _own).Contains(publisher);
+        (AreOf(workerId) && _own.Contains(publisher)) || (await FindSaidAsync(workerId, cancellationToken) ?? _own).Contains(publisher);
 
     private async Task<IReadOnlyList<string>?> FindSaidAsync(string workerId, CancellationToken cancellationToken)
     {

@@ -1,7 +1,9 @@
 using OzFunctions.Cancelling;
+using OzFunctions.Core.Tests.Schedules;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Events;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Protocol;
 
@@ -146,6 +148,44 @@ public sealed class EventDeliveryTests
         Assert.Equal([$"{waiting}:0:completed"], hook.Taken);
         await plain.Cancels.CancelAsync(busy, "ann", null, Cancellation);
         await world.UntilSettledAsync(busy, Cancellation);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_publisher_of_the_same_name_of_another_worker_is_another_one()
+    {
+        var (web, data) = (new Receiver(), new Receiver());
+        await using var world = new World();
+        var plain = world.NewProcess(data).Core;
+        var run = (await plain.Intake.SubmitAsync(new() { Request = new() { Prompt = "p", WorkerId = "data" }, Trigger = new() { Kind = TriggerKind.Cli } }, Cancellation)).Run.RunId;
+        await plain.Cancels.CancelAsync(run, "ann", null, Cancellation);
+        var other = world.NewProcess(web);
+        world.StartHost(other, world.NewMachine("m1"), workerId: "web");
+        await world.UntilAsync(async () => (await plain.Workers.GetPublishersAsync(Cancellation)).ContainsKey("web"), Cancellation);
+        world.Clock.Shift(TimeSpan.FromMinutes(2));
+        await other.Core.Tick.TickAsync(Cancellation);
+        Assert.Equal([new OutboxEntry("hook", 0)], (await world.FindAsync(run))!.Outbox!);
+
+        world.StartHost(world.NewProcess(data), world.NewMachine("m2"), workerId: "data");
+        await world.UntilAsync(async () => (await plain.Workers.GetPublishersAsync(Cancellation)).ContainsKey("data"), Cancellation);
+        world.Clock.Shift(TimeSpan.FromMinutes(2));
+        await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal([$"{run}:0:completed"], data.Taken);
+        Assert.Empty(web.Tries);
+        Assert.Equal([$"{run}:0:completed"], world.CompletionIds(run));
+    }
+
+    [Fact]
+    public void A_command_sends_for_the_worker_of_its_configuration_and_to_the_queue_of_the_store()
+    {
+        var (hook, queue) = (new Receiver(), new InMemoryEventPublisher("oz-events", TimeProvider.System));
+        var scene = new ScheduleScene();
+        var command = scene.NewProcess(new CoreOptions { WorkerId = "web" }, scene.Clock, hook, queue).Outbox;
+
+        Assert.Same(hook, command.FindOwn("web", "hook"));
+        Assert.Null(command.FindOwn("data", "hook"));
+        Assert.Same(queue, command.FindOwn("data", "oz-events"));
+        Assert.Same(hook, scene.NewProcess(new CoreOptions(), scene.Clock, hook).Outbox.FindOwn("data", "hook"));
     }
 
     [Fact(Timeout = Limit)]

@@ -116,9 +116,9 @@ internal sealed class World : IAsyncDisposable
 
     public WorkerHost StartHost(SimulatedMachine machine, ProtocolStep? killAfter = null, int slots = 4) => StartHost(NewProcess(killAfter), machine, slots);
 
-    public WorkerHost StartHost(SimulatedProcess process, SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null)
+    public WorkerHost StartHost(SimulatedProcess process, SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null, string workerId = "local")
     {
-        var host = process.CreateHost(machine, slots, requests);
+        var host = process.CreateHost(machine, slots, requests, workerId);
         _hosts.Add((host, process, Task.Run(() => host.RunAsync(CancellationToken.None))));
         return host;
     }
