@@ -1,7 +1,7 @@
 using OzFunctions.Direct.Accounts;
 using OzFunctions.Direct.Posix;
-using OzFunctions.Shim.Protocol;
 using OzFunctions.Local;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Attempts;
 
