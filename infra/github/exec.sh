@@ -16,7 +16,9 @@ fi
 
 result=$(mktemp)
 output=$(mktemp)
-trap 'rm -f "$result" "$output"' EXIT
+pipe=$(mktemp -u)
+mkfifo -m 600 "$pipe"
+trap 'rm -f "$result" "$output" "$pipe"' EXIT
 args=(exec "--result-file=$result")
 value() { [ -z "$2" ] || args+=("--$1=$2"); }
 lines() { while IFS= read -r line; do line=${line//$'\r'/}; [ -z "$line" ] || args+=("--$1=$line"); done <<<"$2"; }
@@ -49,8 +51,18 @@ fi
 # The key is in the environment and never on a command line; the inputs are not the agent's business.
 [ -z "${INPUT_WARP_API_KEY:-}" ] || export WARP_API_KEY=$INPUT_WARP_API_KEY
 for variable in ${!INPUT_@}; do unset "$variable"; done
-"$ozf" "${args[@]}" | tee "$output"
-code=${PIPESTATUS[0]}
+
+# A runner that cancels signals this shell alone, and a shell that waits for a command in the foreground obeys no trap before that has ended. Groups of their own (-m):
+# what a shell starts in the background ignores SIGINT without.
+set -m
+tee "$output" <"$pipe" &
+tee=$!
+"$ozf" "${args[@]}" >"$pipe" &
+pid=$!
+trap 'signalled=1; kill -TERM "$pid" 2>/dev/null' INT TERM
+while signalled=; wait "$pid"; code=$?; [ -n "$signalled" ]; do :; done
+trap '' INT TERM
+wait "$tee"
 
 field() { python3 -c 'import json,sys; v=json.load(open(sys.argv[1])).get(sys.argv[2],""); print(v if isinstance(v,str) else json.dumps(v,separators=(",",":")))' "$result" "$1" 2>/dev/null || true; }
 if [ -n "${GITHUB_OUTPUT:-}" ]; then

@@ -132,10 +132,12 @@ public sealed class OzCore
     /// <param name="others">Settles what was left; its agents' output goes to nobody's terminal.</param>
     public UnmanagedHost CreateUnmanaged(WorkerOptions worker, IRunBackend own, IRunBackend others)
     {
-        var ownRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, own, Metrics, _loggers.CreateLogger<AttemptRunner>());
+        UnmanagedHost? host = null;
+        var noted = new NotedBackend(own, () => host!.NoteAgentEnded());
+        var ownRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, noted, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var otherRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, others, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, others, _loggers.CreateLogger<AttemptAdoption>());
-        return new(Ports, worker, Records, _notices, own, ownRunner, otherRunner, adoption, _signals, Outbox, _loggers.CreateLogger<UnmanagedHost>());
+        return host = new(Ports, worker, Records, _notices, noted, ownRunner, otherRunner, adoption, _signals, Outbox, _loggers.CreateLogger<UnmanagedHost>());
     }
 }
 

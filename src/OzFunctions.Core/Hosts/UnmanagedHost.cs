@@ -62,10 +62,13 @@ public sealed partial class UnmanagedHost
     public void Stop()
     {
         Volatile.Write(ref _stopAsked, true);
-        Volatile.Read(ref _attempt)?.Order(StopOrder.Cancel);
+        if (Volatile.Read(ref _attempt) is { } attempt)
+        {
+            Stop(attempt);
+        }
     }
 
-    /// <summary>The agent is over: from now on a store that does not answer is not waited for much longer.</summary>
+    /// <summary>The agent is over, or will not be started: from now on a store that does not answer is not waited for much longer.</summary>
     public void NoteAgentEnded() => _agentEnded.TrySetResult();
 
     /// <summary>Makes the record, CLAIMED by this host. Throws <see cref="BlobStoreException"/> when the store cannot be reached: nothing was started.</summary>
@@ -107,7 +110,7 @@ public sealed partial class UnmanagedHost
             _attempt = new(_ports, _records, _notices, _presence, stored, directory, adopted: false);
             if (Volatile.Read(ref _stopAsked))
             {
-                _attempt.Order(StopOrder.Cancel);
+                Stop(_attempt);
             }
 
             return record;
@@ -161,6 +164,16 @@ public sealed partial class UnmanagedHost
         await _outbox.StopAsync(EventGrace);
         await LeaveAsync(settled: true);
         return count;
+    }
+
+    /// <summary>An agent that runs has its grace whatever the store does; where none was started, nothing else would tell that there is no more to wait for.</summary>
+    private void Stop(OwnedAttempt attempt)
+    {
+        attempt.Order(StopOrder.Cancel);
+        if (attempt.Record.State != RunState.InProgress)
+        {
+            NoteAgentEnded();
+        }
     }
 
     private async Task<int> SettleOthersAsync(CancellationToken cancellationToken)

@@ -14,7 +14,15 @@ public sealed class HangingStoreTests
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact(Timeout = Limit)]
-    public async Task A_caller_whose_agent_has_ended_is_let_go_by_a_store_that_hangs()
+    public Task A_caller_whose_agent_has_ended_is_let_go_by_a_store_that_hangs() => IsLetGoAsync(host => host.NoteAgentEnded(), started: true);
+
+    [Fact(Timeout = Limit)]
+    public Task A_caller_whose_backend_is_done_without_a_word_of_the_agent_is_let_go() => IsLetGoAsync(host => host.Stop(), started: true);
+
+    [Fact(Timeout = Limit)]
+    public Task A_caller_who_stops_before_the_start_is_let_go() => IsLetGoAsync(host => host.Stop(), started: false);
+
+    private static async Task IsLetGoAsync(Action<UnmanagedHost> end, bool started)
     {
         HangingStore? store = null;
         await using var world = new World(clock => store = new HangingStore(new InMemoryBlobStore(clock)));
@@ -23,11 +31,19 @@ public sealed class HangingStoreTests
         var backend = new SimulatedBackend(process, world.NewMachine());
         var host = process.Core.CreateUnmanaged(new WorkerOptions { WorkerId = "local", Machine = "m1", Version = "test", Lease = World.Lease }, backend, backend);
         var run = await host.BeginAsync(World.Ask(AgentPlan.UntilStopped), Cancellation);
+        store!.Hangs = !started;
         var running = host.RunAsync(Cancellation);
-        await world.UntilAsync(run.RunId, record => record.State == RunState.InProgress, Cancellation);
+        if (started)
+        {
+            await world.UntilAsync(run.RunId, record => record.State == RunState.InProgress, Cancellation);
+            store.Hangs = true;
+        }
+        else
+        {
+            await store.Hung.WaitAsync(Cancellation);
+        }
 
-        store!.Hangs = true;
-        host.NoteAgentEnded();
+        end(host);
         while (!running.IsCompleted)
         {
             clock.Advance(TimeSpan.FromSeconds(1));
@@ -35,18 +51,24 @@ public sealed class HangingStoreTests
         }
 
         Assert.Null(await running);
-        Assert.Equal(RunState.InProgress, (await world.FindAsync(run.RunId))!.State);
+        Assert.Equal(started ? RunState.InProgress : RunState.Claimed, (await world.FindAsync(run.RunId))!.State);
     }
 
     private sealed class HangingStore(IBlobStore inner) : BrokenStore(inner)
     {
+        private readonly TaskCompletionSource _hung = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public bool Hangs { get; set; }
+
+        /// <summary>Done when somebody waits in vain.</summary>
+        public Task Hung => _hung.Task;
 
         public override async Task<ETag?> TryReplaceAsync(
             string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken)
         {
             if (Hangs)
             {
+                _hung.TrySetResult();
                 await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
             }
 
