@@ -80,7 +80,7 @@ internal sealed class Interference : HttpPipelinePolicy
             }
         }
 
-        await _hold(message.Request);
+        await _hold(message.Request).WaitAsync(message.CancellationToken);
         await ProcessNextAsync(message, pipeline);
         lock (_lock)
         {

@@ -3,6 +3,7 @@ using System.Text;
 using Azure.Core;
 using OzFunctions.Blobs;
 using OzFunctions.Queues;
+using OzFunctions.Runs;
 using OzFunctions.Testing.Azurite;
 
 namespace OzFunctions.AzureStorage.Tests;
@@ -157,6 +158,21 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.True(await consumer.ConsumeOneAsync(TimeSpan.Zero, Cancellation), "the message was not doubled: this test shows nothing");
         var run = Assert.Single((await core.Records.ListAsync(null, 10, null, Cancellation)).Runs);
         Assert.Equal("x", (await core.Records.FindAsync(run.RunId, Cancellation))!.Record.Request.Prompt);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_ring_that_the_service_does_not_answer_is_heard_near_and_holds_nobody_up()
+    {
+        var bell = new AzureBell(_account);
+        await using var listener = bell.Listen("w");
+        var (held, release) = _between.HoldBack(request => request.Method == RequestMethod.Post, held: 1);
+
+        var ringing = bell.RingAsync("w", RunId.Create(TimeProvider.System), Cancellation);
+        await held;
+        Assert.True(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+        await ringing;
+
+        Assert.False(release.Task.IsCompleted);
     }
 
     [Fact(Timeout = 180_000)]

@@ -14,6 +14,9 @@ public sealed class AzureBell(StorageAccount account) : IBell
     /// <summary>Long enough to be seen at the slowest pace and after one failed look.</summary>
     private static readonly TimeSpan Lasts = TimeSpan.FromSeconds(6);
 
+    /// <summary>Whoever rings is on his way to something else: a ring that takes longer is lost.</summary>
+    private static readonly TimeSpan SentWithin = TimeSpan.FromSeconds(2);
+
     /// <summary>The most that one peek shows.</summary>
     private const int Shown = 32;
 
@@ -24,10 +27,20 @@ public sealed class AzureBell(StorageAccount account) : IBell
 
     public async Task RingAsync(string workerId, RunId runId, CancellationToken cancellationToken)
     {
-        string? id = null;
+        lock (_lock)
+        {
+            // Near ones first: they need no store.
+            foreach (var listener in _listeners.Where(listener => listener.WorkerId == workerId))
+            {
+                listener.Ring(runId);
+            }
+        }
+
+        using var deadline = new CancellationTokenSource(SentWithin, Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            id = await QueueOf(workerId).SendAsync(runId.ToString(), Lasts, cancellationToken);
+            var id = await QueueOf(workerId).SendAsync(runId.ToString(), Lasts, either.Token);
             lock (_lock)
             {
                 _own.Enqueue(id);
@@ -35,19 +48,16 @@ public sealed class AzureBell(StorageAccount account) : IBell
                 {
                     _own.Dequeue();
                 }
+
+                foreach (var listener in _listeners.Where(listener => listener.WorkerId == workerId))
+                {
+                    listener.NoteHeard(id);
+                }
             }
         }
-        catch (BlobStoreException)
+        catch (Exception ex) when (ex is BlobStoreException || (ex is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             // Only a hint: hosts find the work by looking, and the store itself tells what is wrong.
-        }
-
-        lock (_lock)
-        {
-            foreach (var listener in _listeners.Where(listener => listener.WorkerId == workerId))
-            {
-                listener.Ring(id, runId);
-            }
         }
     }
 
@@ -90,20 +100,24 @@ public sealed class AzureBell(StorageAccount account) : IBell
             }
         }
 
-        /// <param name="message">What will be seen of this ring on the queue, and is not to be heard twice; null: nothing.</param>
-        public void Ring(string? message, RunId runId)
+        public void Ring(RunId runId)
         {
             _pace.NoteWork();
             lock (_lock)
             {
                 _lastRun = runId;
-                if (message is not null)
-                {
-                    heard.Add(message);
-                }
             }
 
             Ring();
+        }
+
+        /// <summary>What will be seen of a near ring on the queue, and is not to be heard twice.</summary>
+        public void NoteHeard(string message)
+        {
+            lock (_lock)
+            {
+                heard.Add(message);
+            }
         }
 
         private void Ring()

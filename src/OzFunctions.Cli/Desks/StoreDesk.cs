@@ -69,7 +69,7 @@ internal sealed class StoreDesk(OpenStore store, Surroundings surroundings, Acti
     public async Task RequeueAsync(DeadLetter letter, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
     {
         // Sent first: a crash in between leaves the letter, never neither.
-        await store.Requests.SendRequestAsync(body ?? Encoding.UTF8.GetBytes(letter.Body), cancellationToken);
+        await store.Requests.RequeueAsync(letter.Id, body ?? Encoding.UTF8.GetBytes(letter.Body), cancellationToken);
         await _core.DeadLetters.TryRemoveAsync(letter.Id, cancellationToken);
     }
 

@@ -41,7 +41,8 @@ internal sealed class CommandPublisher(
             ?? throw new EventDeliveryException(string.Create(CultureInfo.InvariantCulture, $"The command did not end within {timeout.TotalSeconds:0} s and was ended."));
         if (answer.ExitCode != 0)
         {
-            var said = mask(Last(answer.Error.Length > 0 ? answer.Error : answer.Output));
+            // Masked whole, then cut: of a secret that the cut goes through nobody could tell what it is.
+            var said = Last(mask(answer.Error.Length > 0 ? answer.Error : answer.Output));
             throw new EventDeliveryException(string.Create(CultureInfo.InvariantCulture, $"The command exited with code {answer.ExitCode}{(said.Length > 0 ? ": " + said : ".")}")) { Status = answer.ExitCode };
         }
     }

@@ -81,7 +81,7 @@ internal static class RedeliverCommand
         foreach (var name in publishers)
         {
             var here = core.Ports.Publishers.FirstOrDefault(one => one.Name == name);
-            outcomes.Add(here is null or UnreadyPublisher or { IsElsewhere: true }
+            outcomes.Add(here is UnreadyPublisher or { IsElsewhere: true } || core.Outbox.FindOwn(record.WorkerId, name) is null
                 ? new(eventId, name, null, here is { IsElsewhere: true } ? FunctionApp : "hosts")
                 : new(eventId, name, await core.Outbox.TryDeliverAsync(runId, name, cancellationToken), LeftTo: null));
         }

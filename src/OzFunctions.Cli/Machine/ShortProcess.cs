@@ -17,7 +17,7 @@ internal static class ShortProcess
     /// <param name="environment">All that the program sees of the environment.</param>
     /// <param name="input">Its standard input.</param>
     /// <param name="account">Whom it runs as, where this process is root's; null: as this process.</param>
-    /// <param name="mostOutput">Characters kept of each of its outputs, the last ones; what is more is drained and dropped.</param>
+    /// <param name="mostOutput">Characters kept of each of its outputs, the last whole lines; what is more is drained and dropped.</param>
     public static async Task<ShortAnswer?> AskAsync(
         string program,
         IEnumerable<string> arguments,
@@ -99,11 +99,12 @@ internal static class ShortProcess
         }
     }
 
-    /// <summary>Reads to the end, or until it is told to stop, and keeps the last characters.</summary>
+    /// <summary>Reads to the end, or until it is told to stop, and keeps the last lines.</summary>
     private static async Task<string> DrainAsync(StreamReader from, int most, CancellationToken stop)
     {
         var kept = new StringBuilder();
         var buffer = new char[4096];
+        var cut = false;
         try
         {
             while (await from.ReadAsync(buffer, stop) is > 0 and var read)
@@ -112,6 +113,7 @@ internal static class ShortProcess
                 if (kept.Length > most)
                 {
                     kept.Remove(0, kept.Length - most);
+                    cut = true;
                 }
             }
         }
@@ -120,7 +122,9 @@ internal static class ShortProcess
             // What was read is what there is.
         }
 
-        return kept.ToString();
+        // What the first line lost may be the beginning of a secret, and its rest could not be masked.
+        var text = kept.ToString();
+        return cut ? text[(text.IndexOf('\n', StringComparison.Ordinal) is >= 0 and var end ? end + 1 : text.Length)..] : text;
     }
 }
 

@@ -32,6 +32,7 @@ internal static class ConfiguredStore
             new()
             {
                 PublicUrl = configuration.PublicUrl is { } url ? new(url) : null,
+                WorkerId = settings.WorkerId,
                 Intake = new() { DefaultWorkerId = settings.WorkerId, MaxQueued = configuration.Limits.MaxQueued },
                 Tick = new() { Lease = configuration.Lease, QueueTtl = configuration.Limits.QueueTtl },
                 Retention = new() { Runs = configuration.KeepRuns },

@@ -11,6 +11,13 @@ public static class RequestSending
     public static Task<string> SendRequestAsync(this IRequestQueue queue, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
         queue.SendAsync(queue.MayDouble ? WithKey(body, "sent-" + Guid.NewGuid().ToString("N")) : body, cancellationToken);
 
+    /// <summary>
+    /// Puts a dead letter's message back; answers the new message's id. Its key follows from the letter: who is killed before the letter is removed, and puts it back
+    /// again, starts no second run.
+    /// </summary>
+    public static Task<string> RequeueAsync(this IRequestQueue queue, string letterId, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
+        queue.SendAsync(WithKey(body, "requeued-" + letterId), cancellationToken);
+
     /// <summary>What is no request, or has a key, stays as it is.</summary>
     public static ReadOnlyMemory<byte> WithKey(ReadOnlyMemory<byte> body, string key)
     {

@@ -69,7 +69,7 @@ internal sealed class DeadLetterEndpoints(OzCore core, IRequestQueue? requests) 
             : letter.Body;
 
         // Sent first: a crash in between leaves the letter, never neither.
-        var messageId = await queue.SendRequestAsync(Encoding.UTF8.GetBytes(message), CancellationToken.None);
+        var messageId = await queue.RequeueAsync(letter.Id, Encoding.UTF8.GetBytes(message), CancellationToken.None);
         await core.DeadLetters.TryRemoveAsync(letter.Id, CancellationToken.None);
         await call.WriteJsonAsync(200, json =>
         {

@@ -1,4 +1,5 @@
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.DeadLetters;
 
 namespace OzFunctions.Cli.Tests.Queues;
 
@@ -33,6 +34,33 @@ public sealed class QueueCommandTests : IDisposable
 
         Assert.Empty((await _ozf.RunAsync("dead-letters", "list", "--output", "json")).Json.GetProperty("dead_letters").EnumerateArray());
         Assert.Single((await _ozf.RunAsync("runs", "list", "--output", "json")).Json.GetProperty("runs").EnumerateArray());
+    }
+
+    [Fact]
+    public async Task A_dead_letter_that_is_put_back_twice_because_the_first_was_killed_before_its_removal_starts_one_run()
+    {
+        var id = await BuryAsync("no json");
+        DeadLetter letter;
+        await using (var store = _ozf.Open())
+        {
+            letter = (await store.Core.DeadLetters.FindAsync(id, TestContext.Current.CancellationToken))!;
+        }
+
+        await RequeueAsync();
+        await using (var store = _ozf.Open())
+        {
+            await store.Core.DeadLetters.AddAsync(letter, TestContext.Current.CancellationToken);
+        }
+
+        await RequeueAsync();
+
+        Assert.Single((await _ozf.RunAsync("runs", "list", "--output", "json")).Json.GetProperty("runs").EnumerateArray());
+
+        async Task RequeueAsync()
+        {
+            (await _ozf.RunAsync(["dead-letters", "requeue", id, "--file", "-"], """{"prompt":"mended"}""")).Ends(ExitCodes.Success);
+            await ConsumeAsync();
+        }
     }
 
     [Fact]

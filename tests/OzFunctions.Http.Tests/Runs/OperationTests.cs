@@ -40,6 +40,6 @@ public sealed class OperationTests
         Assert.Equal(0, (await rig.GetAsync("/api/v1/dead-letters")).Json.GetProperty("dead_letters").GetArrayLength());
         (await rig.GetAsync("/api/v1/dead-letters/a1")).Is(404);
         var message = await queue.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.Zero, TestContext.Current.CancellationToken);
-        Assert.Equal("""{"prompt":"fixed"}""", System.Text.Encoding.UTF8.GetString(message!.Body.Span));
+        Assert.Equal("""{"idempotency_key":"requeued-a1","prompt":"fixed"}""", System.Text.Encoding.UTF8.GetString(message!.Body.Span));
     }
 }

@@ -1,0 +1,29 @@
+using System.Text;
+using OzFunctions.Cli.Events;
+using OzFunctions.Events;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Cli.Tests.Events;
+
+public sealed class CommandPublisherTests
+{
+    private const string Token = "hunter2-hunter2-hunter2";
+
+    [Theory(Timeout = 180_000)]
+    [InlineData("""printf '%0190d%s\n' 0 "$TOKEN" >&2; exit 3""")]
+    [InlineData("""printf '%s%04090d\n' "$TOKEN" 0 >&2; exit 3""")]
+    [InlineData("""printf 'first %s%04080d\nlast %s\n' "$TOKEN" 0 "$TOKEN"; exit 3""")]
+    public async Task Of_a_secret_that_a_cut_goes_through_nothing_is_shown(string command)
+    {
+        using var ozf = new OzfRig();
+        var environment = new Dictionary<string, string> { ["TOKEN"] = Token, ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "" };
+        var publisher = new CommandPublisher(
+            "script", command, RunEventKinds.All, environment, ozf.Surround().Directory, TimeSpan.FromMinutes(2), text => text.Replace(Token, "***", StringComparison.Ordinal), TimeProvider.System);
+        var runEvent = new RunEvent("e", RunEvents.CompletedType, RunId.Create(TimeProvider.System), Encoding.UTF8.GetBytes("{}"));
+
+        var refused = await Assert.ThrowsAsync<EventDeliveryException>(() => publisher.PublishAsync(runEvent, TestContext.Current.CancellationToken));
+
+        Assert.Equal(3, refused.Status);
+        Assert.DoesNotContain("ter2", refused.Message, StringComparison.Ordinal);
+    }
+}
