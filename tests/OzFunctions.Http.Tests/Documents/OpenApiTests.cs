@@ -1,9 +1,9 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Http.Health;
-using OzFunctions.Http.Keys;
 using OzFunctions.Http.Routing;
 using OzFunctions.Http.Webhooks;
+using OzFunctions.Keys;
 using OzFunctions.Webhooks;
 
 namespace OzFunctions.Http.Tests.Documents;
