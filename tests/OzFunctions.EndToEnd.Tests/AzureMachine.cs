@@ -23,8 +23,7 @@ internal sealed class AzureMachine : IAsyncDisposable
         Blobs = new AzureBlobStore(Account);
         Records = new(Blobs, TimeProvider.System);
         var path = _directory["oz"];
-        File.WriteAllText(path, "#!/bin/sh\n" + agent + "\n");
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        ShellAgent.Write(path, agent);
         File.WriteAllText(Config, $"""
             worker_id: local
             max_concurrent_tasks: 2

@@ -26,8 +26,7 @@ internal sealed class OneMachine : IAsyncDisposable
         var path = agent is null ? Path.Join(Here, "fake-oz") : _directory["oz"];
         if (agent is not null)
         {
-            File.WriteAllText(path, "#!/bin/sh\n" + agent + "\n");
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            ShellAgent.Write(path, agent);
         }
 
         File.WriteAllText(Config, $"""
