@@ -86,7 +86,7 @@ public sealed class AdoptionTests
     {
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { TeardownCommand = "true" };
-        rig.UseScript($"setsid sleep 600 >/dev/null 2>&1 & echo here; touch {rig.Temp["started"]}; sleep 600");
+        rig.UseScript($"setsid sleep 600 >/dev/null 2>&1 & echo here; sleep 0.5; touch {rig.Temp["started"]}; sleep 600");
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         var running = rig.RunAsync(attempt);
         await rig.WaitForFileAsync(rig.Temp["started"]);

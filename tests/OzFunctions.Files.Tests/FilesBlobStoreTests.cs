@@ -308,7 +308,9 @@ public sealed class FilesBlobStoreTests : IDisposable
         }
 
         TestContext.Current.TestOutputHelper?.WriteLine($"{best.TotalMilliseconds:f1} ms");
-        Assert.InRange(best, TimeSpan.Zero, TimeSpan.FromMilliseconds(100));
+
+        // Far above what a listing takes and far below what reading every file would on a busy machine; the bench has the figure.
+        Assert.InRange(best, TimeSpan.Zero, TimeSpan.FromSeconds(2));
     }
 
     private static byte[] Bytes(string text) => Encoding.UTF8.GetBytes(text);

@@ -276,7 +276,14 @@ public sealed class UpTests
         await using var rig = new OzfProcessRig();
         var up = rig.Start("up", "--port", "0");
         using var client = new HttpClient { BaseAddress = new(await UrlAsync(up)) };
-        Assert.Equal("""{"status":"ready","reasons":[]}""", (await client.GetStringAsync("/readyz", Cancellation)).Trim());
+        HttpResponseMessage answer;
+        while ((answer = await client.GetAsync("/readyz", Cancellation)).StatusCode == HttpStatusCode.ServiceUnavailable)
+        {
+            // It answers before its first heartbeat has reached the store.
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancellation);
+        }
+
+        Assert.Equal("""{"status":"ready","reasons":[]}""", (await answer.Content.ReadAsStringAsync(Cancellation)).Trim());
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/healthz", Cancellation)).StatusCode);
         Assert.Equal(HttpStatusCode.Unauthorized, (await client.GetAsync("/metrics", Cancellation)).StatusCode);
         client.DefaultRequestHeaders.Authorization = new("Bearer", (await File.ReadAllTextAsync(Path.Combine(rig.Data, "api-key"), Cancellation)).Trim());
@@ -299,7 +306,6 @@ public sealed class UpTests
 
         Assert.Equal(0, (await rig.RunAsync("workers", "pause", "local")).ExitCode);
         await rig.SubmitAsync("noop");
-        HttpResponseMessage answer;
         while ((answer = await client.GetAsync("/readyz", Cancellation)).StatusCode == HttpStatusCode.OK)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancellation);
