@@ -16,6 +16,9 @@ public sealed class MaskStream
     private readonly Masker _masker;
     private readonly PatternTree _tree;
     private readonly List<(int Start, int End)> _found = [];
+
+    // Where line breaks stand inside of what is begun.
+    private readonly List<int> _breaks = [];
     private byte[] _held = [];
     private int _length;
     private int _state = PatternTree.Root;
@@ -56,6 +59,7 @@ public sealed class MaskStream
         var done = Release(text, 0, int.MaxValue, output);
         output.Write(text[done..]);
         (_length, _state) = (0, PatternTree.Root);
+        _breaks.Clear();
     }
 
     private void Hold(ReadOnlySpan<byte> bytes)
@@ -86,28 +90,29 @@ public sealed class MaskStream
                 break;
             }
 
-            state = _tree.Step(state, text[at++]);
-            if (_tree.LongestAt(state) is > 0 and var length)
+            state = Step(state, text, at++);
+            if (LongestAt(state, at) is > 0 and var length)
             {
-                Add(at - length, at);
+                Add(StartOf(length, at), at);
             }
 
-            state = _tree.Settle(state);
+            state = Whole(_tree.Settle(state), at);
             if (_found.Count > 0)
             {
-                var open = at - _tree.DepthOf(state);
+                var open = StartOf(_tree.DepthOf(state), at);
                 done = Release(text, done, open, output);
                 if (_found.Count > 0 && at - Math.Min(_found[0].Start, open) >= _masker.MostHeld)
                 {
                     // What follows is read as if it were the beginning of a text.
                     at = done = Release(text, done, int.MaxValue, output);
                     state = PatternTree.Root;
+                    _breaks.Clear();
                 }
             }
         }
 
         _state = state;
-        var hold = text.Length - _tree.DepthOf(state);
+        var hold = StartOf(_tree.DepthOf(state), text.Length);
         if (_found.Count > 0)
         {
             hold = Math.Min(hold, _found[0].Start);
@@ -117,8 +122,110 @@ public sealed class MaskStream
             }
         }
 
+        _breaks.RemoveAll(place => place < hold);
+        for (var i = 0; i < _breaks.Count; i++)
+        {
+            _breaks[i] -= hold;
+        }
+
         output.Write(text[done..hold]);
         return hold;
+    }
+
+    /// <summary>The state behind the byte at a place. A line break is passed over where what is begun may be broken there.</summary>
+    private int Step(int state, ReadOnlySpan<byte> text, int at)
+    {
+        var next = _tree.Step(state, text[at]);
+        if (state != PatternTree.Root && IsBreak(text, at))
+        {
+            var broken = state;
+            while (broken != PatternTree.Root && (!_tree.Wraps(broken) || _tree.DepthOf(broken) < PatternTree.LeastBeforeBreak || IsTorn(broken, at)))
+            {
+                broken = _tree.Shorten(broken);
+            }
+
+            if (_tree.DepthOf(broken) > _tree.DepthOf(next))
+            {
+                _breaks.Add(at);
+                return broken;
+            }
+        }
+
+        return Whole(next, at + 1);
+    }
+
+    /// <summary>A line feed, also as JSON has it inside of a text, with what stands around it.</summary>
+    private bool IsBreak(ReadOnlySpan<byte> text, int at) => text[at] switch
+    {
+        (byte)'\n' or (byte)'\r' or (byte)'\\' => true,
+        (byte)' ' or (byte)'\t' => _breaks.Count > 0 && _breaks[^1] == at - 1,
+        (byte)'n' or (byte)'r' => _breaks.Count > 0 && _breaks[^1] == at - 1 && text[at - 1] == (byte)'\\',
+        _ => false,
+    };
+
+    /// <summary>The longest beginning that no line break stands in, or only where it may.</summary>
+    private int Whole(int state, int end)
+    {
+        if (_breaks.Count > 0)
+        {
+            while (state != PatternTree.Root && IsTorn(state, end))
+            {
+                state = _tree.Shorten(state);
+            }
+
+            if (state == PatternTree.Root)
+            {
+                _breaks.Clear();
+            }
+        }
+
+        return state;
+    }
+
+    private int LongestAt(int state, int end)
+    {
+        if (_breaks.Count > 0 && _breaks[^1] == end - 1)
+        {
+            return 0;
+        }
+
+        var length = _tree.LongestAt(state);
+        while (length > 0 && _breaks.Count > 0)
+        {
+            while (_tree.DepthOf(state) > length)
+            {
+                state = _tree.Shorten(state);
+            }
+
+            if (!IsTorn(state, end))
+            {
+                break;
+            }
+
+            state = _tree.Shorten(state);
+            length = _tree.LongestAt(state);
+        }
+
+        return length;
+    }
+
+    private bool IsTorn(int state, int end)
+    {
+        var start = StartOf(_tree.DepthOf(state), end);
+        var first = _breaks.FindIndex(place => place >= start);
+        return first >= 0 && (!_tree.Wraps(state) || _breaks[first] - start < PatternTree.LeastBeforeBreak);
+    }
+
+    /// <summary>Where a number of bytes that end at a place begin, line breaks not counted.</summary>
+    private int StartOf(int length, int end)
+    {
+        var start = end - length;
+        for (var i = _breaks.Count - 1; i >= 0 && length > 0 && _breaks[i] >= start; i--)
+        {
+            start--;
+        }
+
+        return start;
     }
 
     private void Add(int start, int end)

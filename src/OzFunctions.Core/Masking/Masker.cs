@@ -6,14 +6,17 @@ namespace OzFunctions.Masking;
 /// <summary>Puts <c>***</c> in the place of secrets: every byte of every occurrence, overlapping ones together. Immutable; one serves any number of streams.</summary>
 public sealed class Masker
 {
-    internal Masker(IReadOnlyCollection<byte[]> patterns, int mostHeld = MaskStream.MostHeld)
+    /// <param name="patterns">Found where they stand byte by byte.</param>
+    /// <param name="wrapped">Found also where line breaks and indents stand between their bytes; they hold none themselves.</param>
+    /// <param name="mostHeld">See <see cref="MaskStream.MostHeld"/>.</param>
+    internal Masker(IReadOnlyCollection<byte[]> patterns, IReadOnlyCollection<byte[]> wrapped, int mostHeld = MaskStream.MostHeld)
     {
-        Tree = new PatternTree(patterns);
+        Tree = new PatternTree(patterns, wrapped);
         MostHeld = mostHeld + (2 * Tree.Longest);
     }
 
     /// <summary>Knows no secret.</summary>
-    public static Masker None { get; } = new([]);
+    public static Masker None { get; } = new([], []);
 
     /// <summary>What stands in the place of a secret.</summary>
     public static ReadOnlySpan<byte> Mask => "***"u8;

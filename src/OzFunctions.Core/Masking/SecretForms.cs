@@ -32,6 +32,24 @@ internal static class SecretForms
         return forms.Where(form => form.Length >= SecretSet.LeastLength);
     }
 
+    /// <summary>
+    /// Base64 of a value wherever it stands in what was encoded: tools break that into lines (<c>base64(1)</c>, RFC 2045 section 6.8) at places that depend on
+    /// what stands before. Where a break leaves less than a line's end is looked at for, the rest is a form by itself.
+    /// </summary>
+    public static IEnumerable<string> Wrapped(string value)
+    {
+        foreach (var text in new HashSet<string> { value, value.Trim() })
+        {
+            foreach (var form in Insides(Encoding.UTF8.GetBytes(text)).SelectMany(inside => text.Length > Long ? [inside] : (string[])[inside, UrlSafe(inside)]).Distinct())
+            {
+                for (var before = 0; before < PatternTree.LeastBeforeBreak && form.Length - before >= SecretSet.LeastLength; before++)
+                {
+                    yield return form[before..];
+                }
+            }
+        }
+    }
+
     /// <summary>A text, and as URLs, shells and JSON write it, JSON also around the others.</summary>
     private static IEnumerable<string> Written(string text)
     {
@@ -70,16 +88,23 @@ internal static class SecretForms
             }
         }
 
+        foreach (var inside in Insides(bytes))
+        {
+            yield return inside;
+            yield return UrlSafe(inside);
+        }
+    }
+
+    /// <summary>At the three offsets, without the characters at the edges: they hold bits of what stands around the value.</summary>
+    private static IEnumerable<string> Insides(byte[] bytes)
+    {
         for (var before = 0; before < 3; before++)
         {
-            // Characters at the edges hold bits of what stands around the value: only those between are always the same.
-            var inside = Convert.ToBase64String([.. new byte[before], .. bytes]);
             var first = ((before * 8) + 5) / 6;
             var end = (before + bytes.Length) * 8 / 6;
             if (end > first)
             {
-                yield return inside[first..end];
-                yield return UrlSafe(inside[first..end]);
+                yield return Convert.ToBase64String([.. new byte[before], .. bytes])[first..end];
             }
         }
     }

@@ -51,7 +51,8 @@ public sealed class SecretSet
     public Masker CreateMasker()
     {
         var patterns = new HashSet<string>(_values.SelectMany(SecretForms.Of), StringComparer.Ordinal);
-        return patterns.Count == 0 ? Masker.None : new Masker([.. patterns.Select(Encoding.UTF8.GetBytes)]);
+        var wrapped = new HashSet<string>(_values.SelectMany(SecretForms.Wrapped), StringComparer.Ordinal);
+        return patterns.Count == 0 ? Masker.None : new Masker([.. patterns.Select(Encoding.UTF8.GetBytes)], [.. wrapped.Select(Encoding.UTF8.GetBytes)]);
     }
 
     public override string ToString() => nameof(SecretSet);

@@ -37,21 +37,21 @@ public sealed class MaskerTests
     [Fact]
     public void Only_what_may_become_a_secret_is_held()
     {
-        var stream = Masker("hunter2", "hunter2-production").OpenStream();
+        var stream = Masker("hunter2", "hunter2-production!").OpenStream();
         var output = new ArrayBufferWriter<byte>();
 
         stream.Write("the word is hunt"u8, output);
         Assert.Equal(("the word is ", "hunt"), (Text(output), Text(stream.Held)));
         stream.Write("er2"u8, output);
         Assert.Equal(("the word is ", "hunter2"), (Text(output), Text(stream.Held)));
-        stream.Write("!"u8, output);
-        Assert.Equal(("the word is ***!", ""), (Text(output), Text(stream.Held)));
+        stream.Write("."u8, output);
+        Assert.Equal(("the word is ***.", ""), (Text(output), Text(stream.Held)));
         Assert.Equal(1, stream.Masked);
-        stream.Write("hunter2-production"u8, output);
-        Assert.Equal(("the word is ***!***", ""), (Text(output), Text(stream.Held)));
+        stream.Write("hunter2-production!"u8, output);
+        Assert.Equal(("the word is ***.***", ""), (Text(output), Text(stream.Held)));
         stream.Write("hunter2-prod"u8, output);
         stream.Complete(output);
-        Assert.Equal("the word is ***!******-prod", Text(output));
+        Assert.Equal("the word is ***.******-prod", Text(output));
         Assert.Equal(3, stream.Masked);
     }
 
@@ -71,7 +71,7 @@ public sealed class MaskerTests
             byte[] Some(int length) => [.. Enumerable.Range(0, length).Select(_ => (byte)('a' + random.Next(letters)))];
             var patterns = Enumerable.Range(0, random.Next(1, 7)).Select(_ => Some(random.Next(least, least + 8))).ToList();
             var text = Enumerable.Range(0, random.Next(1, 6)).SelectMany(_ => random.Next(3) == 0 ? Some(random.Next(20)) : patterns[random.Next(patterns.Count)][..^random.Next(2)]).ToArray();
-            var masker = new Masker(patterns);
+            var masker = new Masker(patterns, []);
             var expected = PlainMasker.Mask(text, patterns);
 
             for (var cut = 0; cut <= text.Length; cut++)
@@ -84,6 +84,38 @@ public sealed class MaskerTests
             Assert.Equal(expected, InPieces(masker, text, Enumerable.Range(0, text.Length), renewed: true));
         }
     }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public void What_may_be_broken_into_lines_is_found_cut_at_any_byte_as_the_plain_one_finds_it(int seed)
+    {
+        var random = new Random(seed);
+        for (var round = 0; round < 400; round++)
+        {
+            var letters = random.Next(1, 4);
+            byte[] Some(int length) => [.. Enumerable.Range(0, length).Select(_ => (byte)('a' + random.Next(letters)))];
+            byte[][] patterns = [.. Enumerable.Range(0, random.Next(4)).Select(_ => Some(random.Next(2, 10)))];
+            byte[][] wrapped = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => Some(random.Next(4, 14)))];
+            var whole = Enumerable.Range(0, random.Next(1, 6)).SelectMany(_ => random.Next(3) == 0 ? Some(random.Next(8)) : random.Next(3) == 0 && patterns.Length > 0 ? patterns[random.Next(patterns.Length)] : wrapped[random.Next(wrapped.Length)]);
+            var often = random.Next(2, 7);
+            byte[] text = [.. whole.SelectMany(letter => random.Next(often) == 0 ? [letter, .. Break(random)] : (byte[])[letter])];
+            var masker = new Masker(patterns, wrapped);
+            var expected = PlainMasker.Mask(text, patterns, wrapped);
+
+            for (var cut = 0; cut <= text.Length; cut++)
+            {
+                Assert.Equal(expected, InPieces(masker, text, [cut], renewed: false));
+                Assert.Equal(expected, InPieces(masker, text, [cut], renewed: true));
+            }
+
+            Assert.Equal(expected, InPieces(masker, text, Enumerable.Range(0, text.Length), renewed: true));
+        }
+    }
+
+    private static byte[] Break(Random random) => random.Next(5) switch { 0 => "\r\n"u8.ToArray(), 1 => "\\n"u8.ToArray(), 2 => "\n  "u8.ToArray(), _ => "\n"u8.ToArray() };
 
     [Fact]
     public void Secrets_in_ordinary_output_are_found_wherever_it_is_cut()
@@ -116,7 +148,7 @@ public sealed class MaskerTests
     [Fact]
     public void What_overlaps_itself_without_end_is_not_held_without_end()
     {
-        var masker = new Masker(["ababab"u8.ToArray()], mostHeld: 100);
+        var masker = new Masker(["ababab"u8.ToArray()], [], mostHeld: 100);
         var text = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("ab", 1000)) + "!");
         var whole = InPieces(masker, text, [], renewed: false);
 

@@ -35,6 +35,28 @@ public sealed class SecretFormsTests
 
     [Theory]
     [MemberData(nameof(Secrets))]
+    public void It_is_found_in_base64_that_is_broken_into_lines_wherever_a_break_stands(string secret)
+    {
+        var masker = Masker(secret);
+        var lines = SecretForms.Wrapped(secret).ToList();
+        foreach (var before in Enumerable.Range(0, 80))
+        {
+            var encoded = Convert.ToBase64String(Encoding.UTF8.GetBytes(new string('.', before) + secret + "\nNEXT=1\n"));
+            foreach (var (width, end) in (IEnumerable<(int, string)>)[(76, "\n"), (64, "\n"), (76, "\r\n"), (60, "\n    "), (76, "\\n"), (76, "\\\\n")])
+            {
+                var masked = masker.MaskText(string.Join(end, encoded.Chunk(width).Select(line => new string(line))));
+
+                // Only a piece shorter than what a line's end is looked at for may be left.
+                var joined = masked.Replace(end, "", StringComparison.Ordinal);
+                Assert.Contains("***", masked, StringComparison.Ordinal);
+                Assert.DoesNotContain(lines.Where(line => line.Length >= 8), line => joined.Contains(line[..8], StringComparison.Ordinal));
+                Assert.InRange(joined.Length, 0, encoded.Length - (secret.Length * 4 / 3) + 3 + 8);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Secrets))]
     public void It_is_found_as_url_json_and_shell_text(string secret)
     {
         var masker = Masker(secret);
