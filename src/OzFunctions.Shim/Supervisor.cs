@@ -17,7 +17,6 @@ internal sealed unsafe class Supervisor(
     private const long LongestWait = 5_000;
     private const long NoteEvery = 10;
     private const long SaveAgainAfter = 1_000;
-    private static readonly TimeSpan LonelyTeardown = TimeSpan.FromMinutes(10);
     private readonly List<Connection> _connections = [];
     private readonly PollEntry[] _poll = new PollEntry[4 + MostConnections];
     private RunningCommand? _running;
@@ -70,7 +69,7 @@ internal sealed unsafe class Supervisor(
 
         if (_running is null && status.Current.LeaseOver && TeardownIsOwed())
         {
-            _ = Start(orders.Teardown! with { Timeout = orders.Teardown.Timeout ?? LonelyTeardown }, byShim: true);
+            _ = Start(LonelyTeardown.Of(orders.Teardown!, status.Current), byShim: true);
             due = 0;
         }
 

@@ -147,6 +147,44 @@ public sealed class AdoptionTests
     }
 
     [Fact(Timeout = 180_000)]
+    public async Task A_setup_that_failed_counts_though_the_next_host_has_none()
+    {
+        await using var rig = new BackendRig();
+        var setup = $"touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; exit 7";
+        rig.Options = rig.Options with { SetupCommand = setup };
+        rig.UseScript($"touch {rig.Temp["agent"]}");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+
+        rig.Options = rig.Options with { SetupCommand = null };
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        rig.Temp.Write("go", "");
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.SetupCommand, RunState.Failed, 0), (outcome.Reason, outcome.Attempt.State, second.Starts));
+        Assert.False(File.Exists(rig.Temp["agent"]));
+    }
+
+    [Theory(Timeout = 180_000)]
+    [InlineData("exit 0", "SUCCEEDED completed 0", RunReason.Completed)]
+    [InlineData("exit 3", "FAILED agent_invocation 3", RunReason.AgentInvocation)]
+    [InlineData("kill -9 $$", "FAILED agent_invocation 137", RunReason.AgentInvocation)]
+    public async Task A_shim_that_tears_down_alone_says_how_the_agent_ended(string end, string told, RunReason reason)
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = $"echo $OZF_RUN_STATE $OZF_RUN_REASON $OZF_EXIT_CODE >>{rig.Temp["teardown"]}" };
+        rig.UseScript($"touch {rig.Temp["started"]}; {end}");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" }, lease: TimeSpan.FromSeconds(5));
+        await rig.WaitForFileAsync(rig.Temp["teardown"]);
+
+        var backend = rig.CreateBackend();
+        var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
+
+        Assert.Equal(told + "\n", await File.ReadAllTextAsync(rig.Temp["teardown"], BackendRig.Cancellation));
+        Assert.Equal((reason, new TeardownResult(true, 0)), (outcome.Reason, outcome.Attempt.Teardown));
+    }
+
+    [Fact(Timeout = 180_000)]
     public async Task A_directory_that_is_nobodys_attempt_is_discarded_with_all_it_made()
     {
         await using var rig = new BackendRig();

@@ -168,12 +168,23 @@ public sealed class StepTests
     {
         await using var rig = new BackendRig();
         rig.UseScript("echo $WARP_SANDBOX_DEADLINE $(date +%s)");
+        var asked = DateTimeOffset.MinValue;
+        rig.Options = rig.Options with
+        {
+            AgentVersion = async (_, cancellationToken) =>
+            {
+                // An agent that is slow to say what it is has no less time for its work.
+                await Task.Delay(TimeSpan.FromSeconds(2), cancellationToken);
+                asked = DateTimeOffset.UtcNow;
+                return "slow 1.0";
+            },
+        };
         var attempt = rig.Claim(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromMinutes(30) });
 
         await rig.RunAsync(attempt);
 
         var times = rig.LogOf(attempt).Split('\n').Single(line => line.StartsWith("out: ", StringComparison.Ordinal))[5..].Split(' ').Select(long.Parse).ToArray();
-        Assert.InRange(times[0] - times[1], 1800 - 1 + 300 - 20, 1800 - 1 + 300);
+        Assert.InRange(times[0], (asked.ToUnixTimeMilliseconds() / 1_000) + 1800 - 1 + 300, times[1] + 1800 - 1 + 300 + 1);
     }
 
     [Fact(Timeout = 180_000)]

@@ -157,13 +157,18 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
 
     private async Task<Verdict?> SetUpAsync(CommandEnvironment environment, CancellationToken cancellationToken)
     {
-        if (scope.Options.SetupCommand is not { } command || scope.Journal.Has(JournalStep.SetupDone))
+        if (scope.Journal.Has(JournalStep.SetupDone))
         {
             return null;
         }
 
         if (shim.Find(ShimPhase.Setup) is null)
         {
+            if (scope.Options.SetupCommand is not { } command)
+            {
+                return null;
+            }
+
             await shim.StartAsync(new ShimCommand
             {
                 Phase = ShimPhase.Setup,
@@ -207,13 +212,12 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
     private async Task<Verdict> RunAgentAsync(
         IReadOnlyList<string> arguments, CommandEnvironment environment, IReadOnlyList<KeyValuePair<string, string>> variables, CancellationToken cancellationToken)
     {
-        var softDeadline = scope.Options.Managed && scope.Timeout > ShortRun
-            ? scope.Time.GetUtcNow() + scope.Timeout - scope.Options.StopGrace + DeadlineLead
-            : (DateTimeOffset?)null;
-        var given = environment.ForAgent(variables, softDeadline);
+        // Takes its time, which is not the agent's.
         var version = scope.Options.AgentVersion is { } find && await find(arguments[0], cancellationToken) is { } said ? Shorten(scope.Masks.Mask(said)) : null;
+        var at = scope.Time.GetUtcNow();
+        var given = environment.ForAgent(variables, FindSoftDeadline(at));
         NoteAudit(arguments, given, version);
-        scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.AgentRequested, AgentVersion = version }, durable: true);
+        scope.Journal.Append(new JournalEntry { At = at, Step = JournalStep.AgentRequested, AgentVersion = version }, durable: true);
         var status = await shim.StartAsync(new ShimCommand
         {
             Phase = ShimPhase.Agent,
@@ -228,7 +232,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         if (status.SpawnError != 0)
         {
             scope.Options.AgentEnded?.Invoke(status);
-            return OutcomeRules.OfAgent(status, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace);
+            return OfAgent(status);
         }
 
         scope.Owned.Probe.Passed(ProtocolStep.C10, scope.Record.RunId);
@@ -246,6 +250,24 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
             await giveUp.CancelAsync();
             await noting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    /// <summary>The deadline that an agent is told which is requested at a time, in whole seconds: never before the time that it stands for.</summary>
+    private DateTimeOffset? FindSoftDeadline(DateTimeOffset requestedAt)
+    {
+        if (!scope.Options.Managed || scope.Timeout <= ShortRun)
+        {
+            return null;
+        }
+
+        var deadline = requestedAt + scope.Timeout - scope.Options.StopGrace + DeadlineLead;
+        return DateTimeOffset.FromUnixTimeSeconds((deadline.ToUnixTimeMilliseconds() + 999) / 1_000);
+    }
+
+    private Verdict OfAgent(ShimCommandStatus status)
+    {
+        var told = scope.Journal.Find(JournalStep.AgentRequested) is { } requested ? FindSoftDeadline(requested.At) - DeadlineLead : null;
+        return OutcomeRules.OfAgent(status, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace, told);
     }
 
     private static string Shorten(string version) => version[..Math.Min(version.Length, LongestVersion)];
@@ -275,11 +297,11 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
             scope.Options.AgentEnded?.Invoke(status);
         }
 
-        return status.Ended ? OutcomeRules.OfAgent(status, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace) : OfLostShim("It was killed while the agent ran.");
+        return status.Ended ? OfAgent(status) : OfLostShim("It was killed while the agent ran.");
     }
 
     private Verdict OfLostShim(string message) => shim.Find(ShimPhase.Agent) is { Ended: true } agent
-        ? OutcomeRules.OfAgent(agent, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace)
+        ? OfAgent(agent)
         : shim.GivenUp && scope.FindOrder() is { } order
         ? order with { Message = "The run was to be stopped and its supervisor did not answer; it was killed with all that it ran, so the exit code is not known." }
         : shim.OutOfTime && shim.Find(ShimPhase.Agent) is not null

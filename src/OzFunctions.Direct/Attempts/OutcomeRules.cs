@@ -33,7 +33,12 @@ internal static class OutcomeRules
         };
     }
 
-    public static Verdict OfAgent(ShimCommandStatus status, AgentReport report, TimeSpan timeout, TimeSpan stopGrace)
+    /// <param name="status">What the shim saw.</param>
+    /// <param name="report">What the agent said.</param>
+    /// <param name="timeout">The agent's time.</param>
+    /// <param name="stopGrace">Between the signals of the ladder.</param>
+    /// <param name="toldToLeave">When the agent was told to stop by itself, on the wall clock; null: it was not.</param>
+    public static Verdict OfAgent(ShimCommandStatus status, AgentReport report, TimeSpan timeout, TimeSpan stopGrace, DateTimeOffset? toldToLeave = null)
     {
         if (status.SpawnError != 0)
         {
@@ -43,7 +48,7 @@ internal static class OutcomeRules
         switch (status.StoppedBy)
         {
             case null when status.ExitCode == 0:
-                return EndedAtSoftDeadline(status, timeout, stopGrace)
+                return EndedAtSoftDeadline(status, timeout, stopGrace, toldToLeave)
                     ? new(RunReason.TaskTimeout, $"The agent stopped by itself at the end of its time ({DurationText.Format(timeout)}).")
                     : new(RunReason.Completed, null);
             case null when report.BlockedOn is { } action:
@@ -81,11 +86,20 @@ internal static class OutcomeRules
     };
 
     /// <summary>
-    /// An agent that was told its deadline leaves with 0 when it is reached. With a timeout that is hardly longer than the grace the
-    /// window would cover most of the run, and quick successes with it: there an exit 0 is taken at its word.
+    /// An agent that was told its deadline leaves with 0 when it is reached, which is a moment before its time less the grace is over: it was told in whole
+    /// seconds, and before it was started. With a timeout that is hardly longer than the grace the window would cover most of the run, and quick successes
+    /// with it: there an exit 0 is taken at its word (docs/adr/0020-short-timeouts.md).
     /// </summary>
-    private static bool EndedAtSoftDeadline(ShimCommandStatus status, TimeSpan timeout, TimeSpan stopGrace) =>
-        timeout >= 2 * stopGrace && (status.RanSeconds is { } ran ? TimeSpan.FromSeconds(ran) : status.EndedAt - status.StartedAt) >= timeout - stopGrace;
+    private static bool EndedAtSoftDeadline(ShimCommandStatus status, TimeSpan timeout, TimeSpan stopGrace, DateTimeOffset? toldToLeave)
+    {
+        if (timeout < 2 * stopGrace)
+        {
+            return false;
+        }
+
+        var ran = status.RanSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : status.EndedAt - status.StartedAt;
+        return ran >= timeout - stopGrace || (toldToLeave is { } told && ran >= told - status.StartedAt);
+    }
 
     private static string Ended(ShimCommandStatus status) => status switch
     {

@@ -10,6 +10,11 @@ internal sealed class LogRenderer
     private readonly LineJoiner _joiner;
     private readonly LogBuffer _passed = new();
     private readonly HashSet<SpoolStream> _used = [];
+
+    // Whose next bytes may be the rest of a line that is lost in part, and of a secret in it that the filter would not know.
+    private readonly HashSet<SpoolStream> _torn;
+    private long _cutLines;
+    private long _cutBytes;
     private byte _phase;
 
     public LogRenderer(IOutputFilter filter, ILineSink sink, int longest, RenderState from)
@@ -17,7 +22,7 @@ internal sealed class LogRenderer
         _filter = filter;
         _sink = sink;
         _joiner = new LineJoiner(longest, sink);
-        _phase = from.Phase;
+        (_phase, _torn, _cutLines, _cutBytes) = (from.Phase, [.. from.Torn], from.CutLines, from.CutBytes);
         foreach (var open in from.Open)
         {
             _used.Add(open.Stream);
@@ -35,9 +40,22 @@ internal sealed class LogRenderer
 
         if (piece.EndsPhase != 0)
         {
+            TellCut();
             End(piece.EndsPhase);
             return;
         }
+
+        var bytes = piece.Bytes.Span;
+        if (_torn.Contains(piece.Stream))
+        {
+            bytes = bytes[DropRest(piece.Stream, bytes)..];
+            if (bytes.IsEmpty)
+            {
+                return;
+            }
+        }
+
+        TellCut();
 
         var phase = LogPhases.Of(piece.Stream);
         if (phase > _phase)
@@ -46,7 +64,7 @@ internal sealed class LogRenderer
             _phase = phase;
         }
 
-        Pass(piece.Stream, piece.Time, piece.Bytes.Span);
+        Pass(piece.Stream, piece.Time, bytes);
 
         // The shim and the host write whole sentences; the shim's have no line feed of their own.
         if (piece.Stream is SpoolStream.Shim || (piece.Stream is SpoolStream.Host && piece.Bytes.Span is [.., (byte)'\n']))
@@ -59,6 +77,9 @@ internal sealed class LogRenderer
     public RenderState Save() => new()
     {
         Phase = _phase,
+        Torn = [.. _torn.Order()],
+        CutLines = _cutLines,
+        CutBytes = _cutBytes,
         Open = [.. _used.Order().Select(SaveOpen).Where(open => open.Line.Length > 0 || open.Held.Length > 0)],
     };
 
@@ -107,17 +128,46 @@ internal sealed class LogRenderer
         }
     }
 
+    /// <summary>An unfinished line is lost with its end, which is counted there, and what comes of a stream up to its next line end is lost with its beginning.</summary>
     private void Cut(long lines, long bytes)
     {
-        // The end of an unfinished line is among what is lost, and so is it then; its line end is counted there.
-        foreach (var stream in _used.Where(stream => LogPhases.Of(stream) != 0))
+        _cutLines += lines;
+        _cutBytes += bytes;
+        foreach (var stream in LogPhases.UpTo(LogPhases.All).Where(stream => LogPhases.Of(stream) is var phase && phase != 0 && phase >= _phase))
         {
-            _passed.CutTo(0);
-            _filter.Complete(stream, _passed);
-            bytes += _passed.Length + _joiner.Drop(stream);
+            _torn.Add(stream);
+            if (_used.Contains(stream))
+            {
+                _passed.CutTo(0);
+                _filter.Complete(stream, _passed);
+                _cutBytes += _passed.Length + _joiner.Drop(stream);
+            }
+        }
+    }
+
+    /// <summary>Answers how many bytes belong to the line that is lost.</summary>
+    private int DropRest(SpoolStream stream, ReadOnlySpan<byte> bytes)
+    {
+        var end = bytes.IndexOf((byte)'\n');
+        if (end >= 0)
+        {
+            _torn.Remove(stream);
+            _cutLines++;
         }
 
-        _sink.OnCut(lines, bytes);
+        var rest = end < 0 ? bytes.Length : end + 1;
+        _cutBytes += rest;
+        return rest;
+    }
+
+    /// <summary>One line of the log stands for all that is lost up to what is shown next.</summary>
+    private void TellCut()
+    {
+        if (_cutLines != 0 || _cutBytes != 0)
+        {
+            _sink.OnCut(_cutLines, _cutBytes);
+            (_cutLines, _cutBytes) = (0, 0);
+        }
     }
 }
 
@@ -129,6 +179,14 @@ internal sealed record RenderState
     public byte Phase { get; init; }
 
     public IReadOnlyList<OpenLine> Open { get; init; } = [];
+
+    /// <summary>Streams of which the rest of a line is still to be left out.</summary>
+    public IReadOnlyList<SpoolStream> Torn { get; init; } = [];
+
+    /// <summary>Lost lines that no line of the log stands for yet.</summary>
+    public long CutLines { get; init; }
+
+    public long CutBytes { get; init; }
 }
 
 /// <summary>An unfinished line, and what the filter holds back behind it.</summary>

@@ -51,6 +51,17 @@ public sealed class OutcomeRulesTests
     public void An_agent_that_leaves_at_its_soft_deadline_ran_out_of_time(int seconds, RunReason reason) =>
         Assert.Equal(reason, Decide(Ended(0, null, null) with { EndedAt = Start.AddSeconds(seconds) }).Reason);
 
+    [Theory]
+    [InlineData(1189.2, RunReason.Completed)]
+    [InlineData(1189.7, RunReason.TaskTimeout)]
+    public void An_agent_that_leaves_when_it_was_told_to_ran_out_of_time(double seconds, RunReason reason)
+    {
+        // Told a moment before it was started: that moment is missing from the time that it ran.
+        var status = Ended(0, null, null) with { StartedAt = Start.AddSeconds(0.4), EndedAt = Start.AddHours(1), RanSeconds = seconds };
+
+        Assert.Equal(reason, OutcomeRules.OfAgent(status, new AgentReport(), Timeout, Grace, toldToLeave: Start + Timeout - Grace).Reason);
+    }
+
     [Fact]
     public void The_sleep_of_the_machine_is_no_time_of_the_agent() =>
         Assert.Equal(RunReason.Completed, Decide(Ended(0, null, null) with { EndedAt = Start.AddHours(3), RanSeconds = 600 }).Reason);

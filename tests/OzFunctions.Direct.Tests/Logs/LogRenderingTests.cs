@@ -130,6 +130,37 @@ public sealed class LogRenderingTests
         }
     }
 
+    [Fact]
+    public void What_is_left_of_a_line_behind_a_gap_is_not_shown()
+    {
+        // Its beginning is lost, and with it what a masker would have known a secret by.
+        LogPiece[] pieces =
+        [
+            new(SpoolStream.AgentOut, Time, "whole\ntoken: FIRST"u8.ToArray()),
+            new(SpoolStream.AgentOut, Time, "-sec"u8.ToArray()) { CutLines = 2, CutBytes = 20 },
+            new(SpoolStream.AgentOut, Time, "ond\nnext\n"u8.ToArray()),
+            new(SpoolStream.AgentErr, Time, "half\nerr\n"u8.ToArray()),
+            new(SpoolStream.AgentOut, Time, "on\n"u8.ToArray()),
+            new() { EndsPhase = LogPhases.All },
+        ];
+
+        for (var at = 0; at <= pieces.Length; at++)
+        {
+            var first = new LogBatch();
+            first.Start(new LogState { HeadEnd = 0 }, 0, long.MaxValue);
+            var renderer = new LogRenderer(new PassingFilter(), first, 100, RenderState.Empty);
+            Array.ForEach(pieces[..at], renderer.Add);
+            var second = new LogBatch();
+            second.Start(new LogState { HeadEnd = 0, N = first.N, CutBytes = first.CutBytes }, 0, long.MaxValue);
+            var next = new LogRenderer(new PassingFilter(), second, 100, renderer.Save());
+            Array.ForEach(pieces[at..], next.Add);
+
+            var lines = Parse(Encoding.UTF8.GetString(first.Content.Span) + Encoding.UTF8.GetString(second.Content.Span));
+            Assert.Equal(["whole", """{"lines":3,"bytes":40}""", "next", """{"lines":1,"bytes":5}""", "err", "on"], lines.Select(line => line.TryGetProperty("cut", out var cut) ? cut.GetRawText() : line.GetProperty("m").GetString()));
+            Assert.Equal(45, second.CutBytes);
+        }
+    }
+
     private static IReadOnlyList<string> Cut(byte[] bytes, int size) => Messages(16, [.. bytes.Chunk(size).Select(chunk => (SpoolStream.AgentOut, chunk))]);
 
     private static IReadOnlyList<string> Messages(params (SpoolStream, string)[] pieces) => Messages(Render(pieces));

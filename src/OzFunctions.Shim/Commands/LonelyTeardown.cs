@@ -1,0 +1,33 @@
+using System.Globalization;
+using OzFunctions.Shim.Protocol;
+
+namespace OzFunctions.Shim.Commands;
+
+/// <summary>The teardown that a shim runs when no host is left, told what the shim itself saw (design section 8.7): the host could not know it when it gave the order.</summary>
+internal static class LonelyTeardown
+{
+    private static readonly TimeSpan LongestTime = TimeSpan.FromMinutes(10);
+
+    public static ShimCommand Of(ShimCommand ordered, ShimStatus status)
+    {
+        var command = ordered with { Timeout = ordered.Timeout ?? LongestTime };
+        var agent = status.Find(ShimPhase.Agent);
+        string[] told = agent switch
+        {
+            { Ended: true, SpawnError: 0, StoppedBy: null } => [.. Ending(agent), $"OZF_EXIT_CODE={CodeOf(agent)}"],
+            { Ended: true, SpawnError: 0 } => [$"OZF_EXIT_CODE={CodeOf(agent)}"],
+            null when status.Find(ShimPhase.Setup) is { Ended: true, SpawnError: 0, StoppedBy: null, ExitCode: not 0 } => ["OZF_RUN_STATE=FAILED", "OZF_RUN_REASON=setup_command"],
+            _ => [],
+        };
+        return told.Length == 0 ? command : command with { Environment = [.. command.Environment.Where(entry => !told.Any(ours => NameOf(ours) == NameOf(entry))), .. told] };
+    }
+
+    private static string[] Ending(ShimCommandStatus agent) => agent.ExitCode == 0
+        ? ["OZF_RUN_STATE=SUCCEEDED", "OZF_RUN_REASON=completed"]
+        : ["OZF_RUN_STATE=FAILED", "OZF_RUN_REASON=agent_invocation"];
+
+    private static string CodeOf(ShimCommandStatus agent) =>
+        (agent.Signal is { } signal ? 128 + signal : agent.ExitCode)?.ToString(CultureInfo.InvariantCulture) ?? "";
+
+    private static string NameOf(string entry) => entry.Split('=', 2)[0];
+}
