@@ -174,8 +174,8 @@ public sealed class StepTests
             AgentVersion = async (_, cancellationToken) =>
             {
                 // An agent that is slow to say what it is has no less time for its work.
-                await Task.Delay(TimeSpan.FromSeconds(2), cancellationToken);
-                asked = DateTimeOffset.UtcNow;
+                await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, cancellationToken);
+                asked = TimeProvider.System.GetUtcNow();
                 return "slow 1.0";
             },
         };
