@@ -54,7 +54,7 @@ public sealed class OzCore
         Hosts = new(ports, options.Tick.Lease);
         DeadLetters = new(ports.Blobs, ports.Time);
         Fleet = new(ports, Hosts, loggers.CreateLogger<FleetWatch>());
-        Messages = new(Intake, DeadLetters, Metrics, ports.Time);
+        Messages = new(Intake, DeadLetters, Metrics, ports.Time, loggers.CreateLogger<MessageIntake>());
         Repair = new(ports, Records);
         Schedules = new(ports, Intake, options.Schedules);
         Removal = new(ports, Records);

@@ -70,10 +70,6 @@ public sealed class MessageTests(SharedAzurite azurite)
         await poison.SendAsync("{\"prompt\":\"x\"}"u8.ToArray(), Cancellation);
         await poison.SendAsync("{\"prompt\":"u8.ToArray(), Cancellation);
 
-        // What the function that reads the first place failed on, too.
-        var twice = new AzureRequestQueue(account, "oz-requests-poison-poison");
-        await twice.SendAsync("{\"prompt\":\"y\"}"u8.ToArray(), Cancellation);
-
         await core.CreateConsumer(new AzureRequestQueue(account, StorageNames.Requests)).BuryGivenUpAsync(Cancellation);
 
         var letters = new List<DeadLetters.DeadLetter>();
@@ -82,10 +78,10 @@ public sealed class MessageTests(SharedAzurite azurite)
             letters.Add(letter);
         }
 
-        Assert.Equal(["delivered_too_often", "delivered_too_often", "invalid_request"], letters.Select(letter => letter.Reason).Order());
+        Assert.Equal(["delivered_too_often", "invalid_request"], letters.Select(letter => letter.Reason).Order());
         Assert.All(letters, letter => Assert.Equal("oz-requests", letter.Queue));
         Assert.Null(await poison.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.Zero, Cancellation));
-        Assert.Null(await twice.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.Zero, Cancellation));
+        Assert.Null(poison.GivenUp);
     }
 
     [Fact]

@@ -23,10 +23,10 @@ public sealed class AzureRequestQueue : IRequestQueue
     public string Name => _queue.Name;
 
     /// <summary>
-    /// Where the Functions runtime puts what its function failed on five times. The function app reads that place by a function too, and what this one fails on five
-    /// times, in an outage of the blobs, goes to a place of its own (<c>-poison-poison</c>) that no function reads.
+    /// Where the Functions runtime puts what its function failed on again and again. What a function fails on that reads this place stays in it: the runtime gives a queue
+    /// of such a name none of its own (its <c>QueueListenerFactory</c>).
     /// </summary>
-    public IRequestQueue? GivenUp => IsLast ? null : new AzureRequestQueue(_account, Name + StorageNames.Poison);
+    public IRequestQueue? GivenUp => Name.EndsWith(StorageNames.Poison, StringComparison.Ordinal) ? null : new AzureRequestQueue(_account, Name + StorageNames.Poison);
 
     public bool MayDouble => true;
 
@@ -47,7 +47,7 @@ public sealed class AzureRequestQueue : IRequestQueue
         {
             var looked = _account.Time.GetTimestamp();
             var message = await _queue.ReadAsync<QueueMessage>(
-                async (client, token) => (await client.ReceiveMessageAsync(visibility, token)).Value, cancellationToken, make: !IsLast);
+                async (client, token) => (await client.ReceiveMessageAsync(visibility, token)).Value, cancellationToken);
             if (message is not null)
             {
                 _pace.NoteWork();
@@ -102,8 +102,6 @@ public sealed class AzureRequestQueue : IRequestQueue
             }
         },
         cancellationToken);
-
-    private bool IsLast => Name.EndsWith(StorageNames.Poison + StorageNames.Poison, StringComparison.Ordinal);
 
     private static bool IsStale(RequestFailedException failed) => failed.Status == 404 || failed.ErrorCode is "PopReceiptMismatch" or "InvalidQueryParameterValue";
 }

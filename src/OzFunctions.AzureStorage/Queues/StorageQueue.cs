@@ -30,8 +30,7 @@ internal sealed class StorageQueue(StorageAccount account, string name)
         cancellationToken);
 
     /// <summary>Reads something of the queue; one that is not there yet is empty, and made, so that its producers find it.</summary>
-    /// <param name="make">False: it has no producers that would look for it.</param>
-    public Task<T?> ReadAsync<T>(Func<QueueClient, CancellationToken, Task<T?>> read, CancellationToken cancellationToken, bool make = true)
+    public Task<T?> ReadAsync<T>(Func<QueueClient, CancellationToken, Task<T?>> read, CancellationToken cancellationToken)
         where T : class => account.Calls.RunAsync(
         async (_, token) =>
         {
@@ -41,11 +40,7 @@ internal sealed class StorageQueue(StorageAccount account, string name)
             }
             catch (RequestFailedException ex) when (ex.ErrorCode == StorageFaults.QueueNotFound)
             {
-                if (make)
-                {
-                    await Client.CreateIfNotExistsAsync(cancellationToken: token);
-                }
-
+                await Client.CreateIfNotExistsAsync(cancellationToken: token);
                 return null;
             }
         },

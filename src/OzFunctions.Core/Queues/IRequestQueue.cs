@@ -6,7 +6,7 @@ public interface IRequestQueue
     /// <summary>The queue's name, part of the idempotency key of its messages.</summary>
     string Name { get; }
 
-    /// <summary>Where other readers of this queue put messages that they gave up (<c>-poison</c>), which may have such a place itself; null: the store has none.</summary>
+    /// <summary>Where other readers of this queue put messages that they gave up (<c>-poison</c>); null: the store has none, or this is one.</summary>
     IRequestQueue? GivenUp => null;
 
     /// <summary>A sending whose answer was lost may have put a message there before it is repeated: two messages, two ids.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
 using OzFunctions.DeadLetters;
 using OzFunctions.Intake;
 using OzFunctions.Requests;
@@ -9,7 +10,7 @@ using OzFunctions.Telemetry;
 namespace OzFunctions.Queues;
 
 /// <summary>What a queue's message means, for consumers that poll and for triggers that are called: a run, or a dead letter with every fault.</summary>
-public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore deadLetters, OzMetrics metrics, TimeProvider time)
+public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore deadLetters, OzMetrics metrics, TimeProvider time, ILogger<MessageIntake> logger)
 {
     public const string InvalidRequest = "invalid_request";
 
@@ -38,7 +39,7 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
         return new(answer, []);
     }
 
-    /// <summary>Keeps a message as a dead letter; answers its id. Durable when it answers; then the message may be completed. A repeat changes nothing.</summary>
+    /// <summary>Keeps a message as a dead letter; answers its id. Durable when it answers; then the message may be completed. A repeat changes nothing. Its line in the log is one that alerts read (<c>infra/modules/alerts.bicep</c>).</summary>
     public async Task<string> BuryAsync(
         string queue, string messageId, ReadOnlyMemory<byte> body, string reason, string description, IReadOnlyList<RequestFault> faults, CancellationToken cancellationToken)
     {
@@ -57,6 +58,7 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
             },
             cancellationToken);
         metrics.DeadLettered();
+        Buried(queue, messageId, id, reason, faults is [var first, ..] ? first.ToString() : description);
         return id;
     }
 
@@ -79,6 +81,9 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
     /// <summary>How long a message that came for the n-th time is kept before it is given back: an outage must not use up its deliveries in seconds.</summary>
     public static TimeSpan PauseBefore(int delivery) =>
         delivery > 5 ? LongestPause : TimeSpan.FromSeconds(Math.Pow(2, Math.Max(0, delivery - 1)));
+
+    [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} became dead letter {DeadLetterId} ({Reason}): {Fault}")]
+    private partial void Buried(string queue, string messageId, string deadLetterId, string reason, string fault);
 
     [GeneratedRegex(@"\A[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z")]
     private static partial Regex Traceparent();

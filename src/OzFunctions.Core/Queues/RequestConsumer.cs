@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Intake;
-using OzFunctions.Requests;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Queues;
@@ -62,8 +61,8 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
         }
         catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
         {
-            await BuryAsync(
-                message, "delivered_too_often", $"The message was delivered {message.DeliveryCount} times and could not be taken in: {ex.Message}", [], cancellationToken);
+            await messages.BuryAsync(
+                queue.Name, message.MessageId, message.Body, "delivered_too_often", $"The message was delivered {message.DeliveryCount} times and could not be taken in: {ex.Message}", [], cancellationToken);
         }
 
         await queue.CompleteAsync(message, cancellationToken);
@@ -73,19 +72,22 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
     /// <summary>What other readers gave up becomes dead letters, of which a person can send it again.</summary>
     public async Task BuryGivenUpAsync(CancellationToken cancellationToken)
     {
-        for (var place = queue.GivenUp; place is not null; place = place.GivenUp)
+        if (queue.GivenUp is not { } place)
         {
-            while (await place.ReceiveAsync(Visibility, TimeSpan.Zero, cancellationToken) is { } message)
-            {
-                var read = RunRequestReader.Read(message.Body);
-                await BuryAsync(
-                    message,
-                    read.IsValid ? "delivered_too_often" : MessageIntake.InvalidRequest,
-                    $"The message stood on {place.Name}: another reader of {queue.Name} failed on it again and again.",
-                    read.Faults,
-                    cancellationToken);
-                await place.CompleteAsync(message, cancellationToken);
-            }
+            return;
+        }
+
+        while (await place.ReceiveAsync(Visibility, TimeSpan.Zero, cancellationToken) is { } message)
+        {
+            await messages.BuryGivenUpAsync(
+                queue.Name,
+                message.MessageId,
+                message.Body,
+                reason: null,
+                $"The message stood on {place.Name}: another reader of {queue.Name} failed on it again and again.",
+                message.DeliveryCount,
+                cancellationToken);
+            await place.CompleteAsync(message, cancellationToken);
         }
     }
 
@@ -98,21 +100,13 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
         }
         else
         {
-            await BuryAsync(message, MessageIntake.InvalidRequest, MessageIntake.Describe(verdict.Faults), verdict.Faults, cancellationToken);
+            await messages.BuryAsync(
+                queue.Name, message.MessageId, message.Body, MessageIntake.InvalidRequest, MessageIntake.Describe(verdict.Faults), verdict.Faults, cancellationToken);
         }
-    }
-
-    private async Task BuryAsync(QueuedMessage message, string reason, string description, IReadOnlyList<RequestFault> faults, CancellationToken cancellationToken)
-    {
-        var id = await messages.BuryAsync(queue.Name, message.MessageId, message.Body, reason, description, faults, cancellationToken);
-        Buried(queue.Name, message.MessageId, id, reason, faults is [var first, ..] ? first.ToString() : description);
     }
 
     [LoggerMessage(LogLevel.Information, "Run {RunId} taken in from {Queue}, message {MessageId} (new: {Created})")]
     private partial void TakenIn(RunId runId, string queue, string messageId, bool created);
-
-    [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} became dead letter {DeadLetterId} ({Reason}): {Fault}")]
-    private partial void Buried(string queue, string messageId, string deadLetterId, string reason, string fault);
 
     [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} was given back")]
     private partial void Returned(string queue, string messageId, Exception exception);

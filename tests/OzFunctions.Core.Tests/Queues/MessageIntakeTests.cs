@@ -2,6 +2,7 @@ using System.Text;
 using OzFunctions.Core.Tests.Schedules;
 using OzFunctions.Queues;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Queues;
 
@@ -64,6 +65,19 @@ public sealed class MessageIntakeTests
         Assert.Contains(letter.Faults, fault => fault.Path == "promt");
         var letters = await core.DeadLetters.ListAsync(Cancellation).ToListAsync(Cancellation);
         Assert.Equal(["delivered_too_often", "invalid_request"], letters.Select(one => one.Reason).Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>Every way to a dead letter ends here, so an alert that reads this line misses none: a consumer's, a trigger's, a broker's.</summary>
+    [Fact]
+    public async Task Each_dead_letter_is_a_line_in_the_log_with_its_reason_and_first_fault()
+    {
+        using var lines = new LogLines();
+        var core = new ScheduleScene().NewProcess(new(), lines);
+
+        var id = await core.Messages.BuryGivenUpAsync("oz-requests", "m1", Bytes("""{"promt":"p"}"""), null, null, 1, Cancellation);
+
+        var line = Assert.Single(lines.Written, line => line.Contains(" became dead letter ", StringComparison.Ordinal));
+        Assert.StartsWith($"Warning: Message m1 of oz-requests became dead letter {id} (invalid_request): promt", line, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,5 +1,7 @@
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Blobs;
+using OzFunctions.Protocol;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
 using OzFunctions.Testing;
@@ -29,10 +31,9 @@ internal sealed class ScheduleScene
 
     public OzCore NewProcess(CoreOptions options) => NewProcess(options, Clock);
 
-    public OzCore NewProcess(CoreOptions options, TimeProvider clock, params IReadOnlyList<Events.IEventPublisher> publishers) => new(
-        new() { StoreId = "test", Blobs = Store, Bell = new InMemoryBell(clock), HostLock = new InMemoryHostLock(clock), Publishers = publishers, Time = clock },
-        options,
-        NullLoggerFactory.Instance);
+    public OzCore NewProcess(CoreOptions options, ILoggerFactory loggers) => new(Ports(Clock, []), options, loggers);
+
+    public OzCore NewProcess(CoreOptions options, TimeProvider clock, params IReadOnlyList<Events.IEventPublisher> publishers) => new(Ports(clock, publishers), options, NullLoggerFactory.Instance);
 
     public Task<ScheduleRecord> CreateAsync(ScheduleDefinition definition) => Process.Schedules.CreateAsync("s", definition, paused: false, "ann", Cancellation);
 
@@ -66,6 +67,9 @@ internal sealed class ScheduleScene
 
         return runs;
     }
+
+    private OzPorts Ports(TimeProvider clock, IReadOnlyList<Events.IEventPublisher> publishers) =>
+        new() { StoreId = "test", Blobs = Store, Bell = new InMemoryBell(clock), HostLock = new InMemoryHostLock(clock), Publishers = publishers, Time = clock };
 
     /// <summary>Every write from the <paramref name="first"/>-th on finds the store away, as for a process that was killed.</summary>
     public void KillAtWrite(int first)
