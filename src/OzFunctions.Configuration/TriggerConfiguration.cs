@@ -34,6 +34,9 @@ internal sealed record EventConfiguration
     /// <summary>Connection of the topic or of another account's queue.</summary>
     public SecretSource? Connection { get; init; }
 
+    /// <summary>What messages call <see cref="Connection"/>.</summary>
+    public string ConnectionKey => $"events.{Name}.connection";
+
     /// <summary>Of queued, started and completed. Default: completed.</summary>
     public IReadOnlyList<RunEventKind> Kinds { get; init; } = [RunEventKind.Completed];
 }

@@ -1,7 +1,10 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Azure;
 using OzFunctions.Blobs;
+using OzFunctions.Events;
+using OzFunctions.Runs;
 using OzFunctions.Testing.Azurite;
 
 namespace OzFunctions.AzureStorage.Tests;
@@ -45,14 +48,35 @@ public sealed class StorageAccountTests(SharedAzurite azurite)
     public async Task A_wrong_key_is_said_and_not_tried_again()
     {
         var right = (await azurite.GetAsync()).TakeAccount();
-        var store = new AzureBlobStore(StorageAccount.Open(right.Replace(AzuriteProcess.Key, Secret, StringComparison.Ordinal), new(), TimeProvider.System));
+        var wrong = right.Replace(AzuriteProcess.Key, Secret, StringComparison.Ordinal);
+        var store = new AzureBlobStore(StorageAccount.Open(wrong, new() { Setting = "OZF_STORAGE" }, TimeProvider.System));
 
         var refused = await Assert.ThrowsAsync<BlobStoreException>(() => store.TryCreateAsync("a", default, null, Cancellation));
 
         Assert.False(refused.IsTransient);
         Assert.Contains("403", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("that OZF_STORAGE gives", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(Secret, refused.Message, StringComparison.Ordinal);
     }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_refused_queue_of_another_account_names_its_own_setting()
+    {
+        var wrong = (await azurite.GetAsync()).TakeAccount().Replace(AzuriteProcess.Key, Secret, StringComparison.Ordinal);
+        var queue = AzureEventQueue.OpenForeign(wrong, "events.there.connection", "their-events", "there", RunEventKinds.All, TimeProvider.System);
+
+        var refused = await Assert.ThrowsAsync<BlobStoreException>(() => queue.PublishAsync(new("e", "t", RunId.Create(TimeProvider.System), "{}"u8.ToArray()), Cancellation));
+
+        Assert.Contains("that events.there.connection gives", refused.Message, StringComparison.Ordinal);
+        Assert.True(queue.IsForeign);
+    }
+
+    [Theory]
+    [InlineData(401, "InvalidAuthenticationInfo")]
+    [InlineData(403, "AuthorizationPermissionMismatch")]
+    [InlineData(404, "ResourceNotFound")]
+    public void A_refusal_names_the_setting_that_is_to_be_looked_at(int status, string code) =>
+        Assert.Contains("events.there.connection", StorageFaults.From(new RequestFailedException(status, "no", code, null), "https://a", "events.there.connection", null).Message, StringComparison.Ordinal);
 
     [Fact(Timeout = 180_000)]
     public async Task An_endpoint_where_nobody_listens_is_an_outage()

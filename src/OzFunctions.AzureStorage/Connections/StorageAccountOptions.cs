@@ -2,9 +2,12 @@ using Azure.Core.Pipeline;
 
 namespace OzFunctions.AzureStorage;
 
-/// <summary>How long a call may take, and what tests put in between.</summary>
+/// <summary>Who named the account, how long a call may take, and what tests put in between.</summary>
 public sealed record StorageAccountOptions
 {
+    /// <summary>The setting that named the account, for messages about a refusal. Default: <c>the storage setting</c>.</summary>
+    public string Setting { get; init; } = "the storage setting";
+
     /// <summary>Tries of one call after the first. Default: 4, some 3 seconds of pauses.</summary>
     public int Retries { get; init; } = 4;
 

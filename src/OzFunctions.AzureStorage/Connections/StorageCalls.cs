@@ -15,12 +15,13 @@ internal sealed class StorageCalls
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
     private readonly string _host;
+    private readonly string _setting;
     private readonly ResiliencePipeline _small;
     private readonly ResiliencePipeline _large;
 
     public StorageCalls(string host, StorageAccountOptions options, TimeProvider time)
     {
-        _host = host;
+        (_host, _setting) = (host, options.Setting);
         _small = Build(options, options.TryTimeout, options.CallTimeout, time);
         _large = Build(options, options.BlockTimeout / 2, options.BlockTimeout, time);
     }
@@ -40,7 +41,7 @@ internal sealed class StorageCalls
         }
         catch (Exception ex) when (StorageFaults.IsFault(ex, CancellationToken.None))
         {
-            throw StorageFaults.From(ex, _host, earlier: null);
+            throw StorageFaults.From(ex, _host, _setting, earlier: null);
         }
     }
 
@@ -56,7 +57,7 @@ internal sealed class StorageCalls
         }
         catch (Exception ex) when (StorageFaults.IsFault(ex, cancellationToken))
         {
-            throw StorageFaults.From(ex, _host, tries.Last);
+            throw StorageFaults.From(ex, _host, _setting, tries.Last);
         }
         finally
         {

@@ -39,18 +39,19 @@ internal static class StorageFaults
             ? TimeSpan.FromSeconds(Math.Min(seconds, atMost.TotalSeconds))
             : null;
 
+    /// <param name="setting">What a person looks at when the account refuses.</param>
     /// <param name="earlier">What the try before the last died of, for a call that ran out of time.</param>
-    public static BlobStoreException From(Exception exception, string host, Exception? earlier)
+    public static BlobStoreException From(Exception exception, string host, string setting, Exception? earlier)
     {
         var cause = exception is TimeoutRejectedException or OperationCanceledException && earlier is not null ? earlier : exception;
         var (text, transient) = cause switch
         {
             RequestFailedException { Status: 403 } failed => (
-                $"The storage account at {host} refused the call (403 {failed.ErrorCode}): check the key, signature or roles that the storage setting gives (Storage Blob Data Contributor and Storage Queue Data Contributor), and this machine's clock, which may be off by at most 15 minutes.",
+                $"The storage account at {host} refused the call (403 {failed.ErrorCode}): check the key, signature or roles that {setting} gives (Storage Blob Data Contributor and Storage Queue Data Contributor), and this machine's clock, which may be off by at most 15 minutes.",
                 false),
-            RequestFailedException { Status: 401 } failed => ($"The storage account at {host} does not accept this identity (401 {failed.ErrorCode}): give it the roles Storage Blob Data Contributor and Storage Queue Data Contributor.", false),
+            RequestFailedException { Status: 401 } failed => ($"The storage account at {host} does not accept the identity that {setting} gives (401 {failed.ErrorCode}): it needs the roles Storage Blob Data Contributor and Storage Queue Data Contributor.", false),
             RequestFailedException { Status: 400 } failed => ($"The storage account at {host} could not read the call (400 {failed.ErrorCode}).", false),
-            RequestFailedException { Status: 404, ErrorCode: "ResourceNotFound" } => ($"There is no storage account at {host}: check its name.", false),
+            RequestFailedException { Status: 404, ErrorCode: "ResourceNotFound" } => ($"There is no storage account at {host}: check its name in {setting}.", false),
             CredentialUnavailableException => ($"No Azure identity was found for {host}: log in with 'az login', run with a managed identity, set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, or give a connection string.", false),
             AuthenticationFailedException failed => ($"The Azure identity for {host} could not be had: {FirstLine(failed.Message)}", true),
             RequestFailedException { Status: > 0 } failed => ($"The storage account at {host} answered {failed.Status} {failed.ErrorCode}.", IsTransient(failed)),

@@ -17,6 +17,13 @@ public sealed class AzureEventQueue(StorageAccount account, string queue, string
 
     public string Name => name;
 
+    /// <summary>A queue of an account that is not the store's. Nothing is asked of it yet.</summary>
+    /// <param name="connection">A connection string or an https address, as for <see cref="StorageAccount.Open"/>.</param>
+    /// <param name="setting">The setting that gave it, which messages about a refusal name.</param>
+    /// <exception cref="StorageSettingException">The connection cannot name an account.</exception>
+    public static AzureEventQueue OpenForeign(string connection, string setting, string queue, string name, IReadOnlyList<RunEventKind> kinds, TimeProvider time) =>
+        new(StorageAccount.Open(connection, new() { Setting = setting }, time), queue, name, kinds) { IsForeign = true };
+
     /// <summary>Not of the account that holds the runs: its outages are its own, and must keep no run from its end.</summary>
     public bool IsForeign { get; init; }
 

@@ -63,7 +63,7 @@ internal static class AzureStore
 
     /// <summary>A queue of an account that is not the store's (<c>events[].connection</c>). Nothing is asked of it.</summary>
     public static IEventPublisher OpenEventQueue(EventConfiguration sink, string connection, TimeProvider time) =>
-        new AzureEventQueue(StorageAccount.Open(connection, new(), time), sink.Queue!, sink.Name, sink.Kinds) { IsForeign = true };
+        AzureEventQueue.OpenForeign(connection, sink.ConnectionKey, sink.Queue!, sink.Name, sink.Kinds, time);
 
     /// <summary>Why a value cannot name a storage account; null: it can.</summary>
     public static string? FindFault(string connection)
@@ -86,7 +86,7 @@ internal static class AzureStore
     {
         try
         {
-            return StorageAccount.Open(storage.Value, new(), time);
+            return StorageAccount.Open(storage.Value, new() { Setting = storage.Origin }, time);
         }
         catch (StorageSettingException ex)
         {
