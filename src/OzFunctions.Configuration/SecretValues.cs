@@ -8,6 +8,8 @@ internal sealed class SecretValues
 {
     private const int MostBytes = 1 << 20;
 
+    private static readonly string[] OfFunctionApp = ["api_keys.", "webhooks."];
+
     private readonly Dictionary<SecretSource, string> _values = [];
 
     private SecretValues()
@@ -18,6 +20,16 @@ internal sealed class SecretValues
     public IReadOnlyCollection<string> All => _values.Values;
 
     public IReadOnlyList<ConfigurationFault> Faults { get; private set; } = [];
+
+    /// <summary>
+    /// Those that stop a process that only takes requests in and sends to Service Bus (the function app): secrets of runs, of the backend, of receivers by HTTP and of
+    /// commands are the hosts' own, and need no value here.
+    /// </summary>
+    public IEnumerable<ConfigurationFault> FindFaultsOfFunctionApp(OzfConfiguration configuration)
+    {
+        var topics = configuration.Events.Where(sink => sink.Topic is not null).Select(sink => sink.ConnectionKey).ToHashSet();
+        return Faults.Where(fault => OfFunctionApp.Any(key => fault.Key.StartsWith(key, StringComparison.Ordinal)) || topics.Contains(fault.Key));
+    }
 
     /// <summary>The value of a source of this configuration; a source with a fault has none.</summary>
     public string Get(SecretSource source) => _values[source];
@@ -76,7 +88,7 @@ internal sealed class SecretValues
     private static IEnumerable<(string Key, SecretSource? Source)> FindSources(EventConfiguration publisher) =>
     [
         .. publisher.Secrets.Select(secret => ($"events.{publisher.Name}.secret", (SecretSource?)secret)),
-        ($"events.{publisher.Name}.connection", publisher.Connection),
+        (publisher.ConnectionKey, publisher.Connection),
         .. publisher.Environment.Select(entry => ($"events.{publisher.Name}.environment.{entry.Name}", entry.Source)),
     ];
 

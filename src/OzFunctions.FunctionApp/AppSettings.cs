@@ -10,8 +10,6 @@ internal sealed record AppSettings
 {
     private const string Blob = "blob:";
 
-    private static readonly string[] Needed = ["api_keys.", "webhooks.", "events."];
-
     public required StorageAccount Account { get; init; }
 
     /// <summary>Null: this app has no Service Bus.</summary>
@@ -24,6 +22,9 @@ internal sealed record AppSettings
     /// <summary><c>public_url</c>, else the name that the platform gives the app; null: it has none, as on a desk.</summary>
     public Uri? PublicUrl { get; init; }
 
+    /// <summary>The name that the platform gives the app; null: none, as on a desk.</summary>
+    public string? HostName { get; init; }
+
     /// <summary>The key of <see cref="SettingNames.ApiKey"/>.</summary>
     public string? ApiKey { get; init; }
 
@@ -34,8 +35,8 @@ internal sealed record AppSettings
         var environment = settings.AsEnumerable().Where(entry => entry.Value is not null).ToDictionary(entry => entry.Key.Replace(":", "__", StringComparison.Ordinal), entry => entry.Value!, StringComparer.Ordinal);
         var secrets = SecretValues.Resolve(configuration, environment);
 
-        // Secrets of runs and of the backend are the hosts' own: this app need not have them.
-        if (secrets.Faults.Where(fault => Needed.Any(fault.Key.StartsWith)).ToList() is { Count: > 0 } faults)
+        var faults = secrets.FindFaultsOfFunctionApp(configuration).Select(fault => fault.ToString()).Concat(EventSetup.FindSecretFaults(configuration.Events, secrets)).ToList();
+        if (faults.Count > 0)
         {
             throw Refuse($"{SettingNames.Config}: {string.Join(Environment.NewLine, faults)}");
         }
@@ -46,46 +47,40 @@ internal sealed record AppSettings
             ServiceBus = OpenServiceBus(settings),
             Configuration = configuration,
             Secrets = secrets,
-            PublicUrl = FindPublicUrl(configuration, settings),
+            PublicUrl = configuration.PublicUrl is { } url ? new(url) : FindHostName(settings) is { } host ? new($"https://{host}") : null,
+            HostName = FindHostName(settings),
             ApiKey = settings[SettingNames.ApiKey] is { Length: > 0 } key ? key : null,
         };
     }
 
-    private static Uri? FindPublicUrl(OzfConfiguration configuration, IConfiguration settings) =>
-        configuration.PublicUrl is { } url ? new(url)
-        : settings["WEBSITE_HOSTNAME"] is { Length: > 0 } host && !host.StartsWith("localhost", StringComparison.OrdinalIgnoreCase) ? new($"https://{host}")
-        : null;
+    /// <summary>A connection that <c>events[]</c> names.</summary>
+    /// <param name="open">Opens it; what it cannot read it says without repeating it.</param>
+    public static T OpenConnection<T>(string key, Func<T> open)
+    {
+        try
+        {
+            return open();
+        }
+        catch (Exception ex) when (ex is StorageSettingException or FormatException)
+        {
+            throw Refuse($"{key}: {ex.Message}");
+        }
+    }
+
+    private static string? FindHostName(IConfiguration settings) =>
+        settings["WEBSITE_HOSTNAME"] is { Length: > 0 } host && !host.StartsWith("localhost", StringComparison.OrdinalIgnoreCase) ? host : null;
 
     private static StorageAccount OpenStorage(IConfiguration settings, TimeProvider time)
     {
         var setting = settings[SettingNames.Storage] ?? settings.GetSection(SettingNames.Storage)[SettingNames.BlobServiceUri]
             ?? throw Refuse($"{SettingNames.Storage} is missing: a connection string, or {SettingNames.Storage}__{SettingNames.BlobServiceUri} for an identity.");
-        try
-        {
-            return StorageAccount.Open(setting, new(), time);
-        }
-        catch (StorageSettingException ex)
-        {
-            throw Refuse($"{SettingNames.Storage}: {ex.Message}");
-        }
+        return OpenConnection(SettingNames.Storage, () => StorageAccount.Open(setting, new() { Setting = SettingNames.Storage }, time));
     }
 
     private static ServiceBusConnection? OpenServiceBus(IConfiguration settings)
     {
         var setting = settings[SettingNames.ServiceBus] ?? settings.GetSection(SettingNames.ServiceBus)[SettingNames.FullyQualifiedNamespace];
-        if (string.IsNullOrEmpty(setting))
-        {
-            return null;
-        }
-
-        try
-        {
-            return ServiceBusConnection.Open(setting);
-        }
-        catch (FormatException ex)
-        {
-            throw Refuse($"{SettingNames.ServiceBus}: {ex.Message}");
-        }
+        return string.IsNullOrEmpty(setting) ? null : OpenConnection(SettingNames.ServiceBus, () => ServiceBusConnection.Open(setting));
     }
 
     private static OzfConfiguration ReadDocument(string? place, StorageAccount account)

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using OzFunctions.AzureStorage;
 using OzFunctions.Configuration;
 using OzFunctions.Events;
+using OzFunctions.FunctionApp.Functions;
 using OzFunctions.Hosts;
 using OzFunctions.Http;
 using OzFunctions.Http.Keys;
@@ -19,6 +20,7 @@ namespace OzFunctions.FunctionApp;
 internal static class FunctionServices
 {
     private const string SettingKeyName = "app-setting";
+    private const string OfHosts = "Hosts send to it.";
 
     public static IServiceCollection AddOzFunctions(this IServiceCollection services, IConfiguration configuration)
     {
@@ -26,12 +28,12 @@ internal static class FunctionServices
         services.AddSingleton(provider => AppSettings.Read(configuration, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => CreateCore(provider.GetRequiredService<AppSettings>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
         services.AddSingleton(provider => CreateDoor(provider.GetRequiredService<AppSettings>(), provider.GetRequiredService<OzCore>(), provider.GetRequiredService<ILoggerFactory>()));
+        services.AddSingleton<MessageReturn>();
         return services;
     }
 
     private static OzCore CreateCore(AppSettings settings, TimeProvider time, ILoggerFactory loggers)
     {
-        var configuration = settings.Configuration;
         var ports = new OzPorts
         {
             StoreId = settings.Account.StoreId,
@@ -41,58 +43,26 @@ internal static class FunctionServices
             Publishers = CreatePublishers(settings, time),
             Time = time,
         };
-        var options = new CoreOptions
-        {
-            PublicUrl = settings.PublicUrl,
-            Intake = new() { DefaultWorkerId = configuration.WorkerId ?? "local", MaxQueued = configuration.Limits.MaxQueued },
-            Tick = new() { Lease = configuration.Lease, QueueTtl = configuration.Limits.QueueTtl },
-            Schedules = configuration.Schedules,
-        };
-        return new(ports, options, loggers);
+        return new(ports, CoreSetup.Create(settings.Configuration) with { PublicUrl = settings.PublicUrl }, loggers);
     }
 
-    /// <summary>Of <c>events[]</c>, what this app can send to; local commands are the hosts' own. Nothing configured: the queue <c>oz-events</c>.</summary>
-    private static List<IEventPublisher> CreatePublishers(AppSettings settings, TimeProvider time)
+    /// <summary><c>events[]</c>: every one is owed; those of the hosts, and those whose secrets only hosts have, are theirs to send. Nothing configured: the queue <c>oz-events</c>.</summary>
+    private static IReadOnlyList<IEventPublisher> CreatePublishers(AppSettings settings, TimeProvider time) =>
+        settings.Configuration.Events.Count == 0 ? [new AzureEventQueue(settings.Account)] : [.. settings.Configuration.Events.Select(sink => CreatePublisher(sink, settings, time))];
+
+    private static IEventPublisher CreatePublisher(EventConfiguration sink, AppSettings settings, TimeProvider time) => sink switch
     {
-        if (settings.Configuration.Events.Count == 0)
-        {
-            return [new AzureEventQueue(settings.Account)];
-        }
-
-        var publishers = new List<IEventPublisher>();
-        foreach (var sink in settings.Configuration.Events)
-        {
-            switch (sink)
-            {
-                case { Queue: { } queue, Connection: { } connection }:
-                    publishers.Add(new AzureEventQueue(StorageAccount.Open(settings.Secrets.Get(connection), new(), time), queue, sink.Name, sink.Kinds) { IsForeign = true });
-                    break;
-                case { Queue: { } queue }:
-                    publishers.Add(new AzureEventQueue(settings.Account, queue, sink.Name, sink.Kinds));
-                    break;
-                case { Topic: { } topic }:
-                    publishers.Add(new ServiceBusEventPublisher(ConnectionOf(sink, settings), topic, sink.Name, sink.Kinds));
-                    break;
-                case { Url: { } url }:
-                    publishers.Add(new HttpEventPublisher(
-                        new()
-                        {
-                            Name = sink.Name,
-                            Url = new(url),
-                            Secrets = [.. sink.Secrets.Select(settings.Secrets.Get)],
-                            Kinds = sink.Kinds,
-                            AllowPrivate = sink.AllowPrivate,
-                        },
-                        time));
-                    break;
-            }
-        }
-
-        return publishers;
-    }
+        { Topic: { } topic } => new ServiceBusEventPublisher(ConnectionOf(sink, settings), topic, sink.Name, sink.Kinds),
+        { Command: not null } => new ElsewherePublisher(sink.Name, sink.Kinds, OfHosts),
+        _ when EventSetup.FindMissing(sink, settings.Secrets) is not null => new ElsewherePublisher(sink.Name, sink.Kinds, OfHosts),
+        { Queue: { } queue, Connection: { } connection } => AppSettings.OpenConnection(
+            sink.ConnectionKey, () => AzureEventQueue.OpenForeign(settings.Secrets.Get(connection), sink.ConnectionKey, queue, sink.Name, sink.Kinds, time)),
+        { Queue: { } queue } => new AzureEventQueue(settings.Account, queue, sink.Name, sink.Kinds),
+        _ => new HttpEventPublisher(EventSetup.HttpOptions(sink, settings.Secrets), time),
+    };
 
     private static ServiceBusConnection ConnectionOf(EventConfiguration sink, AppSettings settings) =>
-        sink.Connection is { } source ? ServiceBusConnection.Open(settings.Secrets.Get(source))
+        sink.Connection is { } source ? AppSettings.OpenConnection(sink.ConnectionKey, () => ServiceBusConnection.Open(settings.Secrets.Get(source)))
         : settings.ServiceBus ?? throw new InvalidOperationException($"events.{sink.Name}.topic: needs {SettingNames.ServiceBus}, or a connection of its own.");
 
     private static FrontDoor CreateDoor(AppSettings settings, OzCore core, ILoggerFactory loggers)
@@ -117,6 +87,7 @@ internal static class FunctionServices
             : new()
             {
                 Keys = keys,
+                Hosts = settings.HostName is { } name ? [name] : [],
                 PublicUrl = settings.PublicUrl,
                 Requests = new AzureRequestQueue(settings.Account, SettingNames.RequestQueue),
             };

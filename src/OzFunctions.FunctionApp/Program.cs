@@ -3,16 +3,27 @@ using Microsoft.Azure.Functions.Worker.Builder;
 using Microsoft.Azure.Functions.Worker.OpenTelemetry;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Trace;
 using OzFunctions.FunctionApp;
+using OzFunctions.Http;
+using OzFunctions.Telemetry;
 
 var builder = FunctionsApplication.CreateBuilder(args);
 builder.ConfigureFunctionsWebApplication();
 builder.Services.AddOzFunctions(builder.Configuration);
 
-var telemetry = builder.Services.AddOpenTelemetry().UseFunctionsWorkerDefaults();
+var telemetry = builder.Services.AddOpenTelemetry().UseFunctionsWorkerDefaults()
+    .WithTracing(tracing => tracing.AddSource(OzTelemetry.Name))
+    .WithMetrics(metrics => metrics.AddMeter(OzTelemetry.Name));
 if (!string.IsNullOrEmpty(builder.Configuration[SettingNames.ApplicationInsights]))
 {
     telemetry.UseAzureMonitorExporter();
 }
 
-await builder.Build().RunAsync();
+var app = builder.Build();
+
+// A fault of the settings ends the app here, before a trigger takes a message and spends its deliveries.
+app.Services.GetRequiredService<FrontDoor>();
+await app.RunAsync();

@@ -23,14 +23,11 @@ internal static class EventPublishers
 
             if (sink is { Queue: not null, Connection: { } connection } && settings.Secrets.Find(connection) is { } account && AzureStore.FindFault(account) is { } fault)
             {
-                faults.Add($"events.{sink.Name}.connection: {connection}: {fault}");
-            }
-
-            foreach (var secret in sink.Secrets.Where(secret => settings.Secrets.Find(secret) is { } value && StandardSignature.FindKey(value) is null))
-            {
-                faults.Add($"events.{sink.Name}.secret: {secret}: {StandardSignature.KeyRule}");
+                faults.Add($"{sink.ConnectionKey}: {connection}: {fault}");
             }
         }
+
+        faults.AddRange(EventSetup.FindSecretFaults(settings.Configuration.Events, settings.Secrets));
 
         if (faults.Count > 0)
         {
@@ -43,30 +40,19 @@ internal static class EventPublishers
         settings.Configuration.Events.Count == 0
             ? [queue(null)]
             : [.. settings.Configuration.Events.Select(sink => sink is { Queue: not null, Connection: null } ? queue(sink)
-                : sink.Topic is not null ? new ElsewherePublisher(sink.Name, sink.Kinds)
+                : sink.Topic is not null ? new ElsewherePublisher(sink.Name, sink.Kinds, "The function app sends to Azure Service Bus: it does so with its next tick.")
                 : CreateForeign(sink, settings, surroundings))];
 
     private static IEventPublisher CreateForeign(EventConfiguration sink, Settings settings, Surroundings surroundings)
     {
-        if (sink.Secrets.Append(sink.Connection).OfType<SecretSource>().Concat(sink.Environment.Select(entry => entry.Source).OfType<SecretSource>()).FirstOrDefault(source => settings.Secrets.Find(source) is null) is { } missing)
+        if (EventSetup.FindMissing(sink, settings.Secrets) is { } missing)
         {
             // A command that ends a run must know whom to owe its event; sending is for hosts, which do not start without their secrets.
             return new UnreadyPublisher(sink.Name, sink.Kinds, $"Not sent: {missing} has no value here.");
         }
 
         return sink.Connection is { } connection ? AzureStore.OpenEventQueue(sink, settings.Secrets.Get(connection), surroundings.Time)
-            : sink.Url is { } url
-            ? new HttpEventPublisher(
-                new()
-                {
-                    Name = sink.Name,
-                    Url = new(url),
-                    Secrets = [.. sink.Secrets.Select(settings.Secrets.Get)],
-                    Kinds = sink.Kinds,
-                    AllowPrivate = sink.AllowPrivate,
-                    Timeout = sink.Timeout ?? new HttpEventOptions { Name = "", Url = new(url), Secrets = [] }.Timeout,
-                },
-                surroundings.Time)
+            : sink.Url is not null ? new HttpEventPublisher(EventSetup.HttpOptions(sink, settings.Secrets), surroundings.Time)
             : new CommandPublisher(sink.Name, sink.Command!, sink.Kinds, EnvironmentOf(sink, settings, surroundings), surroundings.Directory, sink.Timeout ?? CommandTimeout, settings.Mask, surroundings.Time);
     }
 

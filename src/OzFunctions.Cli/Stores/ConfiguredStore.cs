@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Configuration;
 using OzFunctions.Protocol;
 
 namespace OzFunctions.Cli.Stores;
@@ -24,20 +25,6 @@ internal static class ConfiguredStore
     }
 
     /// <summary>Core over a store's ports, set as the configuration says.</summary>
-    public static OzCore CreateCore(OzPorts ports, Settings settings, ILoggerFactory loggers)
-    {
-        var configuration = settings.Configuration;
-        return new(
-            ports,
-            new()
-            {
-                PublicUrl = configuration.PublicUrl is { } url ? new(url) : null,
-                WorkerId = settings.WorkerId,
-                Intake = new() { DefaultWorkerId = settings.WorkerId, MaxQueued = configuration.Limits.MaxQueued },
-                Tick = new() { Lease = configuration.Lease, QueueTtl = configuration.Limits.QueueTtl },
-                Retention = new() { Runs = configuration.KeepRuns },
-                Schedules = configuration.Schedules,
-            },
-            loggers);
-    }
+    public static OzCore CreateCore(OzPorts ports, Settings settings, ILoggerFactory loggers) =>
+        new(ports, CoreSetup.Create(settings.Configuration) with { WorkerId = settings.WorkerId }, loggers);
 }

@@ -25,7 +25,7 @@ internal sealed record Settings
     public required Func<string, string> Mask { get; init; }
 
     /// <summary>Who takes runs that name nobody.</summary>
-    public string WorkerId => Configuration.WorkerId ?? "local";
+    public string WorkerId => Configuration.WorkerId ?? CoreSetup.DefaultWorkerId;
 
     /// <summary>Somebody said where records go; else it is the default directory of plain files.</summary>
     public bool IsStoreNamed => Storage is not null || Configuration.Storage is not null || Configuration.Data is not null || Configuration.Origins.ContainsKey("data");

@@ -6,7 +6,7 @@ using OzFunctions.AzureStorage;
 namespace OzFunctions.FunctionApp.Functions;
 
 /// <summary>What a broker gave up becomes a dead letter, where people and <c>ozf dead-letters</c> find it.</summary>
-internal sealed class PoisonedRequests(OzCore core)
+internal sealed class PoisonedRequests(OzCore core, MessageReturn returns)
 {
     [Function("PoisonedRequestsFromServiceBus")]
     public async Task FromServiceBusAsync(
@@ -14,14 +14,24 @@ internal sealed class PoisonedRequests(OzCore core)
         ServiceBusMessageActions actions,
         CancellationToken cancellationToken)
     {
-        await core.Messages.BuryGivenUpAsync(
-            SettingNames.RequestQueue,
-            message.MessageId,
-            message.Body.ToMemory(),
-            message.DeadLetterReason,
-            message.DeadLetterErrorDescription,
-            message.DeliveryCount,
-            cancellationToken);
+        try
+        {
+            await core.Messages.BuryGivenUpAsync(
+                SettingNames.RequestQueue,
+                message.MessageId,
+                message.Body.ToMemory(),
+                message.DeadLetterReason,
+                message.DeadLetterErrorDescription,
+                message.DeliveryCount,
+                cancellationToken);
+        }
+        catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The boundary of this function: whatever it is, the message stays where it lies, and is not asked for again at once.
+            await returns.GiveBackAsync(message, actions, ex, cancellationToken);
+            return;
+        }
+
         await actions.CompleteMessageAsync(message, cancellationToken);
     }
 

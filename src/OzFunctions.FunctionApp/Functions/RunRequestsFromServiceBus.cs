@@ -1,13 +1,12 @@
 using Azure.Messaging.ServiceBus;
 using Microsoft.Azure.Functions.Worker;
-using Microsoft.Extensions.Logging;
 using OzFunctions.Queues;
 using OzFunctions.ServiceBus;
 
 namespace OzFunctions.FunctionApp.Functions;
 
 /// <summary>A run request on Service Bus: accepted or known → completed; bad → dead-lettered with every fault; trouble of ours → given back after a pause.</summary>
-internal sealed partial class RunRequestsFromServiceBus(OzCore core, TimeProvider time, ILogger<RunRequestsFromServiceBus> logger)
+internal sealed class RunRequestsFromServiceBus(OzCore core, MessageReturn returns)
 {
     [Function(nameof(RunRequestsFromServiceBus))]
     public async Task RunAsync(
@@ -23,9 +22,7 @@ internal sealed partial class RunRequestsFromServiceBus(OzCore core, TimeProvide
         catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
         {
             // The boundary of this function: whatever it is, the message is not lost.
-            GivenBack(message.MessageId, message.DeliveryCount, ex);
-            await Task.Delay(MessageIntake.PauseBefore(message.DeliveryCount), time, cancellationToken);
-            await actions.AbandonMessageAsync(message, cancellationToken: cancellationToken);
+            await returns.GiveBackAsync(message, actions, ex, cancellationToken);
             return;
         }
 
@@ -42,7 +39,4 @@ internal sealed partial class RunRequestsFromServiceBus(OzCore core, TimeProvide
             await actions.CompleteMessageAsync(message, cancellationToken);
         }
     }
-
-    [LoggerMessage(LogLevel.Warning, "Message {MessageId}, delivery {Delivery}, is given back")]
-    private partial void GivenBack(string messageId, int delivery, Exception exception);
 }
