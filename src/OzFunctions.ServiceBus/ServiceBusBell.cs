@@ -33,7 +33,7 @@ public sealed partial class ServiceBusBell(ServiceBusConnection connection, Time
             var sender = await _senders.GetOrAdd(queue, name => new(() => OpenSenderAsync(name))).Value.WaitAsync(cancellationToken);
             await sender.SendMessageAsync(new(runId.Value) { TimeToLive = RingLives }, cancellationToken);
         }
-        catch (ServiceBusException ex)
+        catch (Exception ex) when (ServiceBusConnection.IsFault(ex))
         {
             _senders.TryRemove(queue, out _);
             throw ServiceBusConnection.Wrap($"Bell '{queue}'", ex);
@@ -85,7 +85,7 @@ public sealed partial class ServiceBusBell(ServiceBusConnection connection, Time
         catch (ServiceBusException ex) when (ex.Reason == ServiceBusFailureReason.MessagingEntityAlreadyExists)
         {
         }
-        catch (Exception ex) when (ex is UnauthorizedAccessException or RequestFailedException or ServiceBusException or Azure.Identity.AuthenticationFailedException)
+        catch (Exception ex) when (ex is RequestFailedException || ServiceBusConnection.IsFault(ex))
         {
             NotMade(queue, ex.GetType().Name);
         }

@@ -52,17 +52,25 @@ public sealed class ServiceBusConnection : IAsyncDisposable
 
     public ValueTask DisposeAsync() => Client.DisposeAsync();
 
-    /// <summary>The broker's trouble as every store's, with a sentence that says what to do.</summary>
-    internal static BlobStoreException Wrap(string what, ServiceBusException exception) => new(
-        exception.Reason switch
+    /// <summary>What the SDK throws of the broker, its network and its identities; anything else is a fault of ours.</summary>
+    internal static bool IsFault(Exception exception) => exception is ServiceBusException or UnauthorizedAccessException or AuthenticationFailedException;
+
+    /// <summary>The broker's trouble as every store's, with a sentence that says what to do. Only for what <see cref="IsFault"/> knows.</summary>
+    internal static BlobStoreException Wrap(string what, Exception exception)
+    {
+        var (text, transient) = exception switch
         {
-            ServiceBusFailureReason.MessagingEntityNotFound => $"{what} is not there: create it (infra/ does), or name another.",
-            ServiceBusFailureReason.MessageSizeExceeded => $"{what}: the message is larger than its tier takes (256 KB in Standard).",
-            ServiceBusFailureReason.QuotaExceeded => $"{what} is full.",
-            _ => $"{what}: Service Bus did not do it ({exception.Reason}).",
-        },
-        exception.IsTransient,
-        exception);
+            ServiceBusException { Reason: ServiceBusFailureReason.MessagingEntityNotFound } => ($"{what} is not there: create it (infra/ does), or name another.", false),
+            ServiceBusException { Reason: ServiceBusFailureReason.MessageSizeExceeded } => ($"{what}: the message is larger than its tier takes (256 KB in Standard).", false),
+            ServiceBusException { Reason: ServiceBusFailureReason.QuotaExceeded } full => ($"{what} is full.", full.IsTransient),
+            ServiceBusException failed => ($"{what}: Service Bus did not do it ({failed.Reason}).", failed.IsTransient),
+            UnauthorizedAccessException => ($"{what}: Service Bus refused the call: check the key in its connection string, or give the identity the roles Azure Service Bus Data Sender and Azure Service Bus Data Receiver.", false),
+
+            // No wait brings a login; a token endpoint that was not reached may answer next time.
+            _ => ($"{what}: no Azure identity could be had for Service Bus.", exception is not CredentialUnavailableException),
+        };
+        return new(text, transient, exception);
+    }
 
     private static bool IsNamespace(string text) => text.Contains('.', StringComparison.Ordinal) && Uri.CheckHostName(text) == UriHostNameType.Dns;
 }

@@ -20,7 +20,7 @@ public sealed class ServiceBusDeadLetters(ServiceBusConnection connection, strin
             {
                 message = await _receiver.ReceiveMessageAsync(wait, cancellationToken);
             }
-            catch (ServiceBusException ex)
+            catch (Exception ex) when (ServiceBusConnection.IsFault(ex))
             {
                 throw ServiceBusConnection.Wrap($"Queue '{queue}/$deadletterqueue'", ex);
             }

@@ -19,7 +19,7 @@ public sealed class ServiceBusEventPublisher(ServiceBusConnection connection, st
         {
             await _sender.SendMessageAsync(MessageOf(runEvent), cancellationToken);
         }
-        catch (ServiceBusException ex)
+        catch (Exception ex) when (ServiceBusConnection.IsFault(ex))
         {
             throw ServiceBusConnection.Wrap($"Topic '{topic}'", ex);
         }

@@ -114,9 +114,9 @@ public sealed class ServiceBusRequestQueue : IRequestQueue, IAsyncDisposable
         {
             await _receiver.AbandonMessageAsync(taken, cancellationToken: CancellationToken.None);
         }
-        catch (ServiceBusException)
+        catch (Exception ex) when (ServiceBusConnection.IsFault(ex))
         {
-            // The lock ran out meanwhile: it is back already.
+            // The lock ran out meanwhile, and the message is back already; or it does so by itself.
         }
 
         _returning.TryRemove(taken.LockToken, out _);
@@ -138,7 +138,7 @@ public sealed class ServiceBusRequestQueue : IRequestQueue, IAsyncDisposable
         {
             await call();
         }
-        catch (ServiceBusException ex)
+        catch (Exception ex) when (ServiceBusConnection.IsFault(ex))
         {
             throw ServiceBusConnection.Wrap($"Queue '{Name}'", ex);
         }

@@ -65,6 +65,30 @@ public sealed class MessageTests
         Assert.Contains("Endpoint", refused.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(ServiceBusFailureReason.MessagingEntityNotFound, false, "Queue 'q' is not there")]
+    [InlineData(ServiceBusFailureReason.MessageSizeExceeded, false, "larger than its tier takes")]
+    [InlineData(ServiceBusFailureReason.ServiceBusy, true, "ServiceBusy")]
+    public void What_the_broker_says_is_a_sentence_and_passes_by_itself_or_not(ServiceBusFailureReason reason, bool transient, string sentence)
+    {
+        var wrapped = ServiceBusConnection.Wrap("Queue 'q'", new ServiceBusException(transient, "m", reason: reason));
+
+        Assert.Equal(transient, wrapped.IsTransient);
+        Assert.Contains(sentence, wrapped.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The SDK has exceptions of other kinds for these, and a loop that reads a queue must not end by them.</summary>
+    [Fact]
+    public void Refused_callers_and_missing_identities_are_faults_of_the_broker_too()
+    {
+        Exception[] faults = [new UnauthorizedAccessException("m"), new Azure.Identity.AuthenticationFailedException("m"), new Azure.Identity.CredentialUnavailableException("m")];
+
+        Assert.All(faults, fault => Assert.True(ServiceBusConnection.IsFault(fault)));
+        Assert.False(ServiceBusConnection.IsFault(new InvalidOperationException()));
+        Assert.Equal([false, true, false], faults.Select(fault => ServiceBusConnection.Wrap("Queue 'q'", fault).IsTransient));
+        Assert.Contains("Azure Service Bus Data Receiver", ServiceBusConnection.Wrap("Queue 'q'", faults[0]).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_namespace_that_is_away_is_an_outage_with_a_sentence()
     {
