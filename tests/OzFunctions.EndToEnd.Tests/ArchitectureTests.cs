@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using OzFunctions.Protocol;
+using OzFunctions.Testing;
 
 namespace OzFunctions.EndToEnd.Tests;
 
@@ -26,7 +27,7 @@ public sealed partial class ArchitectureTests
         ["FunctionApp"] = ["Core", "Http", "AzureStorage", "ServiceBus", "Configuration"],
     };
 
-    private static readonly string Root = FindRoot();
+    private static readonly string Root = Repository.Root;
 
     public static TheoryData<string> Projects =>
         [.. Written("*.csproj").Select(path => Path.GetFileNameWithoutExtension(path)[Prefix.Length..]).Order(StringComparer.Ordinal)];
@@ -119,17 +120,6 @@ public sealed partial class ArchitectureTests
     private static IEnumerable<string> Written(string pattern) =>
         Directory.EnumerateFiles(Path.Combine(Root, "src"), pattern, SearchOption.AllDirectories)
             .Where(path => !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal));
-
-    private static string FindRoot()
-    {
-        var at = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(at.FullName, "OzFunctions.sln")))
-        {
-            at = at.Parent ?? throw new DirectoryNotFoundException($"No OzFunctions.sln above {AppContext.BaseDirectory}.");
-        }
-
-        return at.FullName;
-    }
 
     [GeneratedRegex(@"\b(?:class|record(?: struct| class)?|struct|interface|enum) ([A-Z]\w*)")]
     private static partial Regex TypeName();

@@ -4,7 +4,7 @@ namespace OzFunctions.Testing.Azurite;
 public static class TestPackages
 {
     /// <summary><c>tests/npm</c>.</summary>
-    public static string Directory { get; } = Path.Join(FindRoot(), "tests", "npm");
+    public static string Directory { get; } = Path.Join(Repository.Root, "tests", "npm");
 
     /// <summary>Installs what is missing. Without Node.js the test is skipped, with the line that says so.</summary>
     public static async Task RequireAsync(CancellationToken cancellationToken)
@@ -20,16 +20,5 @@ public static class TestPackages
     {
         await RequireAsync(cancellationToken);
         return await TestProcess.RunAsync("node", [Path.Join(Directory, script), .. arguments], cancellationToken, environment);
-    }
-
-    private static string FindRoot()
-    {
-        var at = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Join(at.FullName, "OzFunctions.sln")))
-        {
-            at = at.Parent ?? throw new DirectoryNotFoundException($"No OzFunctions.sln above {AppContext.BaseDirectory}.");
-        }
-
-        return at.FullName;
     }
 }
