@@ -26,6 +26,9 @@ param releaseUrl string
 
 param releaseSha256 string
 
+@description('Requests come by Service Bus; false: by the storage queue oz-requests. The triggers of the other are switched off.')
+param useServiceBus bool = true
+
 @description('Who gets alerts by e-mail; empty: nobody.')
 param alertEmail string = ''
 
@@ -91,6 +94,7 @@ module functions 'modules/functions.bicep' = {
     serviceBusNamespace: serviceBus.outputs.fullyQualifiedNamespace
     apiKeySecretUri: vault.outputs.apiKeySecretUri
     applicationInsightsConnectionString: telemetry.outputs.connectionString
+    useServiceBus: useServiceBus
   }
 }
 

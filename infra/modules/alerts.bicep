@@ -1,16 +1,16 @@
-// What a person should hear of: dead letters, runs that wait too long, no host, lost hosts. The queries read lines that the function app's Tick writes.
+// What a person should hear of: dead letters, runs that wait too long, no host, lost hosts. The queries read lines that the function app writes.
 param name string
 param location string
 param email string
 param applicationInsightsId string
 param serviceBusId string
 
-var fleet = 'traces | where message startswith "Fleet: " | extend waiting = toint(customDimensions.Waiting), oldest = toint(customDimensions.OldestSeconds), ready = toint(customDimensions.ReadyHosts)'
+var fleet = 'traces | where message startswith "Fleet: " | extend waiting = toint(customDimensions.Waiting), oldest = toint(customDimensions.OldestSeconds), ready = toint(customDimensions.ReadyHosts), dead = toint(customDimensions.DeadHosts)'
 var queries = [
   { name: 'oldest-run', severity: 2, text: 'The oldest ready run has waited for more than an hour.', query: '${fleet} | where oldest > 3600' }
   { name: 'no-ready-host', severity: 1, text: 'Runs are ready, and no host takes runs.', query: '${fleet} | where waiting > 0 and ready == 0' }
-  { name: 'lost-host', severity: 2, text: 'A run was lost with its host.', query: 'traces | where message contains " was lost with host "' }
-  { name: 'dead-letter', severity: 3, text: 'A message became a dead letter (ozf dead-letters list).', query: 'requests | where name startswith "PoisonedRequests" and success == true' }
+  { name: 'lost-host', severity: 2, text: 'A host went without a word, within the last day; its runs are settled by others.', query: '${fleet} | where dead > 0' }
+  { name: 'dead-letter', severity: 3, text: 'A message became a dead letter (ozf dead-letters list).', query: 'traces | where message contains " became dead letter "' }
 ]
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {

@@ -11,8 +11,7 @@ param serviceBusNamespace string
 param apiKeySecretUri string
 param applicationInsightsConnectionString string
 
-@description('Requests come by Service Bus; false: by Storage Queues. The other triggers are switched off.')
-param useServiceBus bool = true
+param useServiceBus bool
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: '${name}-plan'

@@ -1,12 +1,13 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using OzFunctions.Testing;
 
 namespace OzFunctions.EndToEnd.Tests;
 
 /// <summary>One name for one setting: in the function app's code, <c>local.settings.sample.json</c>, <c>host.json</c>, <c>infra/</c> and <c>docs/azure.md</c>.</summary>
 public sealed partial class SettingNamesTests
 {
-    private static readonly string Root = FindRoot();
+    private static readonly string Root = Repository.Root;
     private static readonly string App = string.Concat(Directory.EnumerateFiles(Path.Combine(Root, "src", "OzFunctions.FunctionApp"), "*.cs", SearchOption.AllDirectories)
         .Where(path => !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal)).Select(File.ReadAllText));
 
@@ -21,8 +22,12 @@ public sealed partial class SettingNamesTests
     private static readonly string[] OfTheHost =
         ["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "AzureWebJobsStorage__accountName", "AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId", "AzureWebJobsDisableHomepage"];
 
-    /// <summary>Below a connection's name.</summary>
-    private static readonly string[] Parts = ["blobServiceUri", "queueServiceUri", "fullyQualifiedNamespace", "credential", "clientId"];
+    /// <summary>Below the name of each connection that is made by an identity: ours and the triggers' (<c>https://aka.ms/functions-identity</c>).</summary>
+    private static readonly Dictionary<string, string[]> Parts = new()
+    {
+        ["OZF_STORAGE"] = ["blobServiceUri", "queueServiceUri", "credential", "clientId"],
+        ["OZF_SERVICEBUS"] = ["fullyQualifiedNamespace", "credential", "clientId"],
+    };
 
     [Fact]
     public void The_code_reads_every_setting_that_it_names()
@@ -31,6 +36,12 @@ public sealed partial class SettingNamesTests
 
         // The identity is the SDK's to read.
         Assert.All(Settings.Where(setting => setting.Key != "AZURE_CLIENT_ID"), setting => Assert.Contains($"SettingNames.{setting.Value}", App, StringComparison.Ordinal));
+
+        // Of an identity's group the address is ours to read, the rest is the triggers'.
+        Assert.Contains("GetSection(SettingNames.Storage)[SettingNames.BlobServiceUri]", App, StringComparison.Ordinal);
+        Assert.Contains("GetSection(SettingNames.ServiceBus)[SettingNames.FullyQualifiedNamespace]", App, StringComparison.Ordinal);
+        Assert.Contains("BlobServiceUri = \"blobServiceUri\"", App, StringComparison.Ordinal);
+        Assert.Contains("FullyQualifiedNamespace = \"fullyQualifiedNamespace\"", App, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -39,18 +50,27 @@ public sealed partial class SettingNamesTests
         var values = Json("local.settings.sample.json").GetProperty("Values").EnumerateObject().ToList();
 
         Assert.All(values, value => Assert.True(IsKnown(value.Name), value.Name));
-        Assert.All(["OZF_STORAGE", "OZF_SERVICEBUS", "OZF_CONFIG", "OZF_API_KEY"], name => Assert.Contains(values, value => value.Name == name));
+        Assert.All(
+            ["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "OZF_STORAGE", "OZF_SERVICEBUS", "OZF_CONFIG", "OZF_API_KEY", .. Switches],
+            name => Assert.Contains(values, value => value.Name == name));
         Assert.DoesNotContain(values, value => value.Value.GetString()!.Contains("AccountKey", StringComparison.Ordinal));
     }
 
     [Fact]
     public void Bicep_sets_known_names_and_every_one_that_a_deployment_needs()
     {
-        var names = BicepSettings().Matches(Text("infra/modules/functions.bicep")).Select(match => match.Groups[1].Value).ToList();
+        var block = BicepBlock().Match(Text("infra/modules/functions.bicep")).Groups[1].Value;
+        var names = BicepSettings().Matches(block).Select(match => match.Groups[1].Value).ToList();
 
-        Assert.True(names.Count > 15);
+        // Every line of the block is a setting, whatever it is called.
+        Assert.Equal(block.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length, names.Count);
         Assert.All(names, name => Assert.True(IsKnown(name), name));
-        Assert.All(Settings.Keys, setting => Assert.Contains(names, name => name == setting || name.StartsWith(setting + "__", StringComparison.Ordinal)));
+        Assert.All(Settings.Keys.Except(Parts.Keys).Concat(Switches), setting => Assert.Contains(setting, names));
+
+        // By identity, whole groups, and no connection string beside them.
+        Assert.All(Parts, connection => Assert.Equal(
+            connection.Value.Select(part => $"{connection.Key}__{part}").Order(StringComparer.Ordinal),
+            names.Where(name => name.StartsWith(connection.Key, StringComparison.Ordinal)).Order(StringComparer.Ordinal)));
     }
 
     [Fact]
@@ -64,7 +84,10 @@ public sealed partial class SettingNamesTests
         var ofTests = Text("tests/OzFunctions.ServiceBus.Tests/Broker.cs");
 
         Assert.All(named, name => Assert.True(IsKnown(name) || ofDeployment.Contains(name) || ofTests.Contains($"\"{name}\"", StringComparison.Ordinal), name));
-        Assert.All(Settings.Keys.Concat(ofDeployment).Concat(Functions), name => Assert.Contains(name, page, StringComparison.Ordinal));
+        Assert.All(
+            Settings.Keys.Concat(Functions).Concat(Switches).Concat(Parts.SelectMany(connection => connection.Value.Select(part => $"{connection.Key}__{part}"))),
+            name => Assert.Contains($"`{name}`", page, StringComparison.Ordinal));
+        Assert.All(ofDeployment, name => Assert.Contains($"export {name}=", page, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -92,6 +115,32 @@ public sealed partial class SettingNamesTests
     }
 
     [Fact]
+    public void Both_brokers_give_a_message_up_after_as_many_deliveries_as_the_page_says()
+    {
+        var queues = Json("host.json").GetProperty("extensions").GetProperty("queues");
+        var page = Text("docs/azure.md");
+
+        Assert.Equal(100, queues.GetProperty("maxDequeueCount").GetInt32());
+        Assert.Contains("maxDeliveryCount: 100", Text("infra/modules/servicebus.bicep"), StringComparison.Ordinal);
+        Assert.Contains("| 100: ", page, StringComparison.Ordinal);
+        Assert.Equal("00:00:30", queues.GetProperty("visibilityTimeout").GetString());
+        Assert.Contains("visible again after 30 s", page, StringComparison.Ordinal);
+        Assert.Equal("00:05:00", Json("host.json").GetProperty("functionTimeout").GetString());
+        Assert.Contains("| a function | 5 minutes", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_parameter_that_a_deployment_may_want_changed_reaches_its_module()
+    {
+        var main = Text("infra/main.bicep");
+
+        Assert.All(
+            BicepParameters().Matches(main).Select(match => match.Groups[1].Value),
+            name => Assert.True(Regex.Count(main, $@"\b{name}\b") > 1, $"{name} is asked for and used by nothing"));
+        Assert.Contains("useServiceBus: useServiceBus", main, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Queues_and_topic_are_called_the_same_everywhere()
     {
         Assert.Contains("RequestQueue = \"oz-requests\"", Text("src/OzFunctions.FunctionApp/SettingNames.cs"), StringComparison.Ordinal);
@@ -108,14 +157,17 @@ public sealed partial class SettingNamesTests
         var fleet = Text("src/OzFunctions.Core/Hosts/FleetWatch.cs");
 
         Assert.Contains("\"Fleet: ", fleet, StringComparison.Ordinal);
-        Assert.All(["Waiting", "OldestSeconds", "ReadyHosts"], name =>
+        Assert.All(["Waiting", "OldestSeconds", "ReadyHosts", "DeadHosts"], name =>
         {
             Assert.Contains("customDimensions." + name, alerts, StringComparison.Ordinal);
             Assert.Contains("{" + name + "}", fleet, StringComparison.Ordinal);
         });
-        Assert.Contains(" was lost with host ", alerts, StringComparison.Ordinal);
-        Assert.Contains(" was lost with host ", Text("src/OzFunctions.Core/Ticks/RunTick.cs"), StringComparison.Ordinal);
+        Assert.Contains("contains \" became dead letter \"", alerts, StringComparison.Ordinal);
+        Assert.Contains(" became dead letter ", Text("src/OzFunctions.Core/Queues/MessageIntake.cs"), StringComparison.Ordinal);
     }
+
+    private static IEnumerable<string> Switches =>
+        Functions.Where(function => function.Contains("Requests", StringComparison.Ordinal)).Select(function => $"AzureWebJobs.{function}.Disabled");
 
     private static bool IsKnown(string name)
     {
@@ -125,23 +177,12 @@ public sealed partial class SettingNamesTests
         }
 
         var parts = name.Split("__");
-        return OfTheHost.Contains(name) || (Settings.ContainsKey(parts[0]) && (parts.Length == 1 || (parts.Length == 2 && Parts.Contains(parts[1]))));
+        return OfTheHost.Contains(name) || (Settings.ContainsKey(parts[0]) && (parts.Length == 1 || (parts.Length == 2 && Parts.TryGetValue(parts[0], out var below) && below.Contains(parts[1]))));
     }
 
     private static string Text(string path) => File.ReadAllText(Path.Combine(Root, path));
 
     private static JsonElement Json(string path) => JsonDocument.Parse(Text(path)).RootElement;
-
-    private static string FindRoot()
-    {
-        var at = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(at.FullName, "OzFunctions.sln")))
-        {
-            at = at.Parent ?? throw new DirectoryNotFoundException($"No OzFunctions.sln above {AppContext.BaseDirectory}.");
-        }
-
-        return at.FullName;
-    }
 
     [GeneratedRegex("const string (\\w+) = \"(\\w+)\"")]
     private static partial Regex Constants();
@@ -149,8 +190,14 @@ public sealed partial class SettingNamesTests
     [GeneratedRegex(@"\[Function\((?:nameof\((\w+)\)|""(\w+)"")\)\]")]
     private static partial Regex FunctionNames();
 
-    [GeneratedRegex(@"(?m)^    '?((?:AzureWebJobs|OZF_|AZURE_|APPLICATIONINSIGHTS_)[\w.]*)'?:")]
+    [GeneratedRegex(@"(?s)name: 'appsettings'\n  properties: \{\n(.*?)\n  \}")]
+    private static partial Regex BicepBlock();
+
+    [GeneratedRegex(@"(?m)^    '?([\w.]+)'?:")]
     private static partial Regex BicepSettings();
+
+    [GeneratedRegex(@"(?m)^param (\w+) ")]
+    private static partial Regex BicepParameters();
 
     [GeneratedRegex(@"(?:OZF_[A-Z0-9_]*[A-Z0-9](?:__\w+)?|AzureWebJobs\.\w+\.Disabled|APPLICATIONINSIGHTS_\w+|AZURE_CLIENT_ID)")]
     private static partial Regex PageSettings();
