@@ -26,7 +26,7 @@ probe() {
 bus=(Azure.Messaging.ServiceBus Microsoft.Azure.Amqp)
 app=(Microsoft.Azure.Functions.Worker Microsoft.Azure.Functions.Worker.Sdk Microsoft.Azure.Functions.Worker.Extensions.Http.AspNetCore
     Microsoft.Azure.Functions.Worker.Extensions.ServiceBus Microsoft.Azure.Functions.Worker.Extensions.Storage.Queues
-    Microsoft.Azure.Functions.Worker.Extensions.Timer Microsoft.Azure.Functions.Worker.OpenTelemetry)
+    Microsoft.Azure.Functions.Worker.Extensions.Timer Microsoft.Azure.Functions.Worker.OpenTelemetry Azure.Monitor.OpenTelemetry.Exporter)
 
 if probe "${bus[@]}"; then
     dotnet build tests/OzFunctions.ServiceBus.Tests -c Release
