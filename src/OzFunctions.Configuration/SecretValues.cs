@@ -27,8 +27,15 @@ internal sealed class SecretValues
     /// </summary>
     public IEnumerable<ConfigurationFault> FindFaultsOfFunctionApp(OzfConfiguration configuration)
     {
-        var topics = configuration.Events.Where(sink => sink.Topic is not null).Select(sink => sink.ConnectionKey).ToHashSet();
+        var topics = TopicsOf(configuration);
         return Faults.Where(fault => OfFunctionApp.Any(key => fault.Key.StartsWith(key, StringComparison.Ordinal)) || topics.Contains(fault.Key));
+    }
+
+    /// <summary>Those that stop a host: it needs every secret but those of Service Bus topics, to which only the function app sends.</summary>
+    public IEnumerable<ConfigurationFault> FindFaultsOfHost(OzfConfiguration configuration)
+    {
+        var topics = TopicsOf(configuration);
+        return Faults.Where(fault => !topics.Contains(fault.Key));
     }
 
     /// <summary>The value of a source of this configuration; a source with a fault has none.</summary>
@@ -72,6 +79,8 @@ internal sealed class SecretValues
     }
 
     public override string ToString() => nameof(SecretValues);
+
+    private static HashSet<string> TopicsOf(OzfConfiguration configuration) => [.. configuration.Events.Where(sink => sink.Topic is not null).Select(sink => sink.ConnectionKey)];
 
     private static IEnumerable<(string Key, SecretSource Source)> Sources(OzfConfiguration configuration)
     {

@@ -80,13 +80,14 @@ internal sealed class Examination(CommandContext context)
         try
         {
             var settings = context.Settings;
-            if (settings.Secrets.Faults.Count == 0)
+            var faults = settings.Secrets.FindFaultsOfHost(settings.Configuration).ToList();
+            if (faults.Count == 0)
             {
                 Ok("configuration", settings.ConfigurationPath ?? "none, defaults apply");
                 return settings;
             }
 
-            foreach (var fault in settings.Secrets.Faults)
+            foreach (var fault in faults)
             {
                 Fail("configuration", fault.ToString());
             }

@@ -54,12 +54,12 @@ internal sealed record Settings
         };
     }
 
-    /// <summary>A host needs every secret that its configuration names; who only looks does not.</summary>
+    /// <summary>A host needs every secret that its configuration names for it; who only looks does not.</summary>
     public void RequireSecrets()
     {
-        if (Secrets.Faults.Count > 0)
+        if (Secrets.FindFaultsOfHost(Configuration).Select(fault => fault.ToString()).ToArray() is { Length: > 0 } faults)
         {
-            throw CommandException.Usage([.. Secrets.Faults.Select(fault => fault.ToString())]);
+            throw CommandException.Usage(faults);
         }
     }
 

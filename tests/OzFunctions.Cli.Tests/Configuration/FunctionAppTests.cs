@@ -33,6 +33,19 @@ public sealed class FunctionAppTests
         Assert.Equal(["api_keys.ci", "events.bus.connection", "webhooks.hook.secret"], faults.Select(fault => fault.Key).Order(StringComparer.Ordinal));
     }
 
+    /// <summary>A host of the same document would not start for want of a connection that it never opens.</summary>
+    [Fact]
+    public void A_host_needs_everything_but_the_bus()
+    {
+        var configuration = Read(Document);
+
+        var faults = SecretValues.Resolve(configuration, new Dictionary<string, string>()).FindFaultsOfHost(configuration);
+
+        Assert.Equal(
+            ["api_keys.ci", "backend.direct.agent_environment.WARP_API_KEY", "events.list.connection", "events.post.secret", "events.script.environment.GITHUB_TOKEN", "secrets.TOKEN", "webhooks.hook.secret"],
+            faults.Select(fault => fault.Key).Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public void A_publisher_says_which_of_its_secrets_has_no_value_here()
     {
