@@ -110,6 +110,37 @@ public sealed class ScheduleTickTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_read_that_fails_once_silences_no_schedule_of_the_same_process(bool cancelled)
+    {
+        var reads = int.MaxValue;
+        for (var read = 1; read <= reads; read++)
+        {
+            var scene = new ScheduleScene();
+            var often = ScheduleScene.Every("*/5 * * * *") with { Overlap = ScheduleOverlap.Allow };
+            var process = scene.NewProcess(new ConfiguredSchedule("configured", often));
+            await scene.CreateAsync(often);
+            await scene.TickAtAsync("12:01:00", process);
+            await scene.TickAtAsync("12:05:00", process);
+            var (failing, count) = (read, 0);
+            scene.Store.Before = (method, _) => method is "FindAsync" or "FindEntryAsync" or "ListAsync" && ++count == failing
+                ? throw (cancelled ? new OperationCanceledException() : new BlobStoreException("503", isTransient: true, null))
+                : Task.CompletedTask;
+
+            await Record.ExceptionAsync(() => scene.TickAtAsync("12:10:00", process));
+            reads = Math.Min(reads, count < read ? count : int.MaxValue);
+            scene.Store.Before = null;
+            await scene.TickAtAsync("12:10:10", process);
+            await scene.TickAtAsync("12:15:00", process);
+
+            Assert.Equal(["12:05", "12:05", "12:10", "12:10", "12:15", "12:15"], await scene.StartedAsync());
+        }
+
+        Assert.True(reads > 5, $"only {reads} reads were tried");
+    }
+
     [Fact]
     public async Task A_clock_that_steps_back_starts_nothing_twice_and_goes_on()
     {
