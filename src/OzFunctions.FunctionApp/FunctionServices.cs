@@ -75,11 +75,11 @@ internal static class FunctionServices
     private static FrontDoorOptions DoorOptions(AppSettings settings)
     {
         var keys = settings.Configuration.ApiKeys
-            .Select(key => new ApiKey(key.Name, key.Sha256 is { } hash ? Convert.FromHexString(hash) : KeyText.Hash(settings.Secrets.Get(key.Source!)), key.Scopes))
+            .Select(key => new ApiKey(key.Name, key.Sha256 is { } hash ? Convert.FromHexString(hash) : Hash($"api_keys.{key.Name}: {key.Source}", settings.Secrets.Get(key.Source!)), key.Scopes))
             .ToList();
         if (settings.ApiKey is { } own)
         {
-            keys.Add(new(SettingKeyName, KeyText.Hash(own), KeyScopes.All));
+            keys.Add(new(SettingKeyName, Hash(SettingNames.ApiKey, own), KeyScopes.All));
         }
 
         return keys.Count == 0
@@ -92,4 +92,7 @@ internal static class FunctionServices
                 Requests = new AzureRequestQueue(settings.Account, SettingNames.RequestQueue),
             };
     }
+
+    /// <summary>This app stands at a public address: a key that can be guessed opens it to everybody.</summary>
+    private static byte[] Hash(string setting, string key) => KeyText.FindFault(key) is { } fault ? throw new InvalidOperationException($"{setting}: {fault}.") : KeyText.Hash(key);
 }

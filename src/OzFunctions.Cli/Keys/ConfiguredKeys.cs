@@ -1,4 +1,3 @@
-using System.Globalization;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Http.Keys;
@@ -21,9 +20,9 @@ internal static class ConfiguredKeys
             }
 
             var text = settings.Secrets.Get(configured.Source!);
-            if (text.Length < KeyText.LeastLength || text.Any(character => character is <= ' ' or >= '\x7f'))
+            if (KeyText.FindFault(text) is { } fault)
             {
-                faults.Add(string.Create(CultureInfo.InvariantCulture, $"api_keys.{configured.Name}: {configured.Source}: must be at least {KeyText.LeastLength} visible ASCII characters without spaces; 'ozf keys new' makes one."));
+                faults.Add($"api_keys.{configured.Name}: {configured.Source}: {fault}.");
                 continue;
             }
 

@@ -46,9 +46,9 @@ internal static class KeyFile
 
             using var reader = new StreamReader(file);
             var key = reader.ReadToEnd().Trim();
-            return key.Length >= KeyText.LeastLength && key.All(character => character is > ' ' and < '\x7f')
-                ? key
-                : throw CommandException.Usage($"the key file {path} holds no key of at least {KeyText.LeastLength} visible ASCII characters; delete it, and the next 'ozf up' makes a new one.");
+            return KeyText.FindFault(key) is { } fault
+                ? throw CommandException.Usage($"the key file {path} holds no key: it {fault}. Delete the file, and the next 'ozf up' makes a new one.")
+                : key;
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {

@@ -3,6 +3,7 @@ using OzFunctions.Cancelling;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Screens;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Runs;
@@ -22,6 +23,11 @@ internal static class RunsCancelCommand
             if (context.Get(all) == named.Length > 0)
             {
                 throw CommandException.Usage("give the ids of the runs to cancel, or --all.");
+            }
+
+            if (context.Get(worker) is { } workerId && (context.Get(all) ? RunCancels.FindWorkerFault(workerId) : "goes with --all") is { } fault)
+            {
+                throw CommandException.Usage($"--worker: '{FaultValue.Shorten(workerId)}': {fault}");
             }
 
             await using var desk = context.OpenDesk();

@@ -3,6 +3,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Dispatch;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
+using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Settlement;
 
@@ -16,6 +17,9 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
 
     /// <summary>A run that is accepted or claimed while all are cancelled is met in the next round; who goes on submitting is to be paused first.</summary>
     private const int MostRounds = 3;
+
+    /// <summary>What is wrong with the name of the worker whose runs are to be cancelled; null when it is fine. An empty one was to be a name: it must not mean everybody.</summary>
+    public static string? FindWorkerFault(string workerId) => workerId.Length == 0 ? "is empty; leave it out to cancel the runs of every worker" : WorkerIdRule.FindFault(workerId);
 
     public async Task<CancelAnswer> CancelAsync(RunId runId, string by, string? reason, CancellationToken cancellationToken)
     {

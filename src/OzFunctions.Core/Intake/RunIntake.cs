@@ -191,7 +191,7 @@ public sealed record IntakeOptions
     /// <summary>For requests that name no worker. Default <c>local</c>.</summary>
     public string DefaultWorkerId { get; init; } = "local";
 
-    /// <summary>Most runs that may be ready for one worker; null: no limit.</summary>
+    /// <summary>Most runs that may wait for one worker, ready or for a time ahead; null: no limit.</summary>
     public int? MaxQueued { get; init; }
 }
 

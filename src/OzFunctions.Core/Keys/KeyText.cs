@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -8,13 +9,18 @@ namespace OzFunctions.Keys;
 public static class KeyText
 {
     /// <summary>Least characters of a key that a person chose.</summary>
-    public const int LeastLength = 20;
+    private const int LeastLength = 20;
 
     /// <summary>Name of the key that is always there, <c>&lt;data&gt;/api-key</c>.</summary>
     public const string LocalName = "local";
 
     /// <summary>A new key of 256 random bits. The prefix lets scanners of leaked secrets, and people, know it.</summary>
     public static string Create() => "ozf_" + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+
+    /// <summary>What is wrong with a key that a person chose; null when it is fine. One with a space or line end around it would be hashed with it, and no caller's header has it.</summary>
+    public static string? FindFault(string key) => key.Length < LeastLength || key.Any(character => character is <= ' ' or >= '\x7f')
+        ? string.Create(CultureInfo.InvariantCulture, $"must be at least {LeastLength} visible ASCII characters without spaces or line ends; 'ozf keys new' makes one")
+        : null;
 
     public static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
 }

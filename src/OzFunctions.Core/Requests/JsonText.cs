@@ -5,7 +5,7 @@ using System.Text.Unicode;
 namespace OzFunctions.Requests;
 
 /// <summary>Looks at bytes from outside before anything walks them as JSON.</summary>
-internal static class JsonText
+public static class JsonText
 {
     /// <summary>Why the bytes are no JSON text that can be walked without surprise; null when they are.</summary>
     /// <param name="what">How the document is called in the sentence.</param>

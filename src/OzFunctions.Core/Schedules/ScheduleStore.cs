@@ -90,7 +90,7 @@ public sealed class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList
         return there.Source == ScheduleSource.Api && there.Paused == paused && Same(there.Definition, schedule.Definition) ? there : throw ScheduleException.Taken(name);
     }
 
-    /// <summary>Replaces the definition. New times count from now on; what was started goes on.</summary>
+    /// <summary>Replaces the definition. New times count from now on; what was started goes on, what was decided of the old ones and not started is dropped.</summary>
     /// <param name="paused">Null: as it was.</param>
     public Task<ScheduleRecord> UpdateAsync(string name, ScheduleDefinition definition, bool? paused, string? by, CancellationToken cancellationToken)
     {
@@ -100,9 +100,8 @@ public sealed class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList
             there =>
             {
                 RefuseConfigured(there);
-                var next = there with { Definition = definition with { Enabled = true }, Paused = paused ?? there.Paused, UpdatedAt = Now(), UpdatedBy = by };
-                next = HasOtherTimes(there.Definition, next.Definition) ? next with { Since = Now() } : next;
-                return there.Paused == next.Paused ? next : Switch(next, next.Paused);
+                var next = Redefine(there, definition with { Enabled = true }, by);
+                return paused is not { } pause || pause == there.Paused ? next : Switch(next, pause);
             },
             cancellationToken);
     }
@@ -309,7 +308,12 @@ public sealed class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList
             return stored;
         }
 
-        var next = stored with { Definition = schedule.Definition, UpdatedAt = Now(), UpdatedBy = null };
-        return HasOtherTimes(stored.Definition, schedule.Definition) ? next with { Since = Now() } : next;
+        return Redefine(stored, schedule.Definition, by: null);
+    }
+
+    private ScheduleRecord Redefine(ScheduleRecord there, ScheduleDefinition definition, string? by)
+    {
+        var next = there with { Definition = definition, UpdatedAt = Now(), UpdatedBy = by };
+        return HasOtherTimes(there.Definition, definition) ? next with { Since = Now(), Pending = [] } : next;
     }
 }

@@ -57,9 +57,11 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
         {
             if (!_known.TryGetValue(name, out var known) || known.ETag != etag)
             {
-                // Should it be unreadable, it is so until it changes.
-                _known[name] = new(etag, null, null, null);
-                await SafelyAsync(name, async () => Remember(name, await schedules.ReadAsync(name, cancellationToken)));
+                if (!await SafelyAsync(name, async () => Remember(name, await schedules.ReadAsync(name, cancellationToken))))
+                {
+                    // Unreadable until it changes. A read that an outage or a stop ended says nothing: the next tick reads again.
+                    _known[name] = new(etag, null, null, null);
+                }
             }
         }
 
@@ -237,12 +239,13 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
         };
     }
 
-    /// <summary>What is wrong with one schedule is its own: the others go on. An outage ends the tick.</summary>
-    private async Task SafelyAsync(string name, Func<Task> action)
+    /// <summary>What is wrong with one schedule is its own: the others go on, and the answer is false. An outage ends the tick.</summary>
+    private async Task<bool> SafelyAsync(string name, Func<Task> action)
     {
         try
         {
             await action();
+            return true;
         }
         catch (Exception ex) when (ex is not (OperationCanceledException or BlobStoreException { IsTransient: true }))
         {
@@ -250,6 +253,8 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
             {
                 Skipped(name, ex.Message);
             }
+
+            return false;
         }
     }
 

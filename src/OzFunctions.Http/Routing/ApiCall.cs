@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Problems;
+using OzFunctions.Requests;
 
 namespace OzFunctions.Http.Routing;
 
@@ -104,20 +105,13 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
             return JsonElement.Parse("{}");
         }
 
-        if (!System.Text.Unicode.Utf8.IsValid(bytes.Span))
+        if (JsonText.FindFault(bytes.Span, "body", Deepest) is { } fault)
         {
-            throw ApiException.Invalid("", null, "the body is not UTF-8");
+            throw ApiException.Invalid("", null, fault);
         }
 
-        try
-        {
-            using var document = JsonDocument.Parse(bytes, new() { MaxDepth = Deepest });
-            return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone() : throw ApiException.Invalid("", null, "the body must be a JSON object");
-        }
-        catch (JsonException ex)
-        {
-            throw ApiException.Invalid("", null, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"the body is not JSON: line {ex.LineNumber + 1}, position {ex.BytePositionInLine + 1}"));
-        }
+        using var document = JsonDocument.Parse(bytes, new() { MaxDepth = Deepest });
+        return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone() : throw ApiException.Invalid("", null, "the body must be a JSON object");
     }
 
     /// <summary>Answers JSON.</summary>

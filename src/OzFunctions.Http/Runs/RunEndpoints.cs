@@ -21,6 +21,8 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
 
     private const int LongestKey = 256;
     private const int LongestReason = 500;
+    private const string ReasonName = "reason";
+    private const string WorkerName = "worker_id";
 
     private readonly RunList _list = new(core);
 
@@ -164,7 +166,7 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
     private async Task CancelAsync(ApiCall call)
     {
         var runId = ParseId(call);
-        var answer = await core.Cancels.CancelAsync(runId, call.Key!.Name, await ReadReasonAsync(call), CancellationToken.None);
+        var answer = await core.Cancels.CancelAsync(runId, call.Key!.Name, ReadReason(await call.ReadObjectAsync(mayBeAbsent: true)), CancellationToken.None);
         switch (answer.Result)
         {
             case CancelResult.NotFound:
@@ -181,8 +183,13 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
 
     private async Task CancelAllAsync(ApiCall call)
     {
-        var worker = call.Query("worker_id");
-        var answers = await core.Cancels.CancelAllAsync(worker, call.Key!.Name, await ReadReasonAsync(call), unreadable: null, CancellationToken.None);
+        var (worker, body) = (ReadWorker(call), await call.ReadObjectAsync(mayBeAbsent: true));
+        if (body.EnumerateObject().FirstOrDefault(member => member.Name != ReasonName) is { Value.ValueKind: not JsonValueKind.Undefined } unknown)
+        {
+            throw ApiException.Invalid(FaultValue.Shorten(unknown.Name), null, $"is not known here: the body may hold a {ReasonName}; whose runs are cancelled says the query, ?{WorkerName}=WORKER");
+        }
+
+        var answers = await core.Cancels.CancelAllAsync(worker, call.Key!.Name, ReadReason(body), unreadable: null, CancellationToken.None);
         await call.WriteJsonAsync(200, json =>
         {
             json.WriteStartObject();
@@ -201,17 +208,33 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
         });
     }
 
-    private static async Task<string?> ReadReasonAsync(ApiCall call)
+    /// <summary>Whose runs are to be cancelled; null: everybody's. A slip must not widen it.</summary>
+    private static string? ReadWorker(ApiCall call)
     {
-        var body = await call.ReadObjectAsync(mayBeAbsent: true);
-        if (!body.TryGetProperty("reason", out var reason) || reason.ValueKind == JsonValueKind.Null)
+        if (call.Request.Query.Keys.FirstOrDefault(name => name != WorkerName) is { } unknown)
+        {
+            throw ApiException.Invalid(FaultValue.Shorten(unknown), null, $"is not known here: {WorkerName} says whose runs are cancelled");
+        }
+
+        if (!call.Request.Query.ContainsKey(WorkerName))
+        {
+            return null;
+        }
+
+        var worker = call.Query(WorkerName) ?? "";
+        return RunCancels.FindWorkerFault(worker) is { } fault ? throw ApiException.Invalid(WorkerName, worker, fault) : worker;
+    }
+
+    private static string? ReadReason(JsonElement body)
+    {
+        if (!body.TryGetProperty(ReasonName, out var reason) || reason.ValueKind == JsonValueKind.Null)
         {
             return null;
         }
 
         return reason.ValueKind == JsonValueKind.String && reason.GetString() is { Length: <= LongestReason } text && !text.Any(char.IsControl)
             ? text
-            : throw ApiException.Invalid("reason", null, $"must be a text of at most {LongestReason} characters on one line");
+            : throw ApiException.Invalid(ReasonName, null, $"must be a text of at most {LongestReason} characters on one line");
     }
 
     private static string ResultText(CancelResult result) => JsonNamingPolicy.SnakeCaseLower.ConvertName(result.ToString());

@@ -123,6 +123,20 @@ public sealed class RunsCommandTests : IDisposable
         (await _ozf.RunAsync("runs", "cancel", one, "--all")).Ends(ExitCodes.Usage);
     }
 
+    [Theory]
+    [InlineData("--all", "--worker", "")]
+    [InlineData("--all", "--worker", "no name")]
+    [InlineData("ID", "--worker", "local")]
+    public async Task A_slip_in_whose_runs_are_to_be_cancelled_cancels_none(params string[] words)
+    {
+        var id = await SubmitAsync("a");
+
+        var refused = (await _ozf.RunAsync(["runs", "cancel", .. words.Select(word => word == "ID" ? id : word)])).Ends(ExitCodes.Usage);
+
+        Assert.Contains("--worker", refused.Error, StringComparison.Ordinal);
+        Assert.Equal([id], (await ListAsync("--state", "QUEUED")).Ids);
+    }
+
     [Fact]
     public async Task A_slip_in_one_id_cancels_nothing()
     {

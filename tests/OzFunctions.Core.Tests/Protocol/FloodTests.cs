@@ -190,6 +190,101 @@ public sealed class FloodTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_count_that_takes_longer_than_it_is_good_for_is_good_for_who_waited_for_it()
+    {
+        await using var world = new World();
+        var core = Limited(world, most: 2);
+        var listings = 0;
+        world.Store.Before = (call, name) =>
+        {
+            if (call == "ListAsync" && name.StartsWith("ready/", StringComparison.Ordinal))
+            {
+                Assert.True(++listings < 20, "it is counted again and again");
+                world.Clock.Shift(TimeSpan.FromSeconds(1.2));
+            }
+
+            return Task.CompletedTask;
+        };
+
+        Assert.True(await TrySubmitAsync(core, World.Ask()));
+        Assert.True(await TrySubmitAsync(core, World.Ask()));
+        Assert.False(await TrySubmitAsync(core, World.Ask()));
+        Assert.Equal(3, listings);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_new_process_reads_the_records_of_what_waits_several_at_a_time()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        for (var i = 0; i < 8; i++)
+        {
+            Assert.True(await TrySubmitAsync(core, FromWebhook("noisy", most: 20)));
+        }
+
+        var restarted = world.NewProcess().Core;
+        var (reading, together) = (0, new TaskCompletionSource());
+        world.Store.Before = async (call, name) =>
+        {
+            if (call == "FindAsync" && name.StartsWith("runs/", StringComparison.Ordinal))
+            {
+                if (Interlocked.Increment(ref reading) == 8)
+                {
+                    together.SetResult();
+                }
+
+                await together.Task.WaitAsync(Cancellation);
+            }
+        };
+
+        Assert.False(await TrySubmitAsync(restarted, FromWebhook("noisy", most: 8)));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Runs_for_a_time_ahead_wait_too_also_for_a_process_that_did_not_take_them_in()
+    {
+        await using var world = new World();
+        var core = Limited(world, most: 3);
+        var soon = world.Clock.GetUtcNow() + TimeSpan.FromHours(1);
+        RunSubmission Later(string worker) => ForWorker(worker) with { Request = ForWorker(worker).Request with { NotBefore = soon } };
+        Assert.True(await TrySubmitAsync(core, Later("blue")));
+        Assert.True(await TrySubmitAsync(core, Later("blue")));
+        world.Clock.Shift(TimeSpan.FromSeconds(2));
+        Assert.True(await TrySubmitAsync(core, Later("blue")));
+        Assert.True(await TrySubmitAsync(core, Later("red")));
+
+        foreach (var process in (OzCore[])[core, Limited(world, most: 3)])
+        {
+            world.Clock.Shift(TimeSpan.FromSeconds(2));
+            Assert.False(await TrySubmitAsync(process, Later("blue")));
+            Assert.False(await TrySubmitAsync(process, ForWorker("blue")));
+            Assert.True(await TrySubmitAsync(process, ForWorker("red")));
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task What_a_run_for_a_time_ahead_is_of_is_read_once_a_process()
+    {
+        await using var world = new World();
+        Assert.True(await TrySubmitAsync(world.NewProcess().Core, World.Ask() with { Request = World.Ask().Request with { NotBefore = world.Clock.GetUtcNow() + TimeSpan.FromHours(1) } }));
+        var core = Limited(world, most: 10);
+        var reads = 0;
+        world.Store.Before = (call, name) =>
+        {
+            reads += call == "FindAsync" && name.StartsWith("runs/", StringComparison.Ordinal) ? 1 : 0;
+            return Task.CompletedTask;
+        };
+
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.True(await TrySubmitAsync(core, World.Ask()));
+            world.Clock.Shift(TimeSpan.FromSeconds(2));
+        }
+
+        Assert.Equal(1, reads);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_submission_that_failed_gives_its_place_back()
     {
         await using var world = new World();

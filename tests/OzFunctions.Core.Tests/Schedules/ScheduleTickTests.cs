@@ -1,4 +1,5 @@
 using OzFunctions.Blobs;
+using OzFunctions.Intake;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
@@ -108,6 +109,37 @@ public sealed class ScheduleTickTests
             Assert.Equal(["12:05"], await scene.StartedAsync());
             Assert.Empty((await scene.GetAsync()).Pending);
         }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_read_that_fails_once_silences_no_schedule_of_the_same_process(bool cancelled)
+    {
+        var reads = int.MaxValue;
+        for (var read = 1; read <= reads; read++)
+        {
+            var scene = new ScheduleScene();
+            var often = ScheduleScene.Every("*/5 * * * *") with { Overlap = ScheduleOverlap.Allow };
+            var process = scene.NewProcess(new ConfiguredSchedule("configured", often));
+            await scene.CreateAsync(often);
+            await scene.TickAtAsync("12:01:00", process);
+            await scene.TickAtAsync("12:05:00", process);
+            var (failing, count) = (read, 0);
+            scene.Store.Before = (method, _) => method is "FindAsync" or "FindEntryAsync" or "ListAsync" && ++count == failing
+                ? throw (cancelled ? new OperationCanceledException() : new BlobStoreException("503", isTransient: true, null))
+                : Task.CompletedTask;
+
+            await Record.ExceptionAsync(() => scene.TickAtAsync("12:10:00", process));
+            reads = Math.Min(reads, count < read ? count : int.MaxValue);
+            scene.Store.Before = null;
+            await scene.TickAtAsync("12:10:10", process);
+            await scene.TickAtAsync("12:15:00", process);
+
+            Assert.Equal(["12:05", "12:05", "12:10", "12:10", "12:15", "12:15"], await scene.StartedAsync());
+        }
+
+        Assert.True(reads > 5, $"only {reads} reads were tried");
     }
 
     [Fact]
@@ -256,6 +288,61 @@ public sealed class ScheduleTickTests
         Assert.Single(full.Pending);
         Assert.Equal(["12:05", "now"], await scene.StartedAsync());
         Assert.Null((await scene.GetAsync()).LastError);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Times_of_the_old_definition_that_waited_for_room_are_not_started_once_the_times_changed(bool configured)
+    {
+        var scene = new ScheduleScene();
+        var (old, next) = (ScheduleScene.Every("*/5 * * * *"), ScheduleScene.Every("0 18 * * *") with { Request = new() { Prompt = "new" } });
+        var full = new IntakeOptions { MaxQueued = 1 };
+        OzCore NewHost(ScheduleDefinition definition) => scene.NewProcess(new CoreOptions { Intake = full, Schedules = configured ? [new("s", definition)] : [] });
+        var host = NewHost(old);
+        if (!configured)
+        {
+            await scene.CreateAsync(old);
+        }
+
+        await host.Intake.SubmitAsync(new() { Request = new() { Prompt = "other" }, Trigger = new() { Kind = TriggerKind.Cli } }, Cancellation);
+        await scene.TickAtAsync("12:01:00", host);
+        await scene.TickAtAsync("12:05:00", host);
+        Assert.Single((await scene.GetAsync()).Pending);
+
+        if (configured)
+        {
+            host = NewHost(next);
+        }
+        else
+        {
+            await host.Schedules.UpdateAsync("s", next, null, "bob", Cancellation);
+        }
+
+        await EndAllAsync(scene);
+        await scene.TickAtAsync("12:06:00", host);
+
+        Assert.Equal(["now"], await scene.StartedAsync());
+        Assert.Empty((await scene.GetAsync()).Pending);
+        await scene.TickAtAsync("18:00:00", host);
+        Assert.Equal(["18:00", "now"], await scene.StartedAsync());
+    }
+
+    [Fact]
+    public async Task A_change_that_leaves_the_times_alone_drops_none_that_waits_for_room()
+    {
+        var scene = new ScheduleScene();
+        var old = ScheduleScene.Every("*/5 * * * *");
+        await scene.CreateAsync(old);
+        var limited = scene.NewProcess(new CoreOptions { Intake = new() { MaxQueued = 1 } });
+        await limited.Intake.SubmitAsync(new() { Request = new() { Prompt = "other" }, Trigger = new() { Kind = TriggerKind.Cli } }, Cancellation);
+        await scene.TickAtAsync("12:05:00", limited);
+
+        await limited.Schedules.UpdateAsync("s", old with { Request = new() { Prompt = "new" } }, null, "bob", Cancellation);
+        await EndAllAsync(scene);
+        await scene.TickAtAsync("12:06:00", limited);
+
+        Assert.Equal(["12:05", "now"], await scene.StartedAsync());
     }
 
     [Fact]

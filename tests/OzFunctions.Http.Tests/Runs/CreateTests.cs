@@ -108,6 +108,22 @@ public sealed class CreateTests
         Assert.NotEqual(id, second.GetProperty("run_id").GetString());
     }
 
+    [Theory]
+    [InlineData("runs", """{"\ud800":1}""")]
+    [InlineData("runs", """{"prompt":"\ud800"}""")]
+    [InlineData("runs", """{"prompt":"x","config":{"worker_host":"\ud800"}}""")]
+    [InlineData("runs", """{"prompt":"x","mcp":["\ud800"]}""")]
+    [InlineData("runs/cancel", """{"reason":"\ud800"}""")]
+    [InlineData("schedules", """{"name":"a","cron_schedule":"@daily","prompt":"\udc00\ud800"}""")]
+    [InlineData("schedules", """{"name":"a","cron_schedule":"@daily","prompt":"p","x\ud800":1}""")]
+    public async Task Half_a_surrogate_pair_anywhere_in_a_body_is_the_callers_fault(string path, string body)
+    {
+        var refused = (await _rig.PostAsync("/api/v1/agent/" + path, body)).Is(400).Json;
+
+        Assert.Contains("surrogate", refused.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.False(refused.GetProperty("retryable").GetBoolean());
+    }
+
     [Fact]
     public async Task Keys_of_different_callers_never_meet()
     {

@@ -164,6 +164,26 @@ public sealed class ReadAndCancelTests
         Assert.Equal("cancelled", Text(Assert.Single(answer.GetProperty("runs").EnumerateArray()), "result"));
     }
 
+    [Theory]
+    [InlineData("?worker_id=", "{}", "worker_id")]
+    [InlineData("?worker_id", "{}", "worker_id")]
+    [InlineData("?worker_id=no%20name", "{}", "worker_id")]
+    [InlineData("?worker=other", "{}", "worker")]
+    [InlineData("?Worker_Id=other", "{}", "Worker_Id")]
+    [InlineData("?worker_id[]=other", "{}", "worker_id[]")]
+    [InlineData("?worker_id=other&creator=ann", "{}", "creator")]
+    [InlineData("", """{"worker_id":"other"}""", "worker_id")]
+    [InlineData("", """{"reasons":"x"}""", "reasons")]
+    public async Task A_slip_in_whose_runs_are_to_be_cancelled_cancels_none(string query, string body, string named)
+    {
+        var id = await _rig.SubmitAsync();
+
+        var refused = (await _rig.PostAsync($"{Path}/cancel{query}", body)).Is(400).Json;
+
+        Assert.Equal(named, Text(Assert.Single(refused.GetProperty("faults").EnumerateArray()), "path"));
+        Assert.Equal("QUEUED", Text((await _rig.GetAsync($"{Path}/{id}")).Json, "state"));
+    }
+
     private static string Text(JsonElement json, string name) => json.GetProperty(name).GetString()!;
 
     private static string[] Titles(JsonElement page) => [.. page.GetProperty("runs").EnumerateArray().Select(run => Text(run, "title"))];
