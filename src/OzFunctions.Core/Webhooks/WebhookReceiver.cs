@@ -135,7 +135,7 @@ public sealed partial class WebhookReceiver
         var answer = await SubmitAsync(webhook, message, filled, newRun ? null : KeyOf(webhook, message.Id, filled), delivery.Sender, null, cancellationToken);
         if (answer.Created)
         {
-            await Log.NoteRedeliveryAsync(delivery.Webhook, delivery.Id, answer.Run.RunId, cancellationToken);
+            await NoteAsync(delivery, entry => Log.NoteRedeliveryAsync(entry.Webhook, entry.Id, answer.Run.RunId, cancellationToken));
         }
 
         return new(answer.Run, answer.Created, null, []);

@@ -426,6 +426,22 @@ public sealed class ReceiverTests
         Assert.Equal([one.Run.RunId, two.Run.RunId], (await rig.DeliveriesAsync()).Single(entry => entry.Result == DeliveryResult.Filtered).RedeliveredAs!);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_redelivery_that_is_accepted_is_answered_also_when_the_log_cannot_take_it()
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub));
+        await rig.SendAsync(WebhookRig.GitHub(Labeled));
+        var delivery = Assert.Single(await rig.DeliveriesAsync());
+        rig.World.Store.Before = (method, name) => method == "TryReplaceAsync" && name.StartsWith("deliveries/", StringComparison.Ordinal)
+            ? throw new Blobs.BlobStoreException("busy", isTransient: true, null)
+            : Task.CompletedTask;
+
+        var answer = await rig.Receiver.RedeliverAsync(delivery, newRun: true, Cancellation);
+
+        Assert.True(answer!.Created);
+        Assert.Equal(2, await rig.CountRunsAsync());
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData(true)]
     [InlineData(false)]
