@@ -10,7 +10,7 @@ printf '%s' "$repository" | grep -Eqx '[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+' || exit 
 printf '%s' "$number" | grep -Eqx '[0-9]+' || exit 0
 run=$(get .data.run_id)
 
-if gh api "repos/$repository/issues/$number/comments?per_page=100" --jq '.[].body' | grep -qF "$run"; then
+if gh api --paginate "repos/$repository/issues/$number/comments?per_page=100" --jq '.[].body' | grep -qF "$run"; then
     exit 0
 fi
 

@@ -56,7 +56,7 @@ public sealed class OzCore
         Fleet = new(ports, Hosts, loggers.CreateLogger<FleetWatch>());
         Messages = new(Intake, DeadLetters, Metrics, ports.Time, loggers.CreateLogger<MessageIntake>());
         Repair = new(ports, Records);
-        Schedules = new(ports, Intake, options.Schedules);
+        Schedules = new(ports, Intake, options.Schedules, loggers.CreateLogger<ScheduleStore>());
         Removal = new(ports, Records);
         OldRuns = new(Records);
         var retention = new RetentionTick(ports, OldRuns, Removal, options.Retention, loggers.CreateLogger<RetentionTick>());

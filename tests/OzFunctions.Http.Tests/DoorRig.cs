@@ -11,12 +11,14 @@ using OzFunctions.Testing;
 
 namespace OzFunctions.Http.Tests;
 
-/// <summary>A front door over ports in memory, called without a network; a key each for everything, reading, and submitting.</summary>
+/// <summary>A front door over ports in memory, called without a network; a key for everything and one for each scope.</summary>
 internal sealed class DoorRig
 {
     public const string Key = "test-key-that-may-do-everything";
     public const string ReadKey = "test-key-that-may-only-read-things";
     public const string SubmitKey = "test-key-that-may-only-submit-runs";
+    public const string CancelKey = "test-key-that-may-only-cancel-runs";
+    public const string AdminKey = "test-key-of-an-administrator-here";
 
     public DoorRig(FrontDoorOptions? options = null, params IReadOnlyList<IEndpoints> more)
     {
@@ -33,6 +35,8 @@ internal sealed class DoorRig
         new("all", KeyText.Hash(Key), KeyScopes.All),
         new("reader", KeyText.Hash(ReadKey), KeyScopes.Read),
         new("submitter", KeyText.Hash(SubmitKey), KeyScopes.Submit),
+        new("canceller", KeyText.Hash(CancelKey), KeyScopes.Cancel),
+        new("administrator", KeyText.Hash(AdminKey), KeyScopes.Admin),
     ];
 
     /// <summary>No two looks at it fall into one millisecond: runs made one after the other have an order.</summary>

@@ -46,6 +46,37 @@ public sealed class ScheduleApiTests
         Assert.Equal(("Other", "paused", made.GetProperty("request").GetRawText()), (Text(again.GetProperty("record").GetProperty("definition"), "title"), Text(again, "state"), again.GetProperty("request").GetRawText()));
     }
 
+    [Theory]
+    [InlineData("pause", "paused")]
+    [InlineData("resume", "active")]
+    public async Task A_replacement_that_leaves_enabled_as_it_is_undoes_no_pause_and_no_resume(string verb, string state)
+    {
+        var rig = new DoorRig();
+        await rig.PostAsync(Schedules, Body);
+        await rig.SendAsync("POST", Schedules + "/daily-summary/" + verb);
+
+        var replaced = (await rig.SendAsync("PUT", Schedules + "/daily-summary", """{"name":"Weekly","cron_schedule":"@weekly","enabled":null,"request":{"prompt":"p"}}""")).Is(200).Json;
+
+        Assert.Equal(("@weekly", state), (Text(replaced, "cron_schedule"), Text(replaced, "state")));
+    }
+
+    [Fact]
+    public async Task The_key_of_a_run_may_stand_in_the_body_where_it_need_not_be_ascii()
+    {
+        var rig = new DoorRig();
+        await rig.PostAsync(Schedules, Body);
+        Task<DoorAnswer> RunAsync(string body) => rig.PostAsync(Schedules + "/daily-summary/run", body);
+
+        var first = (await RunAsync("""{"idempotency_key":"täglich"}""")).Is(202).Json;
+        var again = (await RunAsync("""{"idempotency_key":"täglich"}""")).Is(202).Json;
+
+        Assert.Equal((Text(first, "run_id"), false), (Text(again, "run_id"), again.GetProperty("created").GetBoolean()));
+        (await RunAsync("""{"idempotency_key":7}""")).Is(400);
+        (await RunAsync($$"""{"idempotency_key":"{{new string('x', 257)}}"}""")).Is(400);
+        (await rig.SendAsync("POST", Schedules + "/daily-summary/run", """{"idempotency_key":"a"}""", change: request => request.Headers["Idempotency-Key"] = "b")).Is(400);
+        Assert.Equal(Text(first, "run_id"), Text((await rig.GetAsync(Schedules + "/daily-summary")).Json, "last_run_id"));
+    }
+
     [Fact]
     public async Task A_run_of_it_starts_at_once_and_a_repeat_with_the_key_answers_it()
     {

@@ -17,6 +17,7 @@ public sealed class WebhookEndpointTests
     private const string Body = """{"action":"labeled","issue":{"number":1,"author_association":"OWNER"},"sender":{"login":"ann"}}""";
 
     private readonly DoorRig _rig;
+    private readonly DoorRig _disabled;
 
     public WebhookEndpointTests()
     {
@@ -31,6 +32,8 @@ public sealed class WebhookEndpointTests
             NullLogger<WebhookReceiver>.Instance);
         Store = store;
         _rig = new(null, new WebhookEndpoints(receiver, new("https://runs.example.com/")));
+        _disabled = new(null, new WebhookEndpoints(
+            new([Hook("issues", WebhookKind.GitHub) with { Enabled = false }], store.Core, NullLogger<WebhookReceiver>.Instance), null));
     }
 
     private DoorRig Store { get; }
@@ -122,6 +125,19 @@ public sealed class WebhookEndpointTests
     [InlineData("POST", "/api/v1/webhook-deliveries/issues/nothing/redeliver", DoorRig.ReadKey, 403)]
     public async Task Of_deliveries_only_what_is_there_is_answered_to_a_key_that_may(string method, string target, string key, int status) =>
         Assert.Equal(status, (await _rig.SendAsync(method, target, key: key)).Status);
+
+    [Fact]
+    public async Task A_webhook_that_was_disabled_since_takes_nothing_in_again_and_says_so()
+    {
+        await _rig.SendAsync("POST", Address, Body, key: null, Sign);
+        var runs = Store.Blobs.Names.Count(name => name.StartsWith("runs/", StringComparison.Ordinal));
+
+        var refused = (await _disabled.PostAsync("/api/v1/webhook-deliveries/issues/d-1/redeliver", """{"new_run":true}""")).Is(409);
+
+        Assert.Equal("conflict", refused.Code);
+        Assert.Contains("webhook 'issues' is disabled", refused.Text, StringComparison.Ordinal);
+        Assert.Equal(runs, Store.Blobs.Names.Count(name => name.StartsWith("runs/", StringComparison.Ordinal)));
+    }
 
     [Fact]
     public async Task Deliveries_of_a_name_that_is_a_path_are_none()

@@ -30,6 +30,9 @@ public sealed class HttpReceiver : IAsyncDisposable
     /// <summary>All that is sent, head and body, before the connection is closed; null: <see cref="Answer"/> says.</summary>
     public Func<ReceivedRequest, string>? Whole { get; set; }
 
+    /// <summary>The connection stays open after <see cref="Whole"/>, and nothing more comes.</summary>
+    public bool HoldsOpen { get; set; }
+
     public ConcurrentQueue<ReceivedRequest> Requests { get; } = new();
 
     /// <summary>The next request that came and was not waited for yet.</summary>
@@ -70,6 +73,11 @@ public sealed class HttpReceiver : IAsyncDisposable
             if (Whole is { } whole)
             {
                 await stream.WriteAsync(Encoding.UTF8.GetBytes(whole(request)), _stop.Token);
+                if (HoldsOpen)
+                {
+                    await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, _stop.Token);
+                }
+
                 return;
             }
 

@@ -46,7 +46,7 @@ internal sealed class DemoTriggers(CommandContext context, Settings settings, Op
         // Made a second before the last whole minute: it is due now, and nobody need wait for the next one.
         var now = context.Now;
         var ago = TimeSpan.FromTicks(now.Ticks % TimeSpan.TicksPerMinute) + TimeSpan.FromSeconds(1);
-        var past = new ScheduleStore(store.Core.Ports with { Time = new Earlier(context.Time, ago) }, store.Core.Intake, []);
+        var past = new ScheduleStore(store.Core.Ports with { Time = new Earlier(context.Time, ago) }, store.Core.Intake, [], NullLogger<ScheduleStore>.Instance);
         var made = await past.CreateAsync(Schedule, new() { Cron = "* * * * *", Request = Request("The clock asks", "Say that the clock asked.") }, paused: false, by: null, cancellationToken);
         _screen.Line($"name {made.Name}, cron '{made.Definition.Cron}' ({made.Definition.TimeZone}), made {TimeText.Format(made.CreatedAt)}");
 

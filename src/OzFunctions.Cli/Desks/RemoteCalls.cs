@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using OzFunctions.Cli.CommandLine;
 
 namespace OzFunctions.Cli.Desks;
@@ -39,25 +40,15 @@ internal sealed class RemoteCalls : IDisposable
     public async Task<JsonElement> PostAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken) =>
         await SendAsync(HttpMethod.Post, path, json, cancellationToken) ?? throw NotThere(path);
 
-    /// <summary>Sent again when the way there or back fails: only for what a repeat changes nothing of.</summary>
-    /// <param name="idempotencyKey">Makes a repeat harmless where the call alone does not.</param>
+    /// <summary>Sent again when the way there or back fails: only for what a repeat changes nothing of. Null: 404.</summary>
+    /// <param name="idempotencyKey">Makes a repeat harmless where the call alone does not. ASCII.</param>
     public async Task<JsonElement?> SendAsync(HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string? idempotencyKey = null)
     {
         for (var tries = 0; ; tries++)
         {
             try
             {
-                using var deadline = new CancellationTokenSource(AnswerWithin, _time);
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-                using var response = await OpenAsync(method, path, body, idempotencyKey, either.Token);
-                if (response.StatusCode is HttpStatusCode.NotFound)
-                {
-                    return null;
-                }
-
-                await using var content = await response.Content.ReadAsStreamAsync(either.Token);
-                using var document = response.StatusCode == HttpStatusCode.NoContent ? JsonDocument.Parse("{}") : await JsonDocument.ParseAsync(content, cancellationToken: either.Token);
-                return document.RootElement.Clone();
+                return await AskAsync(method, path, body, idempotencyKey, cancellationToken);
             }
             catch (Exception ex) when (IsOutage(ex, cancellationToken) && tries < Waits.Length)
             {
@@ -67,10 +58,41 @@ internal sealed class RemoteCalls : IDisposable
             {
                 throw Unreachable(ex);
             }
-            catch (JsonException)
+        }
+    }
+
+    /// <summary>A post that is never repeated by itself: a lost answer may have been a yes. Null: 404.</summary>
+    public async Task<JsonElement?> PostOnceAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await AskAsync(HttpMethod.Post, path, json, null, cancellationToken);
+        }
+        catch (Exception ex) when (IsOutage(ex, cancellationToken))
+        {
+            throw Unreachable(ex);
+        }
+    }
+
+    /// <summary>The body of an answer as it comes, for contents of any length; null: 404.</summary>
+    public async Task<Stream?> OpenContentAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var deadline = new CancellationTokenSource(AnswerWithin, _time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+            var response = await OpenAsync(HttpMethod.Get, path, null, null, either.Token);
+            if (response.IsSuccessStatusCode)
             {
-                throw CommandException.Unavailable($"{Address} answered something that is not JSON; is it an OzFunctions front door?");
+                return new RemoteContent(await response.Content.ReadAsStreamAsync(either.Token), this, _time);
             }
+
+            response.Dispose();
+            return null;
+        }
+        catch (Exception ex) when (IsOutage(ex, cancellationToken))
+        {
+            throw Unreachable(ex);
         }
     }
 
@@ -97,25 +119,9 @@ internal sealed class RemoteCalls : IDisposable
 
         using (response)
         {
-            throw response.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.BadGateway or HttpStatusCode.GatewayTimeout
+            throw response.StatusCode >= HttpStatusCode.InternalServerError
                 ? new RefusedForNowException(await DetailAsync(response, cancellationToken))
                 : Refused(response.StatusCode, await ReadProblemAsync(response, cancellationToken));
-        }
-    }
-
-    /// <summary>The same, and never repeated by itself: a lost answer may have been a yes.</summary>
-    public async Task<HttpResponseMessage> OpenOnceAsync(HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
-    {
-        try
-        {
-            // Until the head of the answer is there; what streams after it may take its time.
-            using var deadline = new CancellationTokenSource(AnswerWithin, _time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-            return await OpenAsync(method, path, body, null, either.Token);
-        }
-        catch (Exception ex) when (IsOutage(ex, cancellationToken))
-        {
-            throw Unreachable(ex);
         }
     }
 
@@ -127,7 +133,54 @@ internal sealed class RemoteCalls : IDisposable
         ? $"{Address}: {exception.Message}"
         : $"{Address} cannot be reached: {(exception is OperationCanceledException ? "no answer" : (exception.InnerException ?? exception).Message)}. Is 'ozf up' running there?");
 
+    /// <summary>An answer was there in part.</summary>
+    public CommandException BrokenOff(Exception exception) => CommandException.Unavailable(
+        $"{Address}: the connection broke off before everything was there: {(exception is OperationCanceledException ? "nothing more came" : exception.Message)}. Try again.");
+
+    /// <summary>What an answer says. Not every server at an address is a front door: one that says something else is a sentence.</summary>
+    public T Read<T>(JsonElement answer, Func<JsonElement, T> read)
+    {
+        try
+        {
+            return read(answer);
+        }
+        catch (Exception ex) when (ex is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw NotUnderstood();
+        }
+    }
+
+    /// <summary>A record as it is stored there; one of a newer version is a sentence.</summary>
+    /// <param name="newest">The newest <c>schema</c> that can be read here.</param>
+    public T ReadRecord<T>(JsonElement record, int newest, JsonTypeInfo<T> type)
+        where T : class => Read(record, json => json.GetProperty("schema").GetInt32() <= newest
+            ? json.Deserialize(type)!
+            : throw CommandException.Unavailable($"{Address} is of a newer version than this ozf: upgrade ozf."));
+
     public void Dispose() => _client.Dispose();
+
+    /// <summary>One try, the whole answer within its time. Null: 404.</summary>
+    private async Task<JsonElement?> AskAsync(HttpMethod method, string path, ReadOnlyMemory<byte>? body, string? idempotencyKey, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(AnswerWithin, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        using var response = await OpenAsync(method, path, body, idempotencyKey, either.Token);
+        if (response.StatusCode is HttpStatusCode.NotFound)
+        {
+            return null;
+        }
+
+        await using var content = await response.Content.ReadAsStreamAsync(either.Token);
+        try
+        {
+            using var document = response.StatusCode == HttpStatusCode.NoContent ? JsonDocument.Parse("{}") : await JsonDocument.ParseAsync(content, cancellationToken: either.Token);
+            return document.RootElement.Clone();
+        }
+        catch (JsonException)
+        {
+            throw NotUnderstood();
+        }
+    }
 
     private CommandException Refused(HttpStatusCode status, JsonElement? problem)
     {
@@ -139,11 +192,13 @@ internal sealed class RemoteCalls : IDisposable
         return status switch
         {
             HttpStatusCode.Unauthorized => CommandException.Usage($"{Address} does not know this key; give one with --key-file FILE or OZF_API_KEY."),
-            HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError => CommandException.Unavailable($"{Address}: {detail}"),
+            HttpStatusCode.TooManyRequests => CommandException.Unavailable($"{Address}: {detail}"),
             < HttpStatusCode.BadRequest => CommandException.Usage($"{Address} answered {number}; is it the address of an OzFunctions front door?"),
             _ => CommandException.Usage(lines),
         };
     }
+
+    private CommandException NotUnderstood() => CommandException.Unavailable($"{Address} answered something else than was asked for; is it an OzFunctions front door of this version?");
 
     private CommandException NotThere(string path) => CommandException.Usage($"{Address} has no {path}; is it an OzFunctions front door of this version?");
 

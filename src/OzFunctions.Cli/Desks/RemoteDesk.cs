@@ -26,16 +26,12 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
         // With a key of its own the call can be repeated when its answer is lost.
         var own = request.IdempotencyKey is null ? "ozf-" + Guid.NewGuid().ToString("N") : null;
         var body = JsonSerializer.SerializeToUtf8Bytes(request, RunJson.Wire.RunRequest);
-        var answer = Read(await calls.SendAsync(HttpMethod.Post, "agent/runs", body, cancellationToken, own) ?? throw CommandException.Usage($"{Place} takes no runs; is it an OzFunctions front door?"));
+        var answer = ReadAnswer(await calls.SendAsync(HttpMethod.Post, "agent/runs", body, cancellationToken, own) ?? throw CommandException.Usage($"{Place} takes no runs; is it an OzFunctions front door?"));
         return own is null ? answer : answer with { Created = true };
     }
 
-    public async Task<SubmitAnswer> RetryAsync(RunRecord finished, CancellationToken cancellationToken)
-    {
-        using var response = await calls.OpenOnceAsync(HttpMethod.Post, $"agent/runs/{finished.RunId}/retry", "{}"u8.ToArray(), cancellationToken);
-        using var document = JsonDocument.Parse(await response.Content.ReadAsStringAsync(cancellationToken));
-        return Read(document.RootElement);
-    }
+    public async Task<SubmitAnswer> RetryAsync(RunRecord finished, CancellationToken cancellationToken) =>
+        ReadAnswer(await calls.PostOnceAsync($"agent/runs/{finished.RunId}/retry", "{}"u8.ToArray(), cancellationToken) ?? throw CommandException.Usage($"run {finished.RunId} is not there any more."));
 
     public async Task<RunListPage> ListAsync(RunWish wish, ListCursor from, int most, CancellationToken cancellationToken)
     {
@@ -59,33 +55,19 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
                 path.Append("&cursor=").Append(cursor);
             }
 
-            var page = await calls.GetAsync(path.ToString(), cancellationToken);
-            runs.AddRange(page.GetProperty("runs").EnumerateArray().Select(ReadSummary));
-            next = page.GetProperty("page_info").TryGetProperty("next_cursor", out var text) && ListCursor.TryParse(text.GetString(), out var onward) ? onward : null;
+            next = calls.Read(await calls.GetAsync(path.ToString(), cancellationToken), page =>
+            {
+                runs.AddRange(page.GetProperty("runs").EnumerateArray().Select(ReadSummary));
+                return page.GetProperty("page_info").TryGetProperty("next_cursor", out var text) && ListCursor.TryParse(text.GetString(), out var onward) ? onward : (ListCursor?)null;
+            });
         }
         while (next is not null && runs.Count < most);
 
         return new(runs, next);
     }
 
-    public async Task<RunRecord?> FindAsync(RunId runId, CancellationToken cancellationToken)
-    {
-        if (await calls.FindAsync($"agent/runs/{runId}", cancellationToken) is not { } json)
-        {
-            return null;
-        }
-
-        try
-        {
-            return json.GetProperty("schema").GetInt32() <= RunRecord.CurrentSchema
-                ? json.Deserialize(RunJson.Wire.RunRecord)
-                : throw CommandException.Unavailable($"{Place} is of a newer version than this ozf: upgrade ozf.");
-        }
-        catch (Exception ex) when (ex is JsonException or KeyNotFoundException)
-        {
-            throw CommandException.Unavailable($"{Place} answered something that is no run; is it an OzFunctions front door?");
-        }
-    }
+    public async Task<RunRecord?> FindAsync(RunId runId, CancellationToken cancellationToken) =>
+        await calls.FindAsync($"agent/runs/{runId}", cancellationToken) is { } json ? calls.ReadRecord(json, RunRecord.CurrentSchema, RunJson.Wire.RunRecord) : null;
 
     public async Task<ReadOnlyMemory<byte>?> FindStoredAsync(RunId runId, CancellationToken cancellationToken) =>
         await calls.FindAsync($"agent/runs/{runId}", cancellationToken) is { } json ? Encoding.UTF8.GetBytes(json.GetRawText()) : null;
@@ -95,18 +77,15 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
 
     public async Task<ArtifactManifest> ReadManifestAsync(RunId runId, int attempt, CancellationToken cancellationToken) => attempt == 0
         ? new() { Artifacts = [] }
-        : new ArtifactManifest
+        : calls.Read(await calls.GetAsync(string.Create(CultureInfo.InvariantCulture, $"agent/runs/{runId}/artifacts?attempt={attempt}"), cancellationToken), json => new ArtifactManifest
         {
-            Artifacts = [.. (await calls.GetAsync(string.Create(CultureInfo.InvariantCulture, $"agent/runs/{runId}/artifacts?attempt={attempt}"), cancellationToken))
-                .GetProperty("artifacts").EnumerateArray().Select(entry => entry.Deserialize(RunJson.Wire.ArtifactEntry)!)],
-        };
+            Artifacts = [.. json.GetProperty("artifacts").EnumerateArray().Select(entry => entry.Deserialize(RunJson.Wire.ArtifactEntry)!)],
+        });
 
-    public async Task<Stream?> OpenArtifactAsync(RunId runId, int attempt, string path, CancellationToken cancellationToken)
+    public Task<Stream?> OpenArtifactAsync(RunId runId, int attempt, string path, CancellationToken cancellationToken)
     {
         var escaped = string.Join('/', path.Split('/').Select(Uri.EscapeDataString));
-        var response = await calls.OpenOnceAsync(
-            HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"agent/runs/{runId}/artifacts/{escaped}?attempt={attempt}"), null, cancellationToken);
-        return response.IsSuccessStatusCode ? await response.Content.ReadAsStreamAsync(cancellationToken) : null;
+        return calls.OpenContentAsync(string.Create(CultureInfo.InvariantCulture, $"agent/runs/{runId}/artifacts/{escaped}?attempt={attempt}"), cancellationToken);
     }
 
     public async Task<CancelAnswer> CancelAsync(RunId runId, string? reason, CancellationToken cancellationToken)
@@ -144,22 +123,22 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
     public async Task<IReadOnlyList<CancelledRun>> CancelAllAsync(string? workerId, string? reason, CancellationToken cancellationToken)
     {
         var answer = await calls.PostAsync("agent/runs/cancel" + (workerId is null ? "" : "?worker_id=" + Uri.EscapeDataString(workerId)), Reason(reason), cancellationToken);
-        return [.. answer.GetProperty("runs").EnumerateArray().Select(run => new CancelledRun(
+        return calls.Read<IReadOnlyList<CancelledRun>>(answer, json => [.. json.GetProperty("runs").EnumerateArray().Select(run => new CancelledRun(
             RunId.Parse(run.GetProperty("run_id").GetString()!),
             run.GetProperty("result").GetString() switch { "cancelled" => CancelResult.Cancelled, "requested" => CancelResult.Requested, _ => CancelResult.AlreadyFinished },
-            StateOf(run)))];
+            StateOf(run)))]);
     }
 
-    public async Task<WorkerList> ListWorkersAsync(CancellationToken cancellationToken) => WorkerList.Read(await calls.GetAsync("workers", cancellationToken));
+    public async Task<WorkerList> ListWorkersAsync(CancellationToken cancellationToken) => calls.Read(await calls.GetAsync("workers", cancellationToken), WorkerList.Read);
 
-    public async Task<bool> SetPausedAsync(string workerId, bool paused, CancellationToken cancellationToken) =>
-        (await calls.PostAsync($"workers/{Uri.EscapeDataString(workerId)}/{(paused ? "pause" : "resume")}", "{}"u8.ToArray(), cancellationToken)).GetProperty("changed").GetBoolean();
+    public async Task<bool> SetPausedAsync(string workerId, bool paused, CancellationToken cancellationToken) => calls.Read(
+        await calls.PostAsync($"workers/{Uri.EscapeDataString(workerId)}/{(paused ? "pause" : "resume")}", "{}"u8.ToArray(), cancellationToken), json => json.GetProperty("changed").GetBoolean());
 
-    public async Task<IReadOnlyList<DeadLetter>> ListDeadLettersAsync(CancellationToken cancellationToken) =>
-        [.. (await calls.GetAsync("dead-letters", cancellationToken)).GetProperty("dead_letters").EnumerateArray().Select(letter => letter.Deserialize(DeadLetterJson.Wire.DeadLetter)!)];
+    public async Task<IReadOnlyList<DeadLetter>> ListDeadLettersAsync(CancellationToken cancellationToken) => calls.Read<IReadOnlyList<DeadLetter>>(
+        await calls.GetAsync("dead-letters", cancellationToken), json => [.. json.GetProperty("dead_letters").EnumerateArray().Select(ReadLetter)]);
 
     public async Task<DeadLetter?> FindDeadLetterAsync(string id, CancellationToken cancellationToken) =>
-        (await calls.FindAsync("dead-letters/" + Uri.EscapeDataString(id), cancellationToken))?.Deserialize(DeadLetterJson.Wire.DeadLetter);
+        await calls.FindAsync("dead-letters/" + Uri.EscapeDataString(id), cancellationToken) is { } json ? calls.Read(json, ReadLetter) : null;
 
     public async Task RequeueAsync(DeadLetter letter, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
     {
@@ -175,7 +154,8 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
             writer.WriteEndObject();
         }
 
-        using var response = await calls.OpenOnceAsync(HttpMethod.Post, $"dead-letters/{Uri.EscapeDataString(letter.Id)}/requeue", json.WrittenMemory, cancellationToken);
+        _ = await calls.PostOnceAsync($"dead-letters/{Uri.EscapeDataString(letter.Id)}/requeue", json.WrittenMemory, cancellationToken)
+            ?? throw CommandException.Usage($"dead letter '{letter.Id}' is not there any more; nothing was put back.");
     }
 
     public Task RemoveDeadLetterAsync(DeadLetter letter, CancellationToken cancellationToken) =>
@@ -189,11 +169,13 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
 
     private static byte[] Reason(string? reason) => reason is null ? "{}"u8.ToArray() : Encoding.UTF8.GetBytes($"{{\"reason\":{JsonSerializer.Serialize(reason, RunJson.Wire.String)}}}");
 
-    private static SubmitAnswer Read(JsonElement answer) => new(
-        RunId.Parse(answer.GetProperty("run_id").GetString()!),
-        answer.GetProperty("created").GetBoolean(),
-        answer.TryGetProperty("request_differs", out var differs) && differs.GetBoolean(),
-        answer.TryGetProperty("warnings", out var warnings) ? warnings.EnumerateArray().Select(warning => warning.GetString() + ".").FirstOrDefault() : null);
+    private SubmitAnswer ReadAnswer(JsonElement answer) => calls.Read(answer, json => new SubmitAnswer(
+        RunId.Parse(json.GetProperty("run_id").GetString()!),
+        json.GetProperty("created").GetBoolean(),
+        json.TryGetProperty("request_differs", out var differs) && differs.GetBoolean(),
+        json.TryGetProperty("warnings", out var warnings) ? warnings.EnumerateArray().Select(warning => warning.GetString() + ".").FirstOrDefault() : null));
+
+    private static DeadLetter ReadLetter(JsonElement letter) => letter.Deserialize(DeadLetterJson.Wire.DeadLetter)!;
 
     private static RunSummary ReadSummary(JsonElement run) => new()
     {

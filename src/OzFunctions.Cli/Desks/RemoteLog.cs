@@ -168,7 +168,7 @@ internal sealed class RemoteLog(RemoteCalls calls, TimeProvider time)
         /// <summary>The line as it is stored: the event has the attempt in front.</summary>
         private LogChunk ToChunk(string data)
         {
-            var attempt = At.LastId is { } place && int.TryParse(place.AsSpan(0, place.IndexOf('-', StringComparison.Ordinal)), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 1;
+            var attempt = At.LastId is { } place && int.TryParse(place.Split('-')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 1;
             var head = string.Create(CultureInfo.InvariantCulture, $"{{\"attempt\":{attempt},");
             var line = data.StartsWith(head, StringComparison.Ordinal) ? "{" + data[head.Length..] : data;
             return new(attempt, Encoding.UTF8.GetBytes(line + "\n"));

@@ -1,6 +1,6 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
-using OzFunctions.Cli.CommandLine;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
@@ -13,7 +13,7 @@ internal sealed class RemoteScheduleDesk(RemoteCalls calls) : IScheduleDesk
     private const string All = "agent/schedules";
 
     public async Task<IReadOnlyList<ScheduleView>> ListAsync(CancellationToken cancellationToken) =>
-        [.. (await calls.GetAsync(All, cancellationToken)).GetProperty("schedules").EnumerateArray().Select(Read)];
+        calls.Read<IReadOnlyList<ScheduleView>>(await calls.GetAsync(All, cancellationToken), json => [.. json.GetProperty("schedules").EnumerateArray().Select(Read)]);
 
     public async Task<ScheduleView> GetAsync(string name, CancellationToken cancellationToken) => Read(await SendAsync(HttpMethod.Get, name, "", null, cancellationToken));
 
@@ -21,7 +21,7 @@ internal sealed class RemoteScheduleDesk(RemoteCalls calls) : IScheduleDesk
         Read(await calls.PostAsync(All, Write(name, definition, !paused), cancellationToken));
 
     public async Task<ScheduleView> UpdateAsync(ScheduleRecord there, ScheduleDefinition definition, CancellationToken cancellationToken) =>
-        Read(await SendAsync(HttpMethod.Put, there.Name, "", Write(there.Name, definition, !there.Paused), cancellationToken));
+        Read(await SendAsync(HttpMethod.Put, there.Name, "", Write(there.Name, definition, enabled: null), cancellationToken));
 
     public async Task<ScheduleView> SetPausedAsync(string name, bool paused, CancellationToken cancellationToken) =>
         Read(await SendAsync(HttpMethod.Post, name, paused ? "/pause" : "/resume", "{}"u8.ToArray(), cancellationToken));
@@ -36,8 +36,9 @@ internal sealed class RemoteScheduleDesk(RemoteCalls calls) : IScheduleDesk
     public async Task<ScheduleStart> RunNowAsync(string name, string? key, CancellationToken cancellationToken)
     {
         // With a key of its own the call can be repeated when its answer is lost.
-        var answer = await SendAsync(HttpMethod.Post, name, "/run", "{}"u8.ToArray(), cancellationToken, key ?? "ozf-" + Guid.NewGuid().ToString("N"));
-        return new(RunId.Parse(answer.GetProperty("run_id").GetString()!), key is null || answer.GetProperty("created").GetBoolean());
+        var body = Encoding.UTF8.GetBytes($"{{\"idempotency_key\":{JsonSerializer.Serialize(key ?? "ozf-" + Guid.NewGuid().ToString("N"), RunJson.Wire.String)}}}");
+        return calls.Read(await SendAsync(HttpMethod.Post, name, "/run", body, cancellationToken), answer =>
+            new ScheduleStart(RunId.Parse(answer.GetProperty("run_id").GetString()!), key is null || answer.GetProperty("created").GetBoolean()));
     }
 
     public ValueTask DisposeAsync()
@@ -46,12 +47,13 @@ internal sealed class RemoteScheduleDesk(RemoteCalls calls) : IScheduleDesk
         return ValueTask.CompletedTask;
     }
 
-    private async Task<JsonElement> SendAsync(HttpMethod method, string name, string verb, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string? key = null) =>
-        await calls.SendAsync(method, PathOf(name) + verb, body, cancellationToken, key) ?? throw ScheduleException.NotFound(name);
+    private async Task<JsonElement> SendAsync(HttpMethod method, string name, string verb, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken) =>
+        await calls.SendAsync(method, PathOf(name) + verb, body, cancellationToken) ?? throw ScheduleException.NotFound(name);
 
     private static string PathOf(string name) => $"{All}/{Uri.EscapeDataString(name)}";
 
-    private static byte[] Write(string name, ScheduleDefinition definition, bool enabled)
+    /// <param name="enabled">Null: as it is there.</param>
+    private static byte[] Write(string name, ScheduleDefinition definition, bool? enabled)
     {
         var body = new ArrayBufferWriter<byte>(1024);
         using (var json = new Utf8JsonWriter(body))
@@ -64,7 +66,15 @@ internal sealed class RemoteScheduleDesk(RemoteCalls calls) : IScheduleDesk
             json.WriteString("overlap", JsonNamingPolicy.SnakeCaseLower.ConvertName(definition.Overlap.ToString()));
             json.WriteString("missed", JsonNamingPolicy.SnakeCaseLower.ConvertName(definition.Missed.ToString()));
             json.WriteString("missed_window", DurationText.Format(definition.MissedWindow));
-            json.WriteBoolean("enabled", enabled);
+            if (enabled is { } flag)
+            {
+                json.WriteBoolean("enabled", flag);
+            }
+            else
+            {
+                json.WriteNull("enabled");
+            }
+
             json.WritePropertyName("request");
             JsonSerializer.Serialize(json, definition.Request, RunJson.Wire.RunRequest);
             json.WriteEndObject();
@@ -73,18 +83,7 @@ internal sealed class RemoteScheduleDesk(RemoteCalls calls) : IScheduleDesk
         return body.WrittenMemory.ToArray();
     }
 
-    private ScheduleView Read(JsonElement item)
-    {
-        try
-        {
-            var record = item.GetProperty("record");
-            return record.GetProperty("schema").GetInt32() <= ScheduleRecord.CurrentSchema
-                ? new(record.Deserialize(ScheduleJson.Wire.ScheduleRecord)!, item.GetProperty("state").Deserialize(ScheduleJson.Wire.ScheduleState))
-                : throw CommandException.Unavailable($"{calls.Address} is of a newer version than this ozf: upgrade ozf.");
-        }
-        catch (Exception ex) when (ex is JsonException or KeyNotFoundException)
-        {
-            throw CommandException.Unavailable($"{calls.Address} answered something that is no schedule; is it an OzFunctions front door of this version?");
-        }
-    }
+    private ScheduleView Read(JsonElement item) => calls.Read(item, json => new ScheduleView(
+        calls.ReadRecord(json.GetProperty("record"), ScheduleRecord.CurrentSchema, ScheduleJson.Wire.ScheduleRecord),
+        json.GetProperty("state").Deserialize(ScheduleJson.Wire.ScheduleState)));
 }

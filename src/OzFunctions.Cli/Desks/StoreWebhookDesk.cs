@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Configuration;
 using OzFunctions.Webhooks;
@@ -31,7 +32,14 @@ internal sealed class StoreWebhookDesk(OpenStore store, Settings settings, ILogg
     public async Task<Redelivery?> RedeliverAsync(WebhookDelivery delivery, bool newRun, CancellationToken cancellationToken)
     {
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
-        return await receiver.RedeliverAsync(delivery, newRun, cancellationToken) is { } answer ? new(answer.Run?.RunId, answer.Created, answer.Reason, answer.Faults) : null;
+        try
+        {
+            return await receiver.RedeliverAsync(delivery, newRun, cancellationToken) is { } answer ? new(answer.Run?.RunId, answer.Created, answer.Reason, answer.Faults) : null;
+        }
+        catch (WebhookDisabledException ex)
+        {
+            throw CommandException.Usage(ex.Message);
+        }
     }
 
     public ValueTask DisposeAsync() => store.DisposeAsync();

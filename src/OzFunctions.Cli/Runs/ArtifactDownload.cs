@@ -37,11 +37,18 @@ internal sealed class ArtifactDownload(IRunDesk desk, RunId runId, int attempt, 
             {
                 using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
                 var buffer = new byte[128 * 1024];
+                var came = 0L;
                 int read;
                 while ((read = await content.ReadAsync(buffer, cancellationToken)) > 0)
                 {
+                    came += read;
                     hash.AppendData(buffer, 0, read);
                     await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+                }
+
+                if (came < artifact.Bytes)
+                {
+                    throw CommandException.Unavailable($"only {came} of the {artifact.Bytes} bytes of the artifact '{artifact.Path}' came; nothing was written of it. Try again.");
                 }
 
                 if (artifact.Sha256 is { } sha && sha != Convert.ToHexStringLower(hash.GetHashAndReset()))

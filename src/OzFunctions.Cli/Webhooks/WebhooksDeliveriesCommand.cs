@@ -46,18 +46,7 @@ internal static class WebhooksDeliveriesCommand
     {
         if (context.Screen.Json)
         {
-            context.Screen.WriteJson(json =>
-            {
-                json.WriteStartObject();
-                json.WriteStartArray("deliveries");
-                foreach (var delivery in deliveries)
-                {
-                    JsonSerializer.Serialize(json, delivery with { Payload = null }, DeliveryJson.Wire.WebhookDelivery);
-                }
-
-                json.WriteEndArray();
-                json.WriteEndObject();
-            });
+            context.Screen.WriteJson(json => DeliveryJson.WriteList(json, deliveries));
             return;
         }
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Intake;
 using OzFunctions.Protocol;
@@ -8,7 +9,7 @@ using OzFunctions.Runs;
 namespace OzFunctions.Schedules;
 
 /// <summary>Schedules by name: those that the API made, and what the store knows of those in the configuration.</summary>
-public sealed class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList<ConfiguredSchedule> configured)
+public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList<ConfiguredSchedule> configured, ILogger<ScheduleStore> logger)
 {
     internal const string Prefix = "schedules/";
     private const string Suffix = ".json";
@@ -162,13 +163,22 @@ public sealed class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList
             },
             cancellationToken);
 
-        // A repeat answers a run that may be long over: the latest stays the one that 'overlap: skip' looks at. Noted all the same when the first call could not.
-        await ChangeAsync(
-            name,
-            there => answer.Created || there.LastRun is not { } last || answer.Run.CreatedAt > last.At && answer.Run.RunId != last.RunId
-                ? there with { LastRun = new(answer.Run.RunId, answer.Created ? now : answer.Run.CreatedAt), LastError = null }
-                : there,
-            cancellationToken);
+        try
+        {
+            // A repeat answers a run that may be long over: the latest stays the one that 'overlap: skip' looks at. Noted all the same when the first call could not.
+            await ChangeAsync(
+                name,
+                there => answer.Created || there.LastRun is not { } last || answer.Run.CreatedAt > last.At && answer.Run.RunId != last.RunId
+                    ? there with { LastRun = new(answer.Run.RunId, answer.Created ? now : answer.Run.CreatedAt), LastError = null }
+                    : there,
+                cancellationToken);
+        }
+        catch (Exception ex) when (ex is BlobStoreException or ScheduleException)
+        {
+            // The run is there: a caller who was told otherwise would start another.
+            NotNoted(answer.Run.RunId, name, ex);
+        }
+
         return answer;
     }
 
@@ -316,4 +326,7 @@ public sealed class ScheduleStore(OzPorts ports, RunIntake intake, IReadOnlyList
         var next = there with { Definition = definition, UpdatedAt = Now(), UpdatedBy = by };
         return HasOtherTimes(there.Definition, definition) ? next with { Since = Now(), Pending = [] } : next;
     }
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId} of schedule {Schedule} is accepted and could not be noted as its latest")]
+    private partial void NotNoted(RunId runId, string schedule, Exception exception);
 }

@@ -99,7 +99,7 @@ public sealed partial class WebhookReceiver
 
     /// <summary>
     /// Takes a stored delivery in again by today's configuration. Null: this webhook is not configured (any more), or the payload is not kept.
-    /// Throws <see cref="QueueFullException"/> when too much waits.
+    /// Throws <see cref="WebhookDisabledException"/> when it is switched off, <see cref="QueueFullException"/> when too much waits.
     /// </summary>
     /// <param name="newRun">A run of its own whatever there is; else one that the delivery has already is answered.</param>
     public async Task<RedeliveryAnswer?> RedeliverAsync(WebhookDelivery delivery, bool newRun, CancellationToken cancellationToken)
@@ -107,6 +107,11 @@ public sealed partial class WebhookReceiver
         if (!_webhooks.TryGetValue(delivery.Webhook, out var webhook) || delivery.Payload is not { } payload)
         {
             return null;
+        }
+
+        if (!webhook.Options.Enabled)
+        {
+            throw new WebhookDisabledException(delivery.Webhook);
         }
 
         var message = new WebhookMessage(delivery.Id, delivery.Event, payload);
@@ -130,7 +135,7 @@ public sealed partial class WebhookReceiver
         var answer = await SubmitAsync(webhook, message, filled, newRun ? null : KeyOf(webhook, message.Id, filled), delivery.Sender, null, cancellationToken);
         if (answer.Created)
         {
-            await Log.NoteRedeliveryAsync(delivery.Webhook, delivery.Id, answer.Run.RunId, cancellationToken);
+            await NoteAsync(delivery, entry => Log.NoteRedeliveryAsync(entry.Webhook, entry.Id, answer.Run.RunId, cancellationToken));
         }
 
         return new(answer.Run, answer.Created, null, []);
@@ -160,24 +165,30 @@ public sealed partial class WebhookReceiver
         if (Decide(webhook, message, origin, out var unwanted) is not { } filled)
         {
             Filtered(name, message.Id, unwanted!);
-            await NoteAsync(delivery with { Result = DeliveryResult.Filtered, Reason = unwanted }, now, repeat: false, cancellationToken);
+            await NoteAsync(delivery with { Result = DeliveryResult.Filtered, Reason = unwanted }, entry => Log.AddAsync(entry, now, cancellationToken));
             return new(DeliveryResult.Filtered, Reason: unwanted);
         }
 
         if (filled.Faults.Count > 0)
         {
             LogRefusal(name, RequestProblem.Summary(filled.Faults));
-            await NoteAsync(delivery with { Result = DeliveryResult.Faulty, Reason = RequestProblem.Summary(filled.Faults) }, now, repeat: false, cancellationToken);
+            await NoteAsync(delivery with { Result = DeliveryResult.Faulty, Reason = RequestProblem.Summary(filled.Faults) }, entry => Log.AddAsync(entry, now, cancellationToken));
             return new(DeliveryResult.Faulty, Faults: filled.Faults);
         }
 
         try
         {
-            var first = await FindFirstIdAsync(webhook, message, body, filled, cancellationToken);
-            var answer = await SubmitAsync(webhook, message, filled, KeyOf(webhook, first, filled), delivery.Sender, traceparent, cancellationToken);
+            var first = await FindFirstAsync(webhook, message, body, filled, cancellationToken);
+            var answer = await SubmitAsync(webhook, message, filled, KeyOf(webhook, first?.Id ?? message.Id, filled), delivery.Sender, traceparent, cancellationToken);
             Accepted(answer.Run.RunId, name, message.Id, answer.Created);
-            var reason = first == message.Id ? null : $"the same signed body came before as delivery '{first}' (replay_window)";
-            await NoteAsync(delivery with { RunId = answer.Run.RunId, Reason = reason }, answer.Run.CreatedAt, repeat: !answer.Created, cancellationToken);
+            var reason = first is not { } known || known.Id == message.Id ? null : $"the same signed body came before as delivery '{known.Id}' (replay_window)";
+            await NoteAsync(delivery with { RunId = answer.Run.RunId, Reason = reason }, async entry =>
+            {
+                if (await FindTimeAsync(webhook, message, body, first, answer.Run, cancellationToken) is { } at)
+                {
+                    await (answer.Created ? Log.AddAsync(entry, at, cancellationToken) : Log.NoteRepeatAsync(entry, at, cancellationToken));
+                }
+            });
             return new(DeliveryResult.Accepted, answer.Run, answer.Created);
         }
         catch (QueueFullException ex)
@@ -185,7 +196,7 @@ public sealed partial class WebhookReceiver
             // Senders that do not try again by themselves leave it to 'ozf webhooks redeliver'; a flood of them is not to fill the store as well.
             if (_refusals.MayKeep(name))
             {
-                await NoteAsync(delivery with { Result = DeliveryResult.Refused, Reason = ex.Message }, now, repeat: false, cancellationToken);
+                await NoteAsync(delivery with { Result = DeliveryResult.Refused, Reason = ex.Message }, entry => Log.AddAsync(entry, now, cancellationToken));
             }
 
             LogRefusal(name, ex.Message);
@@ -193,16 +204,26 @@ public sealed partial class WebhookReceiver
         }
     }
 
-    /// <summary>The id that stands for this delivery: its own, or where ids are not signed that of the first with the same signed bytes.</summary>
-    private async Task<string> FindFirstIdAsync(Webhook webhook, WebhookMessage message, ReadOnlyMemory<byte> body, FilledRequest filled, CancellationToken cancellationToken)
+    /// <summary>Whose id stands for this delivery: where ids are not signed, that of the first with the same signed bytes. Null: its own, whatever came before.</summary>
+    private async Task<FirstDelivery?> FindFirstAsync(Webhook webhook, WebhookMessage message, ReadOnlyMemory<byte> body, FilledRequest filled, CancellationToken cancellationToken)
     {
         // An identity that the configuration makes of the signed body is the same already for the same bytes. An id that looks like the body's is not:
         // the first may have come under another, and a header is as easily taken away as put there.
         var window = webhook.Scheme.UsualReplayWindow(message.Payload) is { } usual ? webhook.Options.ReplayWindow ?? usual : TimeSpan.Zero;
         return window == TimeSpan.Zero || filled.Identity is not null
-            ? message.Id
+            ? null
             : await _bodies.FindFirstAsync(webhook.Options.Name, body, message.Id, window, cancellationToken);
     }
+
+    /// <summary>
+    /// The time that names the delivery's entry, the same whenever and wherever it comes again: of the run that it made, else of its own first arrival. Null: it is one of
+    /// too many with the same body.
+    /// </summary>
+    private async Task<DateTimeOffset?> FindTimeAsync(
+        Webhook webhook, WebhookMessage message, ReadOnlyMemory<byte> body, FirstDelivery? first, RunRecord run, CancellationToken cancellationToken) =>
+        run.Trigger.DeliveryId == message.Id
+            ? run.CreatedAt
+            : (first ?? await _bodies.FindFirstAsync(webhook.Options.Name, body, message.Id, SignedBodies.MostWindow, cancellationToken)).At;
 
     private static string KeyOf(Webhook webhook, string id, FilledRequest filled) => IntakeKeys.Webhook(webhook.Options.Name, filled.Identity ?? id);
 
@@ -246,11 +267,11 @@ public sealed partial class WebhookReceiver
                 PayloadJson.Default.DictionaryStringJsonElement);
 
     /// <summary>The run is accepted, or nothing was: what the log cannot take changes neither.</summary>
-    private async Task NoteAsync(WebhookDelivery delivery, DateTimeOffset at, bool repeat, CancellationToken cancellationToken)
+    private async Task NoteAsync(WebhookDelivery delivery, Func<WebhookDelivery, Task> note)
     {
         try
         {
-            await (repeat ? Log.NoteRepeatAsync(delivery, at, cancellationToken) : Log.AddAsync(delivery, at, cancellationToken));
+            await note(delivery);
         }
         catch (BlobStoreException ex)
         {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using OzFunctions.DeadLetters;
@@ -26,9 +25,7 @@ internal sealed class DeadLetterEndpoints(OzCore core, IRequestQueue? requests) 
 
     private async Task ListAsync(ApiCall call)
     {
-        var most = call.Query("limit") is not { } text ? MostLetters
-            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is >= 1 and <= MostLetters ? number
-            : throw ApiException.Invalid("limit", text, $"must be a whole number from 1 to {MostLetters}");
+        var most = call.QueryLimit(MostLetters, MostLetters);
         var letters = new List<DeadLetter>();
         await foreach (var letter in core.DeadLetters.ListAsync(call.Cancellation))
         {

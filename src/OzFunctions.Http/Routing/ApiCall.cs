@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -13,6 +14,7 @@ namespace OzFunctions.Http.Routing;
 public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionary<string, string> values, ApiKey? key)
 {
     private const int Deepest = 64;
+    private const int LongestKey = 256;
 
     private static readonly JsonWriterOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -42,6 +44,11 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
         _ => throw ApiException.Invalid(name, null, "may be given once"),
     };
 
+    /// <summary>How many entries of a list are asked for (<c>limit</c>), 1 to <paramref name="most"/>; anything else is a fault.</summary>
+    public int QueryLimit(int usual, int most) => Query("limit") is not { } text ? usual
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= 1 && number <= most ? number
+        : throw ApiException.Invalid("limit", text, string.Create(CultureInfo.InvariantCulture, $"must be a whole number from 1 to {most}"));
+
     /// <summary>A query parameter that may stand several times.</summary>
     public IReadOnlyList<string> QueryAll(string name) => [.. Request.Query[name].Concat(Request.Query[name + "[]"]).OfType<string>().Where(value => value.Length > 0)];
 
@@ -53,6 +60,20 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
         [_] => null,
         _ => throw ApiException.Invalid(name, null, "may be given once"),
     };
+
+    /// <summary>The caller's idempotency key (at most 256 characters), from the header or, where any character may stand in it, the body; null: none. Two that differ are a fault.</summary>
+    public string? IdempotencyKey(string? inBody)
+    {
+        var key = Header("Idempotency-Key");
+        if (key is not null && inBody is not null && key != inBody)
+        {
+            throw ApiException.Invalid("idempotency_key", inBody, "differs from the header Idempotency-Key; give one of them");
+        }
+
+        return (key ?? inBody) is not { } given || (given.Length <= LongestKey && !given.Any(char.IsControl))
+            ? key ?? inBody
+            : throw ApiException.Invalid(key is null ? "idempotency_key" : "Idempotency-Key", given, $"must have at most {LongestKey} characters and no control characters");
+    }
 
     /// <summary>The body's bytes as they came, at most the route's limit; more is 413.</summary>
     public Task<ReadOnlyMemory<byte>> ReadBytesAsync() => ReadBytesAsync(route.MostBytes);

@@ -19,7 +19,6 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
 {
     public const string Path = "/api/v1/agent/runs";
 
-    private const int LongestKey = 256;
     private const int LongestReason = 500;
     private const string ReasonName = "reason";
     private const string WorkerName = "worker_id";
@@ -40,18 +39,7 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
     private async Task CreateAsync(ApiCall call)
     {
         var request = CreateBody.Read(await call.ReadObjectAsync());
-        var key = call.Header("Idempotency-Key");
-        if (key is not null && (key.Length > LongestKey || key.Any(char.IsControl)))
-        {
-            throw ApiException.Invalid("Idempotency-Key", key, $"must have at most {LongestKey} characters and no control characters");
-        }
-
-        if (key is not null && request.IdempotencyKey is { } other && other != key)
-        {
-            throw ApiException.Invalid("idempotency_key", other, "differs from the header Idempotency-Key; give one of them");
-        }
-
-        request = request with { IdempotencyKey = request.IdempotencyKey ?? key };
+        request = request with { IdempotencyKey = call.IdempotencyKey(request.IdempotencyKey) };
         await SubmitAsync(call, new()
         {
             Request = request,

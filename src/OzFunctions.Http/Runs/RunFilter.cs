@@ -14,7 +14,7 @@ internal sealed class RunFilter
 
     private static readonly HashSet<string> Known = new(StringComparer.Ordinal)
     {
-        "limit", "cursor", "sort_by", "sort_order", "state", "name", "model_id", "creator", "source", "execution_location", "created_after", "created_before",
+        "limit", "cursor", "sort_by", "sort_order", "state", "state[]", "name", "model_id", "creator", "source", "execution_location", "created_after", "created_before",
         "updated_after", "environment_id", "skill", "skill_spec", "schedule_id", "ancestor_run_id", "artifact_type", "q", "worker_id", "worker_host",
     };
 
@@ -45,7 +45,7 @@ internal sealed class RunFilter
         var filter = new RunFilter();
         filter.ReadPage(call);
         filter.ReadFilters(call);
-        foreach (var name in call.Request.Query.Keys.Where(name => !Known.Contains(name.EndsWith("[]", StringComparison.Ordinal) ? name[..^2] : name)))
+        foreach (var name in call.Request.Query.Keys.Where(name => !Known.Contains(name)))
         {
             filter._faults.Add(new(FaultValue.Shorten(name), null, "is not a filter of runs" + Suggestion.For(name, Known)));
         }

@@ -12,8 +12,9 @@ namespace OzFunctions.Http.Schedules;
 /// A fault names the field as the caller wrote it.
 /// </summary>
 /// <param name="Id">As the caller gave it, or made of the name.</param>
+/// <param name="Enabled">Null: not said, or said to stay as it is.</param>
 /// <param name="HasWholeRequest">The request stands in <c>request</c>, as every answer shows it.</param>
-internal sealed record ScheduleBody(string Id, ScheduleDefinition Definition, bool Enabled, bool HasWholeRequest)
+internal sealed record ScheduleBody(string Id, ScheduleDefinition Definition, bool? Enabled, bool HasWholeRequest)
 {
     /// <param name="replaced">Id of the schedule that this replaces, which must say whether it is enabled; null: a new one.</param>
     public static ScheduleBody Read(JsonElement body, string? replaced)
@@ -53,7 +54,7 @@ internal sealed record ScheduleBody(string Id, ScheduleDefinition Definition, bo
 
         if (replaced is not null && !fields.Has("enabled"))
         {
-            faults.Add(new("enabled", null, "is missing: a replacement says all, true or false"));
+            faults.Add(new("enabled", null, "is missing: a replacement says all, true, false, or null to leave it as it is"));
         }
 
         if (replaced is not null && fields.Text("id") is { } other && other != replaced)
@@ -85,7 +86,7 @@ internal sealed record ScheduleBody(string Id, ScheduleDefinition Definition, bo
 
         var id = replaced ?? fields.Text("id") ?? IdOf(fields.Text("name") ?? "");
         var definition = request is null || faults.Count > 0 ? null : fields.Definition(id, request);
-        return faults.Count > 0 ? throw ApiException.Invalid(faults) : new(id, definition!, fields.Flag("enabled") ?? true, hasWhole);
+        return faults.Count > 0 ? throw ApiException.Invalid(faults) : new(id, definition!, fields.Flag("enabled"), hasWhole);
     }
 
     private static string PathOf(string path, bool inWhole) =>

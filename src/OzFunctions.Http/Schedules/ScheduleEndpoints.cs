@@ -1,3 +1,4 @@
+using System.Text.Json;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
 using OzFunctions.Keys;
@@ -45,7 +46,7 @@ internal sealed class ScheduleEndpoints(OzCore core) : IEndpoints
     private async Task CreateAsync(ApiCall call)
     {
         var body = ScheduleBody.Read(await call.ReadObjectAsync(), replaced: null);
-        await AnswerAsync(call, core.Schedules.CreateAsync(body.Id, body.Definition, !body.Enabled, call.Key!.Name, call.Cancellation), 201, body.HasWholeRequest);
+        await AnswerAsync(call, core.Schedules.CreateAsync(body.Id, body.Definition, body.Enabled == false, call.Key!.Name, call.Cancellation), 201, body.HasWholeRequest);
     }
 
     private async Task ReplaceAsync(ApiCall call)
@@ -73,8 +74,13 @@ internal sealed class ScheduleEndpoints(OzCore core) : IEndpoints
 
     private async Task RunAsync(ApiCall call)
     {
+        var body = await call.ReadObjectAsync(mayBeAbsent: true);
+        var given = call.IdempotencyKey(body.TryGetProperty("idempotency_key", out var text)
+            ? text.ValueKind == JsonValueKind.String ? text.GetString() : throw ApiException.Invalid("idempotency_key", null, "must be a text")
+            : null);
+
         // Accepted is accepted, also when the caller hangs up.
-        var key = call.Header("Idempotency-Key") is { } given ? $"api:{call.Key!.Name}:{given}" : null;
+        var key = given is null ? null : $"api:{call.Key!.Name}:{given}";
         var answer = await TellAsync(core.Schedules.RunNowAsync(call.Value("id"), key, call.Key!.Name, CancellationToken.None));
         await call.WriteJsonAsync(202, json =>
         {

@@ -23,6 +23,12 @@ internal sealed class ScheduleFields(List<RequestFault> faults)
 
         if (property.Value.ValueKind == JsonValueKind.Null)
         {
+            if (property.Name == "enabled")
+            {
+                // Said, and no change of it.
+                _values[property.Name] = property.Value;
+            }
+
             return true;
         }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
@@ -61,25 +60,12 @@ internal sealed class DeliveryEndpoints(WebhookReceiver receiver, Uri? publicUrl
 
     private async Task ListAsync(ApiCall call)
     {
-        var most = call.Query("limit") is not { } text ? UsualMost
-            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is >= 1 and <= MostDeliveries ? number
-            : throw ApiException.Invalid("limit", text, $"must be a whole number from 1 to {MostDeliveries}");
+        var most = call.QueryLimit(UsualMost, MostDeliveries);
         var result = call.Query("result") is not { } word ? (DeliveryResult?)null
             : Enum.GetValues<DeliveryResult>().Where(value => value.Text() == word).Select(value => (DeliveryResult?)value).FirstOrDefault()
             ?? throw ApiException.Invalid("result", word, $"must be one of {string.Join(", ", Enum.GetValues<DeliveryResult>().Select(value => value.Text()))}");
         var deliveries = await receiver.Log.FindNewestAsync(call.Query("webhook"), result, most, call.Cancellation);
-        await call.WriteJsonAsync(200, json =>
-        {
-            json.WriteStartObject();
-            json.WriteStartArray("deliveries");
-            foreach (var delivery in deliveries)
-            {
-                JsonSerializer.Serialize(json, delivery with { Payload = null }, DeliveryJson.Wire.WebhookDelivery);
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
-        });
+        await call.WriteJsonAsync(200, json => DeliveryJson.WriteList(json, deliveries));
     }
 
     private async Task GetAsync(ApiCall call)
@@ -99,8 +85,7 @@ internal sealed class DeliveryEndpoints(WebhookReceiver receiver, Uri? publicUrl
             throw new ApiException(ApiError.OperationNotSupported, $"The payload of this delivery ({delivery.PayloadBytes} bytes) was too large to be kept; let its sender send it again.");
         }
 
-        // Accepted is accepted, also when the caller hangs up.
-        var answer = await receiver.RedeliverAsync(delivery, newRun, CancellationToken.None)
+        var answer = await RedeliverAsync(delivery, newRun)
             ?? throw ApiException.NotFound($"Webhook '{FaultValue.Shorten(delivery.Webhook)}' is not configured here (any more).");
         var result = answer.Run is not null ? DeliveryResult.Accepted : answer.Faults.Count > 0 ? DeliveryResult.Faulty : DeliveryResult.Filtered;
         await call.WriteJsonAsync(answer.Created ? 202 : 200, json =>
@@ -131,6 +116,19 @@ internal sealed class DeliveryEndpoints(WebhookReceiver receiver, Uri? publicUrl
 
             json.WriteEndObject();
         });
+    }
+
+    private async Task<RedeliveryAnswer?> RedeliverAsync(WebhookDelivery delivery, bool newRun)
+    {
+        try
+        {
+            // Accepted is accepted, also when the caller hangs up.
+            return await receiver.RedeliverAsync(delivery, newRun, CancellationToken.None);
+        }
+        catch (WebhookDisabledException ex)
+        {
+            throw new ApiException(ApiError.Conflict, ex.Message);
+        }
     }
 
     private async Task<WebhookDelivery> FindAsync(ApiCall call) => await receiver.Log.FindAsync(call.Value("webhook"), call.Value("id"), call.Cancellation)

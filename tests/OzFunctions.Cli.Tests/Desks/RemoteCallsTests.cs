@@ -17,7 +17,7 @@ public sealed class RemoteCallsTests
         var time = new ManualTimeProvider();
         using var calls = new RemoteCalls(new(door.Url.GetLeftPart(UriPartial.Authority)), "key", time);
 
-        var asking = calls.OpenOnceAsync(HttpMethod.Post, "agent/runs/r/retry", "{}"u8.ToArray(), Cancellation);
+        var asking = calls.PostOnceAsync("agent/runs/r/retry", "{}"u8.ToArray(), Cancellation);
         await door.NextAsync(Cancellation);
         Assert.False(asking.IsCompleted);
         time.Advance(TimeSpan.FromSeconds(100));
@@ -26,5 +26,38 @@ public sealed class RemoteCallsTests
         Assert.Equal(ExitCodes.Unavailable, given.ExitCode);
         Assert.Contains("no answer", given.Message, StringComparison.Ordinal);
         Assert.Single(door.Requests);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task An_answer_that_stops_in_the_middle_is_given_up_and_not_asked_for_again()
+    {
+        await using var door = new HttpReceiver { Whole = _ => "HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n{\"run_id\":", HoldsOpen = true };
+        var time = new ManualTimeProvider();
+        using var calls = new RemoteCalls(new(door.Url.GetLeftPart(UriPartial.Authority)), "key", time);
+
+        var asking = calls.PostOnceAsync("agent/runs/r/retry", "{}"u8.ToArray(), Cancellation);
+        await door.NextAsync(Cancellation);
+        time.Advance(TimeSpan.FromSeconds(100));
+
+        Assert.Equal(ExitCodes.Unavailable, (await Assert.ThrowsAsync<CommandException>(() => asking)).ExitCode);
+        Assert.Single(door.Requests);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Content_that_stops_coming_is_given_up_after_a_minute_of_silence()
+    {
+        await using var door = new HttpReceiver { Whole = _ => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", HoldsOpen = true };
+        var time = new ManualTimeProvider();
+        using var calls = new RemoteCalls(new(door.Url.GetLeftPart(UriPartial.Authority)), "key", time);
+        await using var content = (await calls.OpenContentAsync("agent/runs/r/artifacts/a", Cancellation))!;
+        var buffer = new byte[100];
+        await content.ReadExactlyAsync(buffer.AsMemory(0, 4), Cancellation);
+
+        var reading = content.ReadAsync(buffer, Cancellation).AsTask();
+        time.Advance(TimeSpan.FromSeconds(59));
+        Assert.False(reading.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Contains("nothing more came", (await Assert.ThrowsAsync<CommandException>(() => reading)).Message, StringComparison.Ordinal);
     }
 }

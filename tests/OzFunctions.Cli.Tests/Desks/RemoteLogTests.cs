@@ -49,17 +49,21 @@ public sealed class RemoteLogTests
         Assert.True(connections >= Events.Length / news, $"{connections} connections");
     }
 
-    [Fact(Timeout = Limit)]
-    public async Task A_front_door_that_says_not_now_is_asked_again_and_one_that_is_gone_for_long_is_given_up()
+    [Theory(Timeout = Limit)]
+    [InlineData(500)]
+    [InlineData(502)]
+    [InlineData(507)]
+    [InlineData(520)]
+    public async Task A_front_door_that_fails_is_asked_again_and_one_that_fails_for_long_is_given_up(int status)
     {
         await using var door = new HttpReceiver();
         var time = new Hasty();
         var asked = 0;
         door.Whole = _ => asked++ switch
         {
-            0 => "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            0 => $"HTTP/1.1 {status} It fails\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
             1 => "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + Events[0],
-            _ => "HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            _ => $"HTTP/1.1 {status} It fails\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         };
 
         var lines = new List<string>();

@@ -89,7 +89,7 @@ public sealed class SampleWebhooksTests : IDisposable
     }
 
     [Fact]
-    public async Task A_push_to_a_pull_request_cancels_the_review_of_the_commit_before_and_one_commit_is_reviewed_once()
+    public async Task A_push_to_a_pull_request_cancels_the_review_of_the_commit_before_also_when_it_goes_back_to_an_earlier_one()
     {
         var opened = JsonNode.Parse(
             """
@@ -99,15 +99,17 @@ public sealed class SampleWebhooksTests : IDisposable
         var pushed = With(With(opened, "action", "synchronize"), "pull_request.head.sha", "bbb");
 
         var first = (await GitHubAsync("pull-request.yaml", "pull-request", "pull_request", opened))!;
-        var same = (await GitHubAsync("pull-request.yaml", "pull-request", "pull_request", With(opened, "action", "reopened")))!;
+        var same = (await GitHubAsync("pull-request.yaml", "pull-request", "pull_request", opened))!;
         var second = (await GitHubAsync("pull-request.yaml", "pull-request", "pull_request", pushed))!;
+        var back = (await GitHubAsync("pull-request.yaml", "pull-request", "pull_request", With(opened, "action", "synchronize")))!;
 
         Assert.Equal(first.RunId, same.RunId);
         Assert.NotEqual(first.RunId, second.RunId);
         Assert.Equal(("refs/pull/9/head", "bbb", false), (second.Request.Metadata!["ref"], second.Request.Metadata["head"], second.Request.Changes));
         await using var store = _rig.Open();
         Assert.Equal(RunState.Cancelled, (await store.Core.Records.FindAsync(first.RunId, Cancellation))!.Record.State);
-        Assert.Equal(RunState.Queued, (await store.Core.Records.FindAsync(second.RunId, Cancellation))!.Record.State);
+        Assert.Equal(RunState.Cancelled, (await store.Core.Records.FindAsync(second.RunId, Cancellation))!.Record.State);
+        Assert.Equal(RunState.Queued, (await store.Core.Records.FindAsync(back.RunId, Cancellation))!.Record.State);
         var draft = With(opened, "pull_request.head.sha", "ccc");
         draft["pull_request"]!["draft"] = true;
         Assert.Null(await GitHubAsync("pull-request.yaml", "pull-request", "pull_request", draft));
@@ -175,6 +177,24 @@ public sealed class SampleWebhooksTests : IDisposable
         Assert.Contains(where, called, StringComparison.Ordinal);
         Assert.Contains("It was the cookie.", called, StringComparison.Ordinal);
         Assert.DoesNotContain("secret-", called, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_answer_that_stands_far_down_a_long_thread_is_not_given_twice()
+    {
+        var bin = Directory.CreateDirectory(Path.Join(_rig.Place, "bin")).FullName;
+        var calls = Path.Join(_rig.Place, "calls");
+        Tool(bin, "gh", """printf '%s\n' "$*" >>"$CALLS"; case "$*" in *--paginate*) echo '<sub>run r-1</sub>' ;; esac""");
+        await using var command = TestProcess.Start("/bin/sh", [Path.Join(Samples, "answer-github.sh")], new Dictionary<string, string?>
+        {
+            ["PATH"] = bin + ":" + System.Environment.GetEnvironmentVariable("PATH"),
+            ["CALLS"] = calls,
+        });
+        await command.Input.WriteAsync("""{"data":{"run_id":"r-1","state":"SUCCEEDED","metadata":{"repository":"acme/shop","number":"42"}}}""");
+        command.Input.Close();
+
+        Assert.Equal(0, await command.WaitForExitAsync(Cancellation));
+        Assert.Single(await File.ReadAllLinesAsync(calls, Cancellation));
     }
 
     [Theory]

@@ -70,12 +70,25 @@ public sealed class WebhooksCommandTests : IDisposable
         Assert.Equal("Login fails", (await _rig.RunAsync("runs", "get", first, "--output", "json")).Ends(0).Json.GetProperty("request").GetProperty("title").GetString());
     }
 
-    private static string Configuration(string label) => $$$"""
+    [Fact]
+    public async Task A_disabled_webhook_redelivers_nothing_and_says_why()
+    {
+        await DeliverAsync("d-1");
+        _rig.Write("ozf.yaml", Configuration("oz", enabled: false));
+
+        var refused = (await _rig.RunAsync("webhooks", "redeliver", "issues", "d-1", "--new-run")).Ends(64);
+
+        Assert.Contains("webhook 'issues' is disabled", refused.Error, StringComparison.Ordinal);
+        Assert.Single((await _rig.RunAsync("runs", "list", "--output", "json")).Json.GetProperty("runs").EnumerateArray());
+    }
+
+    private static string Configuration(string label, bool enabled = true) => $$$"""
         public_url: https://runs.example.com
         webhooks:
           - name: issues
             kind: github
             secret: {env: HOOK}
+            enabled: {{{(enabled ? "true" : "false")}}}
             labels: [{{{label}}}]
             request: {prompt: "Fix {{issue.number}}", title: "{{issue.title}}"}
         """;

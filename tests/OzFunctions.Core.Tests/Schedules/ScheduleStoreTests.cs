@@ -1,3 +1,4 @@
+using OzFunctions.Blobs;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
 
@@ -110,15 +111,41 @@ public sealed class ScheduleStoreTests
         var scene = new ScheduleScene();
         await scene.CreateAsync(ScheduleScene.Every("@daily"));
         scene.Store.Before = (method, name) => method == "TryReplaceAsync" && name.StartsWith("schedules/", StringComparison.Ordinal)
-            ? throw new Blobs.BlobStoreException("503", isTransient: true, null)
+            ? throw new BlobStoreException("503", isTransient: true, null)
             : Task.CompletedTask;
-        await Assert.ThrowsAsync<Blobs.BlobStoreException>(() => scene.Process.Schedules.RunNowAsync("s", "k", "ann", Cancellation));
+        Assert.True((await scene.Process.Schedules.RunNowAsync("s", "k", "ann", Cancellation)).Created);
         scene.Store.Before = null;
+        Assert.Null((await scene.GetAsync()).LastRun);
 
         var again = await scene.Process.Schedules.RunNowAsync("s", "k", "ann", Cancellation);
 
         Assert.False(again.Created);
         Assert.Equal(again.Run.RunId, (await scene.GetAsync()).LastRun!.RunId);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_run_that_is_accepted_is_answered_also_when_its_schedule_cannot_be_written_any_more(bool isGone)
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("0 6 * * *"));
+        scene.Store.Before = async (method, name) =>
+        {
+            if (method == "TryReplaceAsync" && name == "schedules/s.json")
+            {
+                throw new BlobStoreException("busy", isTransient: true, null);
+            }
+
+            if (isGone && method == "TryCreateAsync" && name.StartsWith("runs/", StringComparison.Ordinal))
+            {
+                await scene.Process.Schedules.DeleteAsync("s", Cancellation);
+            }
+        };
+
+        var answer = await scene.Process.Schedules.RunNowAsync("s", null, "ann", Cancellation);
+
+        Assert.Equal(answer.Run.RunId, Assert.Single(await scene.RunsAsync()).RunId);
     }
 
     [Fact]

@@ -79,6 +79,59 @@ public sealed class ReceiverTests
     }
 
     [Theory(Timeout = Limit)]
+    [InlineData(null)]
+    [InlineData("{{issue.number}}")]
+    public async Task A_replay_stands_in_the_log_by_its_own_time_and_goes_two_weeks_after_it(string? key)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub, new() { Prompt = "x", IdempotencyKey = key }));
+        await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "mine"));
+        rig.World.Clock.Shift(TimeSpan.FromDays(13));
+        var from = rig.World.Clock.GetUtcNow();
+        await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "recorded"));
+        var to = rig.World.Clock.GetUtcNow();
+        rig.World.Clock.Shift(TimeSpan.FromDays(2));
+        await rig.World.NewProcess().Core.Tick.TickAsync(Cancellation);
+
+        var replayed = Assert.Single(await rig.DeliveriesAsync());
+
+        Assert.Equal(("recorded", DeliveryResult.Accepted), (replayed.Id, replayed.Result));
+        Assert.InRange(
+            Assert.Single(await rig.World.NamesAsync("deliveries/")),
+            $"deliveries/in/hook/{RunBlobs.Invert(to.ToUnixTimeMilliseconds())}-recorded.json",
+            $"deliveries/in/hook/{RunBlobs.Invert(from.ToUnixTimeMilliseconds())}-recorded.json");
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(null)]
+    [InlineData("{{issue.number}}")]
+    public async Task A_recording_under_a_thousand_ids_does_not_fill_the_log(string? key)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub, new() { Prompt = "x", IdempotencyKey = key }));
+        for (var i = 0; i < 1000; i++)
+        {
+            Assert.Equal(202, (await rig.SendAsync(WebhookRig.GitHub(Labeled, id: $"d-{i}"))).Status);
+        }
+
+        Assert.Equal(1, await rig.CountRunsAsync());
+        Assert.InRange((await rig.World.NamesAsync("deliveries/")).Count, 2, 30);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_delivery_whose_run_a_replay_made_has_its_entry_too()
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub));
+
+        // The first was noted in bodies/ and died before its run was there.
+        await rig.Core.SignedBodies.FindFirstAsync("hook", Encoding.UTF8.GetBytes(Labeled), "mine", SignedBodies.MostWindow, Cancellation);
+        var run = WebhookRig.RunOf(await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "recorded")));
+        var mine = await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "mine"));
+        await rig.SendAsync(WebhookRig.GitHub(Labeled, id: "mine"));
+
+        Assert.Equal((run, false), (WebhookRig.RunOf(mine), WebhookRig.Parse(mine).GetProperty("created").GetBoolean()));
+        Assert.Equal(["mine 1", "recorded 0"], (await rig.DeliveriesAsync()).Select(delivery => $"{delivery.Id} {delivery.Repeats}").Order());
+    }
+
+    [Theory(Timeout = Limit)]
     [InlineData("mine", null)]
     [InlineData(null, "added")]
     public async Task A_recorded_hmac_delivery_with_its_id_taken_away_or_put_there_answers_the_first_run(string? recorded, string? replayed)
@@ -371,6 +424,38 @@ public sealed class ReceiverTests
         Assert.Equal("d-1", one.Run.Trigger.DeliveryId);
         Assert.Contains("Login fails", one.Run.Request.Prompt, StringComparison.Ordinal);
         Assert.Equal([one.Run.RunId, two.Run.RunId], (await rig.DeliveriesAsync()).Single(entry => entry.Result == DeliveryResult.Filtered).RedeliveredAs!);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_redelivery_that_is_accepted_is_answered_also_when_the_log_cannot_take_it()
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub));
+        await rig.SendAsync(WebhookRig.GitHub(Labeled));
+        var delivery = Assert.Single(await rig.DeliveriesAsync());
+        rig.World.Store.Before = (method, name) => method == "TryReplaceAsync" && name.StartsWith("deliveries/", StringComparison.Ordinal)
+            ? throw new Blobs.BlobStoreException("busy", isTransient: true, null)
+            : Task.CompletedTask;
+
+        var answer = await rig.Receiver.RedeliverAsync(delivery, newRun: true, Cancellation);
+
+        Assert.True(answer!.Created);
+        Assert.Equal(2, await rig.CountRunsAsync());
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_disabled_webhook_takes_no_stored_delivery_in_either(bool newRun)
+    {
+        await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub, filter: new() { Actions = ["opened"] }));
+        await rig.SendAsync(WebhookRig.GitHub(Labeled));
+        var delivery = Assert.Single(await rig.DeliveriesAsync());
+        var disabled = new WebhookReceiver([WebhookRig.Hook(WebhookKind.GitHub) with { Enabled = false }], rig.Core, Microsoft.Extensions.Logging.Abstractions.NullLogger<WebhookReceiver>.Instance);
+
+        var refused = await Assert.ThrowsAsync<WebhookDisabledException>(() => disabled.RedeliverAsync(delivery, newRun, Cancellation));
+
+        Assert.Contains("webhook 'hook' is disabled", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(0, await rig.CountRunsAsync());
     }
 
     [Fact(Timeout = Limit)]

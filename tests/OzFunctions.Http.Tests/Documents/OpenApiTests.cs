@@ -13,6 +13,9 @@ public sealed class OpenApiTests
 {
     private static readonly string[] Methods = ["get", "put", "post", "delete", "patch", "options"];
 
+    private static readonly (string Name, string Key)[] Scopes =
+        [("submit", DoorRig.SubmitKey), ("read", DoorRig.ReadKey), ("cancel", DoorRig.CancelKey), ("admin", DoorRig.AdminKey)];
+
     private readonly DoorRig _rig = new();
 
     [Fact]
@@ -59,6 +62,51 @@ public sealed class OpenApiTests
     }
 
     [Fact]
+    public async Task A_key_of_each_scope_opens_what_the_document_says_and_nothing_else()
+    {
+        var forAdministrators = new List<string>();
+        foreach (var (path, method, operation) in Operations(await ReadAsync()))
+        {
+            var description = operation.GetProperty("description").GetString()!;
+            if (Scopes.FirstOrDefault(scope => description.Contains($"a key with the scope `{scope.Name}`", StringComparison.Ordinal)) is not ({ } needed, _))
+            {
+                Assert.Contains(path.Split('/')[^1], (string[])["healthz", "readyz", "{name}"]);
+                continue;
+            }
+
+            var rig = new DoorRig(null, [.. Added]);
+            var target = string.Join('/', path.Split('/').Select(segment => segment.StartsWith('{') ? "x" : segment));
+            Task<DoorAnswer> AskAsync(string? key) => rig.SendAsync(method.ToUpperInvariant(), target, method is "post" or "put" ? "{}" : null, key);
+            (await AskAsync(null)).Is(401);
+            foreach (var (scope, key) in Scopes.Where(scope => scope.Name != needed && scope.Name != "admin"))
+            {
+                var refused = await AskAsync(key);
+                Assert.True(refused.Status == 403, $"{method} {path} with '{scope}': {refused.Status}");
+                Assert.Equal("not_authorized", refused.Code);
+                Assert.Contains($"the scope '{needed}'", refused.Text, StringComparison.Ordinal);
+            }
+
+            Assert.Empty(rig.Blobs.Names);
+            foreach (var (scope, key) in Scopes.Where(scope => scope.Name == needed || scope.Name == "admin"))
+            {
+                Assert.True((await AskAsync(key)).Status is not (401 or 403), $"{method} {path} with '{scope}'");
+            }
+
+            if (needed == "admin")
+            {
+                forAdministrators.Add($"{method} {path["/api/v1/".Length..]}");
+            }
+        }
+
+        Assert.Equal(
+            [
+                "delete agent/schedules/{id}", "delete dead-letters/{id}", "post agent/runs/cancel", "post agent/schedules", "post agent/schedules/{id}/pause",
+                "post agent/schedules/{id}/resume", "post dead-letters/{id}/requeue", "post workers/{worker_id}/pause", "post workers/{worker_id}/resume", "put agent/schedules/{id}",
+            ],
+            forAdministrators.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public async Task Answers_have_the_members_that_the_document_names()
     {
         var document = await ReadAsync();
@@ -83,9 +131,13 @@ public sealed class OpenApiTests
     }
 
     /// <summary>Those of the door itself, and of what a composition root adds to it.</summary>
-    private IEnumerable<Route> Routes => _rig.Door.Routes
-        .Concat(new WebhookEndpoints(new([], _rig.Core, NullLogger<WebhookReceiver>.Instance), null).Routes)
-        .Concat(new StatusEndpoints(new() { NotReady = () => [], Metrics = () => "" }, Access.Key(KeyScopes.Read)).Routes);
+    private IEnumerable<Route> Routes => _rig.Door.Routes.Concat(Added.SelectMany(endpoints => endpoints.Routes));
+
+    private IEnumerable<IEndpoints> Added =>
+    [
+        new WebhookEndpoints(new([], _rig.Core, NullLogger<WebhookReceiver>.Instance), null),
+        new StatusEndpoints(new() { NotReady = () => [], Metrics = () => "" }, Access.Key(KeyScopes.Read)),
+    ];
 
     private async Task<JsonElement> ReadAsync() => (await _rig.GetAsync("/api/v1/openapi.json")).Is(200).Json;
 

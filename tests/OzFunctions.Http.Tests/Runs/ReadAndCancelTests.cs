@@ -124,6 +124,7 @@ public sealed class ReadAndCancelTests
 
         Assert.Equal(["created_after", "limit", "sort_by", "stat", "state"], answer.Json.GetProperty("faults").EnumerateArray().Select(fault => Text(fault, "path")).Order());
         (await _rig.GetAsync($"{Path}?cursor=nonsense")).Is(400);
+        Assert.Equal("creator[]", Text(Assert.Single((await _rig.GetAsync($"{Path}?creator[]=nobody&state[]=QUEUED")).Is(400).Json.GetProperty("faults").EnumerateArray()), "path"));
     }
 
     [Fact]

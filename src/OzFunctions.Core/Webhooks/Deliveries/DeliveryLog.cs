@@ -19,8 +19,9 @@ public sealed partial class DeliveryLog(IBlobStore blobs)
     public static readonly TimeSpan Kept = TimeSpan.FromDays(14);
 
     /// <summary>
-    /// Notes a delivery. Of one with a run there is one entry for good, found by the run's own creation time, however often and wherever it comes in again.
+    /// Notes a delivery. Of one with a run there is one entry for good, found by the time that names it, however often and wherever it comes in again.
     /// </summary>
+    /// <param name="at">When its run was made, or where that is another delivery's, when it came first itself.</param>
     public async Task AddAsync(WebhookDelivery delivery, DateTimeOffset at, CancellationToken cancellationToken)
     {
         var name = NameOf(delivery.Webhook, delivery.Id, at);
@@ -60,8 +61,7 @@ public sealed partial class DeliveryLog(IBlobStore blobs)
             }
         }
 
-        // Names go by when the run was made: of several entries of one run, what came last is the newest.
-        return [.. found.OrderByDescending(delivery => delivery.ReceivedAt)];
+        return found;
     }
 
     /// <summary>The newest entry of a delivery; null when there is none (any more).</summary>

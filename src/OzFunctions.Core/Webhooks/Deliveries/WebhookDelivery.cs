@@ -87,6 +87,20 @@ public sealed partial class DeliveryJson : JsonSerializerContext
     /// <summary>The context to use: leaves text readable.</summary>
     public static DeliveryJson Wire => LazyWire.Value;
 
+    /// <summary>Writes a list as API and command line show it, <c>{"deliveries":[…]}</c>: without payloads.</summary>
+    public static void WriteList(Utf8JsonWriter json, IEnumerable<WebhookDelivery> deliveries)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("deliveries");
+        foreach (var delivery in deliveries)
+        {
+            JsonSerializer.Serialize(json, delivery with { Payload = null }, Wire.WebhookDelivery);
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
     // Lazy: the generated half's static fields may be initialised after this half's.
     private static readonly Lazy<DeliveryJson> LazyWire = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
 }
