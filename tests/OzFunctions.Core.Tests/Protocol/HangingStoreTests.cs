@@ -54,7 +54,7 @@ public sealed class HangingStoreTests
         Assert.Equal(started ? RunState.InProgress : RunState.Claimed, (await world.FindAsync(run.RunId))!.State);
     }
 
-    private sealed class HangingStore(IBlobStore inner) : BrokenStore(inner)
+    private sealed class HangingStore(IBlobStore inner) : WrappedBlobStore(inner)
     {
         private readonly TaskCompletionSource _hung = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

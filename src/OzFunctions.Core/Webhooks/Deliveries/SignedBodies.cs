@@ -46,19 +46,7 @@ public sealed class SignedBodies(IBlobStore blobs, TimeProvider time)
     }
 
     /// <summary>Forgets bodies that nobody brought for <see cref="MostWindow"/>; answers how many.</summary>
-    public async Task<int> SweepAsync(CancellationToken cancellationToken)
-    {
-        var deleted = 0;
-        await foreach (var entry in blobs.ListAllAsync(Prefix, cancellationToken))
-        {
-            if (entry.Age > MostWindow && await blobs.TryDeleteAsync(entry.Name, entry.ETag, cancellationToken))
-            {
-                deleted++;
-            }
-        }
-
-        return deleted;
-    }
+    public Task<int> SweepAsync(CancellationToken cancellationToken) => blobs.DeleteAllAsync(Prefix, entry => entry.Age > MostWindow, cancellationToken);
 
     private static SignedBody? Read(Blob blob)
     {
