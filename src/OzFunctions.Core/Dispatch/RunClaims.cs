@@ -21,6 +21,7 @@ internal sealed partial class RunClaims(
     ConcurrencyLocks locks,
     RunEnding ending,
     UnownedRuns unowned,
+    EventOutbox outbox,
     RunCancels cancels,
     EventNotices notices,
     IRunBackend backend,
@@ -314,6 +315,7 @@ internal sealed partial class RunClaims(
     /// <summary>C6 without room: the record goes back, unless a cancel came meanwhile.</summary>
     private async Task GiveBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
     {
+        var marker = await outbox.FindMarkerAsync(attempt.RunId, cancellationToken);
         var owed = await ending.OwedAsync(attempt.Record.WorkerId, cancellationToken);
         var written = await attempt.WriteAsync(
             record => RecordDecision.Write(record.Cancel is { } cancel
@@ -322,7 +324,7 @@ internal sealed partial class RunClaims(
             cancellationToken);
         if (written?.Record.State.IsTerminal() == true)
         {
-            await unowned.FinishAsync(written, cancellationToken);
+            await unowned.FinishAsync(written, marker, cancellationToken);
         }
     }
 
