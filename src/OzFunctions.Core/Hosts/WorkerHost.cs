@@ -24,6 +24,9 @@ public sealed partial class WorkerHost
     private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan StartPause = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
+
+    /// <summary>A host that detaches brings to its end what it has begun, this long: it is to be gone within five seconds, also when the store hangs.</summary>
+    private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(3);
     private const int MostFaultPauses = 15;
     private static readonly TimeSpan FaultPause = TimeSpan.FromSeconds(1);
 
@@ -47,6 +50,7 @@ public sealed partial class WorkerHost
     private readonly CancellationTokenSource _stopNow = new();
     private readonly CancellationTokenSource _detach = new();
     private readonly CancellationTokenSource _leaveDiscards = new();
+    private readonly CancellationTokenSource _leave;
     private readonly WakeSignal _wake = new();
     private readonly WakeSignal _idle = new();
     private readonly RungRun _rung = new();
@@ -92,6 +96,7 @@ public sealed partial class WorkerHost
         _consumer = consumer;
         _logger = logger;
         _presence = new(ports, options, logger);
+        _leave = new(Timeout.InfiniteTimeSpan, ports.Time);
         _beatAt = ports.Time.GetTimestamp();
         metrics.Watch(new()
         {
@@ -152,6 +157,7 @@ public sealed partial class WorkerHost
     /// <summary>Stop claiming and leave within seconds; agents live on and are adopted by the next host of this machine.</summary>
     public void Detach()
     {
+        _leave.CancelAfter(LeaveWithin);
         _stopClaiming.Cancel();
         _detach.Cancel();
     }
@@ -256,7 +262,7 @@ public sealed partial class WorkerHost
             if (_detach.IsCancellationRequested || _leavesRuns)
             {
                 // The last heartbeat gives the next host the whole lease; the locks go with the process.
-                await _presence.TryBeatAsync(CancellationToken.None);
+                await _presence.TryBeatAsync(_leave.Token);
                 _presence.Dispose();
                 Detached(_presence.HostId);
                 return;
@@ -265,9 +271,9 @@ public sealed partial class WorkerHost
             await _presence.LeaveAsync(_signals, CancellationToken.None);
             Left(_presence.HostId);
         }
-        catch (BlobStoreException)
+        catch (Exception ex) when (ex is BlobStoreException or OperationCanceledException)
         {
-            // Others find the heartbeat old and forget it (T5).
+            // Others find the heartbeat old and forget it (T5); the next host has what is left of the lease.
             _presence.Dispose();
         }
     }
@@ -296,7 +302,7 @@ public sealed partial class WorkerHost
         }
 
         var asked = false;
-        await foreach (var attempt in _claims.ClaimAsync(_presence, _rung.Take(), AskAsync, cancellationToken))
+        await foreach (var attempt in _claims.ClaimAsync(_presence, _rung.Take(), AskAsync, _leave.Token, cancellationToken))
         {
             _claimed++;
             _metrics.Claimed();
@@ -437,7 +443,7 @@ public sealed partial class WorkerHost
         }
 
         // Brought to its end like a claim: a stop in the middle would leave attempts that are locked here and carried on by nobody.
-        await foreach (var adopted in _adoption.AdoptAsync(_presence, _leaveDiscards.Token, CancellationToken.None))
+        await foreach (var adopted in _adoption.AdoptAsync(_presence, _leaveDiscards.Token, _leave.Token))
         {
             Begin(adopted.Attempt, () => adopted.Settled is { } settled
                 ? _runner.FinishAdoptedAsync(adopted.Attempt, settled, _detach.Token)
