@@ -50,7 +50,8 @@ public sealed partial class WorkerHost
     private readonly CancellationTokenSource _stopNow = new();
     private readonly CancellationTokenSource _detach = new();
     private readonly CancellationTokenSource _leaveDiscards = new();
-    private readonly CancellationTokenSource _leave;
+    private readonly CancellationTokenSource _leave = new();
+    private CancellationTokenSource? _leaving;
     private readonly WakeSignal _wake = new();
     private readonly WakeSignal _idle = new();
     private readonly RungRun _rung = new();
@@ -96,7 +97,6 @@ public sealed partial class WorkerHost
         _consumer = consumer;
         _logger = logger;
         _presence = new(ports, options, logger);
-        _leave = new(Timeout.InfiniteTimeSpan, ports.Time);
         _beatAt = ports.Time.GetTimestamp();
         metrics.Watch(new()
         {
@@ -157,7 +157,12 @@ public sealed partial class WorkerHost
     /// <summary>Stop claiming and leave within seconds; agents live on and are adopted by the next host of this machine.</summary>
     public void Detach()
     {
-        _leave.CancelAfter(LeaveWithin);
+        if (_leaving is null)
+        {
+            _leaving = new(LeaveWithin, _ports.Time);
+            _leaving.Token.Register(_leave.Cancel);
+        }
+
         _stopClaiming.Cancel();
         _detach.Cancel();
     }
@@ -203,6 +208,19 @@ public sealed partial class WorkerHost
 
     /// <summary>A host has written its first heartbeat before its first claim, and looks for orphans of its machine before it takes new work.</summary>
     private async Task StartAsync(CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _leave.Token);
+        try
+        {
+            await BeginAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (_leave.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // It leaves before it has begun: the store hangs.
+        }
+    }
+
+    private async Task BeginAsync(CancellationToken cancellationToken)
     {
         while (!_stopClaiming.IsCancellationRequested && !await _presence.TryBeatAsync(cancellationToken))
         {

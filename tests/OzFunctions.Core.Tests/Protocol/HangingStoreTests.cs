@@ -23,6 +23,7 @@ public sealed class HangingStoreTests
     public Task A_caller_who_stops_before_the_start_is_let_go() => IsLetGoAsync(host => host.Stop(), started: false);
 
     [Theory(Timeout = Limit)]
+    [InlineData("hosts/", false)]
     [InlineData("hosts/", true)]
     [InlineData("ready/", false)]
     [InlineData("runs/", false)]
@@ -87,7 +88,7 @@ public sealed class HangingStoreTests
 
         public bool Hangs { get; set; }
 
-        /// <summary>Whose writes and deletes hang.</summary>
+        /// <summary>Whose writes hang, in any way.</summary>
         public string Hanging { get; set; } = "";
 
         /// <summary>Done when somebody waits in vain.</summary>
@@ -98,6 +99,12 @@ public sealed class HangingStoreTests
         {
             await HangAsync(name, cancellationToken);
             return await Inner.TryReplaceAsync(name, content, metadata, match, cancellationToken);
+        }
+
+        public override async Task<ETag?> TryCreateAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken)
+        {
+            await HangAsync(name, cancellationToken);
+            return await Inner.TryCreateAsync(name, content, metadata, cancellationToken);
         }
 
         public override async Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken)
