@@ -121,7 +121,7 @@ public sealed class OzCore
     /// <summary>A worker host on this machine; <paramref name="requests"/> null: it consumes no request queue.</summary>
     public WorkerHost CreateHost(WorkerOptions worker, IRunBackend backend, IRequestQueue? requests)
     {
-        var claims = new RunClaims(Ports, Records, _index, _locks, _ending, _unowned, Cancels, _notices, backend, worker, _loggers.CreateLogger<RunClaims>());
+        var claims = new RunClaims(Ports, Records, _index, _locks, _ending, _unowned, Outbox, Cancels, _notices, backend, worker, _loggers.CreateLogger<RunClaims>());
         var runner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, backend, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, backend, _loggers.CreateLogger<AttemptAdoption>());
         return new(Ports, worker, backend, claims, runner, adoption, Tick, _signals, Workers, OwedPublishers, Outbox, Metrics, requests is null ? null : CreateConsumer(requests), _loggers.CreateLogger<WorkerHost>());

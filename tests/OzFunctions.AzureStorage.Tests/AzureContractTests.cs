@@ -55,6 +55,20 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
         Assert.Equal((Run, Run), (first.LastRun, second.LastRun));
     }
 
+    /// <summary>One look shows 32 messages.</summary>
+    [Fact(Timeout = 180_000)]
+    public async Task Rings_that_others_hide_are_heard_all_the_same()
+    {
+        var (near, far) = (new AzureBell(_account), new AzureBell(_account, lasts: TimeSpan.FromHours(1)));
+        await using var listener = near.Listen("local");
+        await Task.WhenAll(Enumerable.Range(0, 33).Select(_ => far.RingAsync("local", Run, Cancellation)));
+        Assert.True(await listener.WaitAsync(TimeSpan.FromSeconds(50), Cancellation));
+
+        Assert.True(await listener.WaitAsync(TimeSpan.FromSeconds(50), Cancellation));
+        Assert.Null(listener.LastRun);
+        Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task A_ring_is_heard_once()
     {

@@ -15,6 +15,8 @@ public sealed class InMemoryRequestQueue(string name, TimeProvider time) : IRequ
 
     public string Name => name;
 
+    public IRequestQueue? GivenUp { get; init; }
+
     /// <summary>How many messages there are, hidden ones too.</summary>
     public int Count
     {

@@ -9,7 +9,8 @@ namespace OzFunctions.AzureStorage;
 /// A bell is a queue <c>oz-bell-&lt;w&gt;</c> of run ids that vanish by themselves after seconds. Listeners peek: all of them hear it, and nobody has to remove
 /// anything. Listeners of the same process are told at once.
 /// </summary>
-public sealed class AzureBell(StorageAccount account) : IBell
+/// <param name="lasts">How long a ring can be heard.</param>
+public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
 {
     /// <summary>Long enough to be seen at the slowest pace and after one failed look.</summary>
     private static readonly TimeSpan Lasts = TimeSpan.FromSeconds(6);
@@ -17,13 +18,21 @@ public sealed class AzureBell(StorageAccount account) : IBell
     /// <summary>Whoever rings is on his way to something else: a ring that takes longer is lost.</summary>
     private static readonly TimeSpan SentWithin = TimeSpan.FromSeconds(2);
 
-    /// <summary>The most that one peek shows.</summary>
+    /// <summary>The most that one peek shows: the oldest.</summary>
     private const int Shown = 32;
+
+    /// <summary>As many as can be shown may hide others: a listener that hears nothing new among them wakes this often all the same.</summary>
+    private static readonly TimeSpan HiddenEvery = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, StorageQueue> _queues = new(StringComparer.Ordinal);
     private readonly List<Listener> _listeners = [];
     private readonly Queue<string> _own = new();
+
+    public AzureBell(StorageAccount account)
+        : this(account, Lasts)
+    {
+    }
 
     public async Task RingAsync(string workerId, RunId runId, CancellationToken cancellationToken)
     {
@@ -40,7 +49,7 @@ public sealed class AzureBell(StorageAccount account) : IBell
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            var id = await QueueOf(workerId).SendAsync(runId.ToString(), Lasts, either.Token);
+            var id = await QueueOf(workerId).SendAsync(runId.ToString(), lasts, either.Token);
             lock (_lock)
             {
                 _own.Enqueue(id);
@@ -86,6 +95,7 @@ public sealed class AzureBell(StorageAccount account) : IBell
         private readonly SemaphoreSlim _rung = new(0, 1);
         private readonly Lock _lock = new();
         private RunId? _lastRun;
+        private long _heard = bell.Time.GetTimestamp();
 
         public string WorkerId => workerId;
 
@@ -176,11 +186,12 @@ public sealed class AzureBell(StorageAccount account) : IBell
             lock (_lock)
             {
                 var news = shown.Where(message => !heard.Contains(message.MessageId)).ToList();
-                rang = news.Count > 0;
+                rang = news.Count > 0 || (shown.Length == Shown && bell.Time.GetElapsedTime(_heard) >= HiddenEvery);
                 if (rang)
                 {
                     // The one that has waited longest is claimed first.
-                    _lastRun = RunId.TryParse(news[0].MessageText, out var runId) ? runId : null;
+                    _lastRun = news.Count > 0 && RunId.TryParse(news[0].MessageText, out var runId) ? runId : null;
+                    _heard = bell.Time.GetTimestamp();
                 }
 
                 heard = [.. shown.Select(message => message.MessageId)];

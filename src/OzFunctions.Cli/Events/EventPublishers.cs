@@ -68,8 +68,12 @@ internal static class EventPublishers
             }
         }
 
-        // For scripts that ask ozf about the run.
-        environment["OZF_DATA"] = settings.DataDirectory;
+        // For scripts that ask ozf about the run; one on a storage account needs the account's key, which an entry has to list.
+        if (settings.Storage is null)
+        {
+            environment["OZF_DATA"] = settings.DataDirectory;
+        }
+
         foreach (var entry in sink.Environment)
         {
             if ((entry.Source is { } source ? settings.Secrets.Get(source) : entry.Value ?? surroundings.Variable(entry.Name)) is { } value)

@@ -61,7 +61,7 @@ internal static class SpoolTransfer
         var (from, to, runId) = (source.Ports.Blobs, target.Ports.Blobs, run.Record.RunId);
 
         // Nothing is owed in the spool itself; its marker may have outlived its process.
-        await source.Outbox.PublishAsync(run, cancellationToken);
+        await source.Outbox.PublishAsync(runId, cancellationToken);
         var data = new List<string>();
         await foreach (var blob in from.ListAllAsync($"data/{runId}/", cancellationToken))
         {
@@ -78,10 +78,7 @@ internal static class SpoolTransfer
             throw new BlobStoreException($"The record of run {runId} could not be written.", isTransient: true, null);
         }
 
-        if (await target.Records.FindAsync(runId, cancellationToken) is { } there)
-        {
-            await target.Outbox.PublishAsync(there, cancellationToken);
-        }
+        await target.Outbox.PublishAsync(runId, cancellationToken);
 
         // The record last: until it is gone a repeat finds everything it needs.
         foreach (var name in data)

@@ -33,7 +33,7 @@ internal sealed partial class AttemptRunner(
         span?.SetTag("ozf.run_id", attempt.RunId.Value).SetTag("ozf.attempt", attempt.Attempt);
         var (outcome, removed) = attempt.Directory.FindOutcome() is { } found ? (found, false) : await RunBackendAsync(attempt, detach);
         await attempt.Unlisting;
-        var settled = await RetryAsync(() => TrySettleAsync(attempt, outcome, detach), detach);
+        var (settled, marker) = await RetryAsync(() => TrySettleAsync(attempt, outcome, detach), detach);
         if (settled is null)
         {
             Fenced(attempt.RunId, attempt.Attempt);
@@ -52,7 +52,7 @@ internal sealed partial class AttemptRunner(
         span?.SetTag("ozf.reason", outcome.Reason.Text());
         span?.SetStatus(outcome.Reason is RunReason.Completed or RunReason.TaskCancelled ? System.Diagnostics.ActivityStatusCode.Ok : System.Diagnostics.ActivityStatusCode.Error);
         Ended(attempt.RunId, attempt.Attempt, settled.Record.State.Text(), outcome.Reason.Text(), outcome.Message is null ? "" : ": " + outcome.Message);
-        await FinishAsync(attempt, settled, removed, detach);
+        await FinishAsync(attempt, settled, removed, () => outbox.PublishAsync(settled, marker, detach), detach);
     }
 
     private void Measure(int number, RunReason reason, RunRecord record)
@@ -78,11 +78,11 @@ internal sealed partial class AttemptRunner(
             await attempt.Directory.DiscardAsync(cancellationToken);
         }
 
-        await FinishAsync(attempt, settled, removed, cancellationToken);
+        await FinishAsync(attempt, settled, removed, () => outbox.PublishAsync(attempt.RunId, cancellationToken), cancellationToken);
     }
 
     /// <summary>S8 to S11 of a record that is settled.</summary>
-    private async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, bool removed, CancellationToken cancellationToken)
+    private async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, bool removed, Func<Task> publish, CancellationToken cancellationToken)
     {
         await ReleaseAsync(attempt, settled, cancellationToken);
 
@@ -106,7 +106,7 @@ internal sealed partial class AttemptRunner(
                 await index.RemoveAsync(settled.Record, cancellationToken);
             }
 
-            await outbox.PublishAsync(settled, cancellationToken);
+            await publish();
         }
         catch (BlobStoreException ex)
         {
@@ -158,11 +158,12 @@ internal sealed partial class AttemptRunner(
         }
     }
 
-    /// <summary>S7. Null: fenced.</summary>
-    private async Task<StoredRun?> TrySettleAsync(OwnedAttempt attempt, AttemptOutcome outcome, CancellationToken cancellationToken)
+    /// <summary>S7, and the marker as it stood before. Null: fenced.</summary>
+    private async Task<(StoredRun? Settled, ETag? Marker)> TrySettleAsync(OwnedAttempt attempt, AttemptOutcome outcome, CancellationToken cancellationToken)
     {
         var owed = await ending.OwedAsync(attempt.Record.WorkerId, cancellationToken);
-        return await attempt.WriteAsync(
+        var marker = await outbox.FindMarkerAsync(attempt.RunId, cancellationToken);
+        var settled = await attempt.WriteAsync(
             record =>
             {
                 var measured = Merge(record, outcome);
@@ -176,6 +177,7 @@ internal sealed partial class AttemptRunner(
                     : ending.Lose(record, outcome.Reason, outcome.Message ?? outcome.Reason.Text(), measured, owed, outcome.Artifacts));
             },
             cancellationToken);
+        return (settled, marker);
     }
 
     /// <summary>What the record knows of the attempt (who, when) with what the backend measured.</summary>

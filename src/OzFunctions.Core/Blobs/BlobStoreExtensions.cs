@@ -24,4 +24,19 @@ public static class BlobStoreExtensions
         }
         while (continuation is not null);
     }
+
+    /// <summary>Deletes the blobs below a prefix that are to go, each only as it was listed; answers how many went.</summary>
+    public static async Task<int> DeleteAllAsync(this IBlobStore blobs, string prefix, Func<BlobEntry, bool> goes, CancellationToken cancellationToken)
+    {
+        var deleted = 0;
+        await foreach (var entry in blobs.ListAllAsync(prefix, cancellationToken))
+        {
+            if (goes(entry) && await blobs.TryDeleteAsync(entry.Name, entry.ETag, cancellationToken))
+            {
+                deleted++;
+            }
+        }
+
+        return deleted;
+    }
 }

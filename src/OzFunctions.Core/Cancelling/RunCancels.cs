@@ -132,6 +132,7 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
         }
 
         var owed = await ending.OwedAsync(known.Record.WorkerId, cancellationToken);
+        var marker = known.Record.State == RunState.Queued ? await outbox.FindMarkerAsync(runId, cancellationToken) : null;
         var mine = false;
         var update = await records.UpdateAsync(
             runId,
@@ -170,7 +171,7 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
         {
             ports.Probe.Passed(ProtocolStep.X1, runId);
             await index.RemoveAsync(run.Record, cancellationToken);
-            await outbox.PublishAsync(run, cancellationToken);
+            await (marker is null ? outbox.PublishAsync(runId, cancellationToken) : outbox.PublishAsync(run, marker, cancellationToken));
             return new(CancelResult.Cancelled, run.Record);
         }
 

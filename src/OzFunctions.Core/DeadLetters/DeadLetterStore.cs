@@ -39,22 +39,14 @@ public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
     public async Task<DeadLetter?> FindAsync(string id, CancellationToken cancellationToken) =>
         await FindNameAsync(id, cancellationToken) is { } name ? await ReadAsync(name, cancellationToken) : null;
 
-    /// <summary>False: there is none with this id.</summary>
+    /// <summary>False: there is none with this id. A write that landed late may have made a second blob of a letter: both go.</summary>
     public async Task<bool> TryRemoveAsync(string id, CancellationToken cancellationToken) =>
-        await FindNameAsync(id, cancellationToken) is { } name && await blobs.TryDeleteAsync(name, match: null, cancellationToken);
+        await blobs.DeleteAllAsync(Prefix, entry => IsOf(entry, id), cancellationToken) > 0;
 
-    private async Task<string?> FindNameAsync(string id, CancellationToken cancellationToken)
-    {
-        await foreach (var entry in blobs.ListAllAsync(Prefix, cancellationToken))
-        {
-            if (entry.Name.EndsWith($"-{id}.json", StringComparison.Ordinal))
-            {
-                return entry.Name;
-            }
-        }
+    private static bool IsOf(BlobEntry entry, string id) => entry.Name.EndsWith($"-{id}.json", StringComparison.Ordinal);
 
-        return null;
-    }
+    private async Task<string?> FindNameAsync(string id, CancellationToken cancellationToken) =>
+        (await blobs.ListAllAsync(Prefix, cancellationToken).FirstOrDefaultAsync(entry => IsOf(entry, id), cancellationToken))?.Name;
 
     private async Task<DeadLetter?> ReadAsync(string name, CancellationToken cancellationToken)
     {

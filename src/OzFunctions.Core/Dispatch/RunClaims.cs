@@ -21,6 +21,7 @@ internal sealed partial class RunClaims(
     ConcurrencyLocks locks,
     RunEnding ending,
     UnownedRuns unowned,
+    EventOutbox outbox,
     RunCancels cancels,
     EventNotices notices,
     IRunBackend backend,
@@ -38,14 +39,15 @@ internal sealed partial class RunClaims(
     /// <param name="presence">Of this host.</param>
     /// <param name="rung">A run that the bell rang for: its record is read while the listing is under way, which still says whose turn it is.</param>
     /// <param name="mayClaim">Asked for every run after it came, so that a pause from before that is seen; and beside the read of its record, so that no claim waits for it.</param>
+    /// <param name="leave">Breaks off what is begun of a claim, as a kill would.</param>
     /// <param name="cancellationToken">Ends the search; what is begun of a claim is brought to its end.</param>
     public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(
-        HostPresence presence, RunId? rung, Func<CancellationToken, Task<bool>> mayClaim, [EnumeratorCancellation] CancellationToken cancellationToken)
+        HostPresence presence, RunId? rung, Func<CancellationToken, Task<bool>> mayClaim, CancellationToken leave, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var early = rung is { } runId ? new EarlyLook(runId, FindEarlyAsync(runId, cancellationToken), mayClaim(cancellationToken)) : null;
         try
         {
-            await foreach (var attempt in ClaimAsync(presence, early, mayClaim, cancellationToken))
+            await foreach (var attempt in ClaimAsync(presence, early, mayClaim, leave, cancellationToken))
             {
                 yield return attempt;
             }
@@ -57,7 +59,7 @@ internal sealed partial class RunClaims(
     }
 
     private async IAsyncEnumerable<OwnedAttempt> ClaimAsync(
-        HostPresence presence, EarlyLook? early, Func<CancellationToken, Task<bool>> mayClaim, [EnumeratorCancellation] CancellationToken cancellationToken)
+        HostPresence presence, EarlyLook? early, Func<CancellationToken, Task<bool>> mayClaim, CancellationToken leave, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var (key, since) in _blockedKeys.Where(blocked => ports.Time.GetElapsedTime(blocked.Value) >= BlockedFor))
         {
@@ -79,7 +81,7 @@ internal sealed partial class RunClaims(
                 // Good for the first in the line only: a claim takes its time, in which the worker may be paused.
                 var its = early?.RunId == entry.RunId ? early : new(entry.RunId, Task.FromResult<StoredRun?>(null), mayClaim(cancellationToken));
                 early = null;
-                if (await TryClaimSafelyAsync(entry, its, presence, cancellationToken) is { } attempt)
+                if (await TryClaimSafelyAsync(entry, its, presence, leave, cancellationToken) is { } attempt)
                 {
                     yield return attempt;
                 }
@@ -96,11 +98,11 @@ internal sealed partial class RunClaims(
     }
 
     /// <summary>A record, or a holder's record, that is nonsense must not keep the runs behind it waiting. Faults of the store and the disk are everybody's.</summary>
-    private async Task<OwnedAttempt?> TryClaimSafelyAsync(ReadyEntry entry, EarlyLook early, HostPresence presence, CancellationToken cancellationToken)
+    private async Task<OwnedAttempt?> TryClaimSafelyAsync(ReadyEntry entry, EarlyLook early, HostPresence presence, CancellationToken leave, CancellationToken cancellationToken)
     {
         try
         {
-            return await TryClaimAsync(entry, early, presence, cancellationToken);
+            return await TryClaimAsync(entry, early, presence, leave, cancellationToken);
         }
         catch (Exception ex) when (ex is not (OperationCanceledException or BlobStoreException or IOException or UnauthorizedAccessException))
         {
@@ -113,7 +115,7 @@ internal sealed partial class RunClaims(
         }
     }
 
-    private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, EarlyLook early, HostPresence presence, CancellationToken cancellationToken)
+    private async Task<OwnedAttempt?> TryClaimAsync(ReadyEntry entry, EarlyLook early, HostPresence presence, CancellationToken leave, CancellationToken cancellationToken)
     {
         var finding = FindClaimableAsync(entry, early.Record, cancellationToken);
         await Task.WhenAll(finding, early.MayClaim);
@@ -128,15 +130,15 @@ internal sealed partial class RunClaims(
         }
 
         var directory = backend.CreateDirectory(new() { Store = ports.StoreId, RunId = entry.RunId, Attempt = run.Record.Attempt + 1 });
-        // From here on a claim is brought to its end: a stop in the middle would leave a run that nobody carries on.
-        var claiming = CancellationToken.None;
+
+        // From here on a claim is brought to its end: a stop in the middle would leave a run that nobody here carries on.
         ports.Probe.Passed(ProtocolStep.C4, entry.RunId);
         presence.Add(entry.RunId);
         OwnedAttempt? attempt = null;
         var answered = false;
         try
         {
-            var owned = await TryOwnAsync(run, presence.HostId, directory.Name, claiming);
+            var owned = await TryOwnAsync(run, presence.HostId, directory.Name, leave);
             answered = true;
             if (owned is null)
             {
@@ -145,7 +147,7 @@ internal sealed partial class RunClaims(
 
             ports.Probe.Passed(ProtocolStep.C5, entry.RunId);
             var mine = new OwnedAttempt(ports, records, notices, presence, owned, directory, adopted: false);
-            if (!await TryHoldKeyAsync(mine, claiming))
+            if (!await TryHoldKeyAsync(mine, leave))
             {
                 Block(entry);
                 mine.Dispose();
@@ -153,7 +155,7 @@ internal sealed partial class RunClaims(
             }
 
             ports.Probe.Passed(ProtocolStep.C6, entry.RunId);
-            mine.Unlisting = UnlistAsync(entry);
+            mine.Unlisting = UnlistAsync(entry, leave);
             return attempt = mine;
         }
         finally
@@ -162,20 +164,20 @@ internal sealed partial class RunClaims(
             {
                 // Not claimed, given back, or the store failed in between: a claim that stands after all is found by its directory's free lock (A1).
                 presence.Remove(entry.RunId);
-                await DropAsync(directory, entry.RunId, answered, claiming);
+                await DropAsync(directory, entry.RunId, answered, leave);
             }
         }
     }
 
     /// <summary>C7. The attempt goes on meanwhile: all that an entry left standing costs is a look at the record by whoever lists it (C3).</summary>
-    private async Task UnlistAsync(ReadyEntry entry)
+    private async Task UnlistAsync(ReadyEntry entry, CancellationToken leave)
     {
         try
         {
-            await index.RemoveAsync(entry.Name, CancellationToken.None);
+            await index.RemoveAsync(entry.Name, leave);
             ports.Probe.Passed(ProtocolStep.C7, entry.RunId);
         }
-        catch (Exception ex) when (ex is BlobStoreException or IOException or UnauthorizedAccessException)
+        catch (Exception ex) when (ex is BlobStoreException or IOException or UnauthorizedAccessException or OperationCanceledException)
         {
             // Left standing, as said above.
         }
@@ -314,6 +316,7 @@ internal sealed partial class RunClaims(
     /// <summary>C6 without room: the record goes back, unless a cancel came meanwhile.</summary>
     private async Task GiveBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
     {
+        var marker = await outbox.FindMarkerAsync(attempt.RunId, cancellationToken);
         var owed = await ending.OwedAsync(attempt.Record.WorkerId, cancellationToken);
         var written = await attempt.WriteAsync(
             record => RecordDecision.Write(record.Cancel is { } cancel
@@ -322,7 +325,7 @@ internal sealed partial class RunClaims(
             cancellationToken);
         if (written?.Record.State.IsTerminal() == true)
         {
-            await unowned.FinishAsync(written, cancellationToken);
+            await unowned.FinishAsync(written, marker, cancellationToken);
         }
     }
 

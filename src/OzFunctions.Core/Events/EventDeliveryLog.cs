@@ -60,19 +60,7 @@ public sealed class EventDeliveryLog(IBlobStore blobs)
     }
 
     /// <summary>Deletes entries that nobody wrote for <see cref="Kept"/>; answers how many.</summary>
-    public async Task<int> SweepAsync(CancellationToken cancellationToken)
-    {
-        var deleted = 0;
-        await foreach (var entry in blobs.ListAllAsync(Prefix, cancellationToken))
-        {
-            if (entry.Age > Kept && await blobs.TryDeleteAsync(entry.Name, entry.ETag, cancellationToken))
-            {
-                deleted++;
-            }
-        }
-
-        return deleted;
-    }
+    public Task<int> SweepAsync(CancellationToken cancellationToken) => blobs.DeleteAllAsync(Prefix, entry => entry.Age > Kept, cancellationToken);
 
     private static EventDelivery? TryRead(Blob blob)
     {

@@ -24,6 +24,9 @@ public sealed partial class WorkerHost
     private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan StartPause = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
+
+    /// <summary>A host that detaches brings to its end what it has begun, this long: it is to be gone within five seconds, also when the store hangs.</summary>
+    private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(3);
     private const int MostFaultPauses = 15;
     private static readonly TimeSpan FaultPause = TimeSpan.FromSeconds(1);
 
@@ -47,6 +50,8 @@ public sealed partial class WorkerHost
     private readonly CancellationTokenSource _stopNow = new();
     private readonly CancellationTokenSource _detach = new();
     private readonly CancellationTokenSource _leaveDiscards = new();
+    private readonly CancellationTokenSource _leave = new();
+    private CancellationTokenSource? _leaving;
     private readonly WakeSignal _wake = new();
     private readonly WakeSignal _idle = new();
     private readonly RungRun _rung = new();
@@ -152,6 +157,12 @@ public sealed partial class WorkerHost
     /// <summary>Stop claiming and leave within seconds; agents live on and are adopted by the next host of this machine.</summary>
     public void Detach()
     {
+        if (_leaving is null)
+        {
+            _leaving = new(LeaveWithin, _ports.Time);
+            _leaving.Token.Register(_leave.Cancel);
+        }
+
         _stopClaiming.Cancel();
         _detach.Cancel();
     }
@@ -197,6 +208,19 @@ public sealed partial class WorkerHost
 
     /// <summary>A host has written its first heartbeat before its first claim, and looks for orphans of its machine before it takes new work.</summary>
     private async Task StartAsync(CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _leave.Token);
+        try
+        {
+            await BeginAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (_leave.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // It leaves before it has begun: the store hangs.
+        }
+    }
+
+    private async Task BeginAsync(CancellationToken cancellationToken)
     {
         while (!_stopClaiming.IsCancellationRequested && !await _presence.TryBeatAsync(cancellationToken))
         {
@@ -256,7 +280,7 @@ public sealed partial class WorkerHost
             if (_detach.IsCancellationRequested || _leavesRuns)
             {
                 // The last heartbeat gives the next host the whole lease; the locks go with the process.
-                await _presence.TryBeatAsync(CancellationToken.None);
+                await _presence.TryBeatAsync(_leave.Token);
                 _presence.Dispose();
                 Detached(_presence.HostId);
                 return;
@@ -265,9 +289,9 @@ public sealed partial class WorkerHost
             await _presence.LeaveAsync(_signals, CancellationToken.None);
             Left(_presence.HostId);
         }
-        catch (BlobStoreException)
+        catch (Exception ex) when (ex is BlobStoreException or OperationCanceledException)
         {
-            // Others find the heartbeat old and forget it (T5).
+            // Others find the heartbeat old and forget it (T5); the next host has what is left of the lease.
             _presence.Dispose();
         }
     }
@@ -296,7 +320,7 @@ public sealed partial class WorkerHost
         }
 
         var asked = false;
-        await foreach (var attempt in _claims.ClaimAsync(_presence, _rung.Take(), AskAsync, cancellationToken))
+        await foreach (var attempt in _claims.ClaimAsync(_presence, _rung.Take(), AskAsync, _leave.Token, cancellationToken))
         {
             _claimed++;
             _metrics.Claimed();
@@ -437,7 +461,7 @@ public sealed partial class WorkerHost
         }
 
         // Brought to its end like a claim: a stop in the middle would leave attempts that are locked here and carried on by nobody.
-        await foreach (var adopted in _adoption.AdoptAsync(_presence, _leaveDiscards.Token, CancellationToken.None))
+        await foreach (var adopted in _adoption.AdoptAsync(_presence, _leaveDiscards.Token, _leave.Token))
         {
             Begin(adopted.Attempt, () => adopted.Settled is { } settled
                 ? _runner.FinishAdoptedAsync(adopted.Attempt, settled, _detach.Token)

@@ -21,22 +21,20 @@ public static class RequestSending
     /// <summary>What is no request, or has a key, stays as it is.</summary>
     public static ReadOnlyMemory<byte> WithKey(ReadOnlyMemory<byte> body, string key)
     {
-        if (RunRequestReader.Read(body) is not { IsValid: true, Request.IdempotencyKey: null } || FindFirstField(body.Span) is not { } at)
-        {
-            return body;
-        }
-
-        var field = Encoding.UTF8.GetBytes($"\"idempotency_key\":\"{JsonEncodedText.Encode(key)}\",");
-        return (byte[])[.. body.Span[..at], .. field, .. body.Span[at..]];
+        return RunRequestReader.Read(body) is { IsValid: true, Request.IdempotencyKey: null }
+            ? Insert(body.Span, Encoding.UTF8.GetBytes($"\"idempotency_key\":\"{JsonEncodedText.Encode(key)}\","))
+            : body;
     }
 
-    /// <summary>Where the fields of a valid request begin, which always has one; null: they are in base64.</summary>
-    private static int? FindFirstField(ReadOnlySpan<byte> body)
+    /// <summary>Puts a field before the first of a valid request, which always has one: its own, those of an envelope's <c>data</c>, or those in its <c>data_base64</c>.</summary>
+    private static byte[] Insert(ReadOnlySpan<byte> body, ReadOnlySpan<byte> field)
     {
         var mark = body.StartsWith("\uFEFF"u8) ? 3 : 0;
         var reader = new Utf8JsonReader(body[mark..]);
+        var isEnvelope = false;
         int? plain = null;
         int? data = null;
+        Range? encoded = null;
         while (reader.Read())
         {
             plain ??= (int)reader.BytesConsumed;
@@ -47,7 +45,7 @@ public static class RequestSending
 
             if (reader.ValueTextEquals("specversion"u8))
             {
-                plain = -1;
+                isEnvelope = true;
             }
             else if (reader.ValueTextEquals("data"u8))
             {
@@ -55,8 +53,20 @@ public static class RequestSending
                 data = (int)reader.BytesConsumed;
                 reader.TrySkip();
             }
+            else if (reader.ValueTextEquals("data_base64"u8))
+            {
+                reader.Read();
+                encoded = ((int)reader.TokenStartIndex + 1 + mark)..((int)reader.BytesConsumed - 1 + mark);
+            }
         }
 
-        return (plain == -1 ? data : plain) + mark;
+        if (isEnvelope && data is null && encoded is { } range)
+        {
+            var inside = Convert.FromBase64String(Encoding.UTF8.GetString(body[range]));
+            return [.. body[..range.Start.Value], .. Encoding.ASCII.GetBytes(Convert.ToBase64String(Insert(inside, field))), .. body[range.End.Value..]];
+        }
+
+        var at = (isEnvelope ? data : plain)!.Value + mark;
+        return [.. body[..at], .. field, .. body[at..]];
     }
 }

@@ -10,14 +10,14 @@ namespace OzFunctions.Settlement;
 /// that what finds no room here is offered again by a later tick.
 /// </summary>
 /// <param name="deliver">Never throws; answers when this host is to try again, null: not by itself.</param>
-internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Func<IEventPublisher, RunId, bool, CancellationToken, Task<DateTimeOffset?>> deliver, CancellationToken stop) : IDisposable
+internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Func<IEventPublisher, RunId, CancellationToken, Task<DateTimeOffset?>> deliver, CancellationToken stop) : IDisposable
 {
     private const int AtOnce = 4;
     private const int MostWaiting = 10_000;
     private const int MostNotices = 100;
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<RunId, (DateTimeOffset Due, bool Fresh)> _waiting = [];
+    private readonly Dictionary<RunId, DateTimeOffset> _waiting = [];
     private readonly PriorityQueue<RunId, DateTimeOffset> _order = new();
     private readonly HashSet<RunId> _busy = [];
     private readonly ConcurrentDictionary<Task, bool> _notices = new();
@@ -28,14 +28,13 @@ internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Fu
     public IEventPublisher Publisher => publisher;
 
     /// <summary>A run whose event is owed to this publisher. Known ones keep the earlier time.</summary>
-    /// <param name="fresh">Only this process knows of it yet: it need not be reserved against other hosts.</param>
-    public void Offer(RunId runId, DateTimeOffset due, bool fresh)
+    public void Offer(RunId runId, DateTimeOffset due)
     {
         lock (_gate)
         {
-            if (!_busy.Contains(runId) && (_waiting.TryGetValue(runId, out var known) ? known.Due > due : _waiting.Count < MostWaiting))
+            if (!_busy.Contains(runId) && (_waiting.TryGetValue(runId, out var known) ? known > due : _waiting.Count < MostWaiting))
             {
-                _waiting[runId] = (due, fresh);
+                _waiting[runId] = due;
                 _order.Enqueue(runId, due);
             }
         }
@@ -63,7 +62,7 @@ internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Fu
             if (TakeDue() is { } next)
             {
                 await _room.WaitAsync(CancellationToken.None);
-                _ = DeliverAsync(next.RunId, next.Fresh);
+                _ = DeliverAsync(next);
             }
             else
             {
@@ -100,11 +99,11 @@ internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Fu
         var now = time.GetUtcNow();
         lock (_gate)
         {
-            return _busy.Count == 0 && _notices.IsEmpty && !_waiting.Values.Any(entry => entry.Due <= now);
+            return _busy.Count == 0 && _notices.IsEmpty && !_waiting.Values.Any(due => due <= now);
         }
     }
 
-    private (RunId RunId, bool Fresh)? TakeDue()
+    private RunId? TakeDue()
     {
         var now = time.GetUtcNow();
         lock (_gate)
@@ -112,11 +111,11 @@ internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Fu
             while (_order.TryPeek(out var runId, out var due) && due <= now)
             {
                 _order.Dequeue();
-                if (_waiting.TryGetValue(runId, out var entry) && entry.Due == due)
+                if (_waiting.TryGetValue(runId, out var known) && known == due)
                 {
                     _waiting.Remove(runId);
                     _busy.Add(runId);
-                    return (runId, entry.Fresh);
+                    return runId;
                 }
             }
 
@@ -147,12 +146,12 @@ internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Fu
         await waking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    private async Task DeliverAsync(RunId runId, bool fresh)
+    private async Task DeliverAsync(RunId runId)
     {
         DateTimeOffset? again = null;
         try
         {
-            again = await deliver(publisher, runId, fresh, stop);
+            again = await deliver(publisher, runId, stop);
         }
         finally
         {
@@ -163,7 +162,7 @@ internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Fu
 
             if (again is { } due)
             {
-                Offer(runId, due, fresh: false);
+                Offer(runId, due);
             }
 
             _room.Release();

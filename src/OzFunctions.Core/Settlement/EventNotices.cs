@@ -7,24 +7,24 @@ using OzFunctions.Telemetry;
 namespace OzFunctions.Settlement;
 
 /// <summary>
-/// The events that are best effort (protocol S11): <c>queued</c> and <c>started</c>, sent once, and lost when a publisher does not take them. A host sends to foreign
-/// ground beside its work; a command has nobody to leave it to and waits a little.
+/// The events that are best effort (protocol S11): <c>queued</c> and <c>started</c>, sent once to those publishers of the run's worker that this process has, and lost
+/// when one does not take them. A host sends to foreign ground beside its work; a command has nobody to leave it to and waits a little.
 /// </summary>
 public sealed partial class EventNotices(OzPorts ports, RunEvents events, EventOutbox outbox, OzMetrics metrics, ILogger<EventNotices> logger)
 {
     private static readonly TimeSpan AtMost = TimeSpan.FromSeconds(3);
 
-    public Task QueuedAsync(RunRecord record, CancellationToken cancellationToken) => SendAsync(RunEventKind.Queued, () => events.Queued(record), cancellationToken);
+    public Task QueuedAsync(RunRecord record, CancellationToken cancellationToken) => SendAsync(record, RunEventKind.Queued, () => events.Queued(record), cancellationToken);
 
     public Task StartedAsync(RunRecord record, CancellationToken cancellationToken)
     {
         metrics.Started(ports.Time.GetUtcNow() - record.CreatedAt);
-        return SendAsync(RunEventKind.Started, () => events.Started(record), cancellationToken);
+        return SendAsync(record, RunEventKind.Started, () => events.Started(record), cancellationToken);
     }
 
-    private async Task SendAsync(RunEventKind kind, Func<RunEvent> render, CancellationToken cancellationToken)
+    private async Task SendAsync(RunRecord record, RunEventKind kind, Func<RunEvent> render, CancellationToken cancellationToken)
     {
-        var wanting = ports.Publishers.Where(publisher => !publisher.IsElsewhere && publisher.Kinds.Contains(kind)).ToList();
+        var wanting = ports.Publishers.Where(publisher => !publisher.IsElsewhere && publisher.Kinds.Contains(kind) && outbox.FindOwn(record.WorkerId, publisher.Name) is not null).ToList();
         if (wanting.Count == 0)
         {
             return;

@@ -22,6 +22,12 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// <summary>How long a lane's try is kept from other hosts: longer than any try may take.</summary>
     private static readonly TimeSpan Reserved = TimeSpan.FromMinutes(10);
 
+    /// <summary>Two hosts that reserve in the same millisecond do not write the same: each would take the other's for its own.</summary>
+    private static readonly TimeSpan ReservedApart = TimeSpan.FromMinutes(1);
+
+    /// <summary>A host that stops waits this long for the store to take back what it reserved.</summary>
+    private static readonly TimeSpan GivenBackWithin = TimeSpan.FromSeconds(1);
+
     /// <summary>What is due later than this is left to the ticks, which every host has.</summary>
     private static readonly TimeSpan OwnRetryWithin = TimeSpan.FromMinutes(10);
 
@@ -91,36 +97,52 @@ public sealed partial class EventOutbox : IAsyncDisposable
         }
     }
 
-    /// <summary>Publishes what is due. True: nothing is owed any more.</summary>
-    public async Task<bool> PublishAsync(StoredRun run, CancellationToken cancellationToken)
+    /// <summary>
+    /// The marker of what a run owes, to be read before its record (S11): whoever owes its event to somebody again writes the marker first, so that one which is deleted as it
+    /// was read here stands for nothing that the record read later does not say. Null: nothing is owed.
+    /// </summary>
+    public async Task<ETag?> FindMarkerAsync(RunId runId, CancellationToken cancellationToken) =>
+        (await _ports.Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken))?.ETag;
+
+    /// <summary>Publishes what is due of a run as it stands. True: nothing is owed any more.</summary>
+    public async Task<bool> PublishAsync(RunId runId, CancellationToken cancellationToken)
     {
-        var runId = run.Record.RunId;
-        var marker = await _ports.Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken);
-        if (marker is null)
+        var marker = await FindMarkerAsync(runId, cancellationToken);
+        return marker is null || await _records.FindAsync(runId, cancellationToken) is not { } run || await PublishAsync(run, marker, cancellationToken);
+    }
+
+    /// <summary>Publishes what is due. True: nothing is owed any more.</summary>
+    /// <param name="run">Read or written after <paramref name="marker"/> was read.</param>
+    /// <param name="marker">By <see cref="FindMarkerAsync"/>, or from a listing.</param>
+    public async Task<bool> PublishAsync(StoredRun run, ETag? marker, CancellationToken cancellationToken)
+    {
+        if (marker is not { } read)
         {
             return true;
         }
 
-        var results = await Task.WhenAll((run.Record.Outbox ?? []).Select(entry => SendPromptAsync(run.Record, entry, cancellationToken)));
+        var runId = run.Record.RunId;
+        var owed = run.Record.Outbox ?? [];
+        var results = (await Task.WhenAll(owed.Select(entry => SendPromptAsync(run.Record, entry, cancellationToken)))).OfType<SendResult>().ToList();
         _ports.Probe.Passed(ProtocolStep.S10, runId);
-        if (results.Any(result => result.Next is not null))
+        if (results.Count(result => result.Next is null) < owed.Count)
         {
             var update = await _records.UpdateAsync(runId, run, record => Decide(record, results), cancellationToken);
-            if (update.Run is not { Record.Outbox: { Count: > 0 } still } written)
+            if (update.Run is not { Record.Outbox: { Count: > 0 } still })
             {
-                return await SettleAsync(runId, marker.ETag, cancellationToken);
+                return await SettleAsync(runId, read, results, cancellationToken);
             }
 
-            Remember(runId, marker.ETag, still);
+            Remember(runId, read, still);
             foreach (var entry in still.Where(entry => FindOwn(run.Record.WorkerId, entry.Publisher) is not null))
             {
-                FindLane(entry.Publisher)?.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue, fresh: entry is { Tries: 0, NextAt: null } && marker.Age < TimeSpan.FromMinutes(1));
+                FindLane(entry.Publisher)?.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue);
             }
 
             return false;
         }
 
-        return await SettleAsync(runId, marker.ETag, cancellationToken);
+        return await SettleAsync(runId, read, results, cancellationToken);
     }
 
     /// <summary>
@@ -152,46 +174,56 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// <summary>One try at a publisher that is owed this run's event, now and here, and what came of it.</summary>
     public async Task<PublisherDelivery> TryDeliverAsync(RunId runId, string publisher, CancellationToken cancellationToken)
     {
+        var marker = await FindMarkerAsync(runId, cancellationToken);
         var run = await _records.FindAsync(runId, cancellationToken) ?? throw new InvalidOperationException($"There is no run {runId}.");
         var entry = run.Record.Outbox?.FirstOrDefault(entry => entry.Publisher == publisher) ?? new(publisher, 0);
         var stored = RunEvents.FindStored(run.Record) ?? throw new InvalidOperationException($"Run {runId} has no event.");
-        return await DeliverAsync(_publishers[publisher], run, stored, entry, cancellationToken);
+        return await DeliverAsync(_publishers[publisher], run, stored, entry, marker, cancellationToken);
     }
 
     /// <summary>A lane's turn: reads what is owed, sends, writes what came of it.</summary>
-    private async Task<DateTimeOffset?> DeliverAsync(IEventPublisher publisher, RunId runId, bool fresh, CancellationToken stop)
+    private async Task<DateTimeOffset?> DeliverAsync(IEventPublisher publisher, RunId runId, CancellationToken stop)
     {
+        OutboxEntry? entry = null;
+        var until = Later(Reserved + ReservedApart * Random.Shared.NextDouble());
         try
         {
-            if (await _records.FindAsync(runId, stop) is not { } run || RunEvents.FindStored(run.Record) is not { } stored
-                || run.Record.Outbox?.FirstOrDefault(entry => entry.Publisher == publisher.Name) is not { } entry)
+            if (await FindMarkerAsync(runId, stop) is not { } marker)
             {
                 return null;
             }
 
-            if (entry.NextAt > _ports.Time.GetUtcNow())
-            {
-                // Another host has it in hand, or put it off.
-                return null;
-            }
-
-            if (!fresh)
-            {
-                // Every host's tick offers it: one of them writes this first, and the others find it not due.
-                var mine = entry with { NextAt = Later(Reserved) };
-                if (await _records.TryReplaceAsync(run, run.Record with { Outbox = Replace(run.Record.Outbox, mine) }, stop) is not { } reserved)
+            // Every host's tick offers it: one of them writes this first, and the others find it not due, as they find what was put off.
+            var reserved = await _records.UpdateAsync(
+                runId,
+                null,
+                record =>
                 {
-                    return null;
-                }
+                    var there = record.Outbox?.FirstOrDefault(there => there.Publisher == publisher.Name);
+                    if (there is null || there.NextAt == until)
+                    {
+                        return there is null ? RecordDecision.Refuse : RecordDecision.Done;
+                    }
 
-                run = reserved;
+                    entry = there;
+                    return there.NextAt > _ports.Time.GetUtcNow() ? RecordDecision.Refuse : RecordDecision.Write(WithEntry(record, there with { NextAt = until }));
+                },
+                stop);
+            if (!reserved.IsDone || entry is null || RunEvents.FindStored(reserved.Run!.Record) is not { } stored)
+            {
+                return null;
             }
 
-            var delivery = await DeliverAsync(publisher, run, stored, entry, stop);
+            var delivery = await DeliverAsync(publisher, reserved.Run, stored, entry, marker, stop);
             return delivery.NextAt <= Later(OwnRetryWithin) ? delivery.NextAt : null;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+            if (entry is not null)
+            {
+                await GiveBackAsync(runId, entry, until);
+            }
+
             return null;
         }
         catch (Exception ex)
@@ -202,10 +234,25 @@ public sealed partial class EventOutbox : IAsyncDisposable
         }
     }
 
-    private async Task<PublisherDelivery> DeliverAsync(IEventPublisher publisher, StoredRun run, RunEvent stored, OutboxEntry entry, CancellationToken cancellationToken)
+    /// <summary>A host that stops in the middle of a try leaves it to the others as it found it: they need not wait until it is theirs by time.</summary>
+    private async Task GiveBackAsync(RunId runId, OutboxEntry entry, DateTimeOffset until)
+    {
+        using var deadline = new CancellationTokenSource(GivenBackWithin, _ports.Time);
+        try
+        {
+            await _records.UpdateAsync(
+                runId, null, record => record.Outbox?.Contains(entry with { NextAt = until }) == true ? RecordDecision.Write(WithEntry(record, entry)) : RecordDecision.Refuse, deadline.Token);
+        }
+        catch (Exception ex) when (ex is BlobStoreException or UnreadableRecordException or OperationCanceledException)
+        {
+            // It is due again when its time is over.
+        }
+    }
+
+    /// <param name="marker">Read before <paramref name="run"/>.</param>
+    private async Task<PublisherDelivery> DeliverAsync(IEventPublisher publisher, StoredRun run, RunEvent stored, OutboxEntry entry, ETag? marker, CancellationToken cancellationToken)
     {
         var runId = run.Record.RunId;
-        var marker = await _ports.Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken);
         var failure = await TrySendAsync(publisher, stored, cancellationToken);
         var delivery = Result(publisher, entry, failure);
         if (failure is not null)
@@ -227,9 +274,9 @@ public sealed partial class EventOutbox : IAsyncDisposable
                 return last ? RecordDecision.Done : Decide(record, [result]);
             },
             cancellationToken);
-        if (last && marker is not null)
+        if (last && marker is { } read)
         {
-            await SettleAsync(runId, marker.ETag, cancellationToken);
+            await SettleAsync(runId, read, [result], cancellationToken);
         }
 
         return delivery;
@@ -277,8 +324,8 @@ public sealed partial class EventOutbox : IAsyncDisposable
         }
     }
 
-    /// <summary>What becomes of one entry here and now.</summary>
-    private async Task<SendResult> SendPromptAsync(RunRecord record, OutboxEntry entry, CancellationToken cancellationToken)
+    /// <summary>What becomes of one entry here and now; null: nothing, it is another's or not due. A lane may be at it.</summary>
+    private async Task<SendResult?> SendPromptAsync(RunRecord record, OutboxEntry entry, CancellationToken cancellationToken)
     {
         if (RunEvents.FindStored(record) is not { } stored)
         {
@@ -288,12 +335,12 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
         if (FindOwn(record.WorkerId, entry.Publisher) is not { } publisher)
         {
-            return await IsForgottenAsync(record, stored, entry, cancellationToken) ? new(entry.Publisher, null) : new(entry.Publisher, entry);
+            return await IsForgottenAsync(record, stored, entry, cancellationToken) ? new(entry.Publisher, null) : null;
         }
 
         if (entry.NextAt > _ports.Time.GetUtcNow() || publisher is { IsPrompt: false } or { IsElsewhere: true })
         {
-            return new(entry.Publisher, entry);
+            return null;
         }
 
         using var deadline = new CancellationTokenSource(PromptWithin, _ports.Time);
@@ -346,14 +393,20 @@ public sealed partial class EventOutbox : IAsyncDisposable
         return record.Outbox is null || record.Outbox.SequenceEqual(next) ? RecordDecision.Done : RecordDecision.Write(record with { Outbox = next });
     }
 
-    private async Task<bool> SettleAsync(RunId runId, ETag marker, CancellationToken cancellationToken)
+    /// <param name="results">The last ones, which the record need not say when the marker goes.</param>
+    private async Task<bool> SettleAsync(RunId runId, ETag marker, IReadOnlyList<SendResult> results, CancellationToken cancellationToken)
     {
-        // Refused: somebody wrote the marker again meanwhile (a repeated intake); the tick looks once more.
         var done = await _ports.Blobs.TryDeleteAsync(RunBlobs.Active(runId), marker, cancellationToken);
         _ports.Probe.Passed(ProtocolStep.S11, runId);
         lock (_waits)
         {
             _waits.Remove(runId);
+        }
+
+        if (!done)
+        {
+            // Somebody wrote the marker again meanwhile (a repeated intake, an event that is owed again); the tick looks once more, and finds what was sent no longer owed.
+            await _records.UpdateAsync(runId, null, record => Decide(record, results), cancellationToken);
         }
 
         return done;
@@ -374,7 +427,8 @@ public sealed partial class EventOutbox : IAsyncDisposable
         }
     }
 
-    private static OutboxEntry[] Replace(IReadOnlyList<OutboxEntry> outbox, OutboxEntry mine) => [.. outbox.Select(entry => entry.Publisher == mine.Publisher ? mine : entry)];
+    private static RunRecord WithEntry(RunRecord record, OutboxEntry mine) =>
+        record with { Outbox = [.. record.Outbox!.Select(entry => entry.Publisher == mine.Publisher ? mine : entry)] };
 
     private DateTimeOffset Later(TimeSpan by) => DateTimeOffset.FromUnixTimeMilliseconds((_ports.Time.GetUtcNow() + by).ToUnixTimeMilliseconds());
 

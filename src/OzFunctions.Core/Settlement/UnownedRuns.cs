@@ -1,3 +1,4 @@
+using OzFunctions.Blobs;
 using OzFunctions.Dispatch;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
@@ -11,6 +12,7 @@ public sealed class UnownedRuns(OzPorts ports, RunRecords records, DispatchIndex
     public async Task<bool> TryEndAsync(StoredRun run, RunReason reason, string message, CancellationToken cancellationToken)
     {
         var owed = await ending.OwedAsync(run.Record.WorkerId, cancellationToken);
+        var marker = await outbox.FindMarkerAsync(run.Record.RunId, cancellationToken);
         var mine = false;
         var update = await records.UpdateAsync(
             run.Record.RunId,
@@ -36,7 +38,7 @@ public sealed class UnownedRuns(OzPorts ports, RunRecords records, DispatchIndex
             return false;
         }
 
-        await FinishAsync(update.Run!, cancellationToken);
+        await FinishAsync(update.Run!, marker, cancellationToken);
         return true;
     }
 
@@ -50,10 +52,11 @@ public sealed class UnownedRuns(OzPorts ports, RunRecords records, DispatchIndex
     }
 
     /// <summary>What is owed after a terminal write: entries, event, marker.</summary>
-    public async Task FinishAsync(StoredRun run, CancellationToken cancellationToken)
+    /// <param name="marker">Read before that write.</param>
+    public async Task FinishAsync(StoredRun run, ETag? marker, CancellationToken cancellationToken)
     {
         ports.Probe.Passed(ProtocolStep.S7, run.Record.RunId);
         await index.RemoveAsync(run.Record, cancellationToken);
-        await outbox.PublishAsync(run, cancellationToken);
+        await outbox.PublishAsync(run, marker, cancellationToken);
     }
 }

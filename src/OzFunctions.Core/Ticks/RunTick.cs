@@ -132,10 +132,10 @@ public sealed partial class RunTick(
             case { Record: var record } when record.State.IsTerminal():
                 await index.RemoveAsync(record, cancellationToken);
                 await locks.ReleaseAsync(record, record.Attempt, cancellationToken);
-                await outbox.PublishAsync(run, cancellationToken);
+                await outbox.PublishAsync(run, marker.ETag, cancellationToken);
                 break;
             default:
-                await LookOwnedAsync(run, cancellationToken);
+                await LookOwnedAsync(run, marker, cancellationToken);
                 break;
         }
     }
@@ -178,7 +178,7 @@ public sealed partial class RunTick(
     }
 
     /// <summary>T4: the record, then the owner's heartbeat, then one conditional write.</summary>
-    private async Task LookOwnedAsync(StoredRun run, CancellationToken cancellationToken)
+    private async Task LookOwnedAsync(StoredRun run, BlobEntry marker, CancellationToken cancellationToken)
     {
         var owner = run.Record.Owner!;
         if (!await hosts.IsDeadAsync(owner.HostId, cancellationToken))
@@ -199,7 +199,7 @@ public sealed partial class RunTick(
         ports.Probe.Passed(ProtocolStep.T4, run.Record.RunId);
         if (written.Record.State.IsTerminal())
         {
-            await unowned.FinishAsync(written, cancellationToken);
+            await unowned.FinishAsync(written, marker.ETag, cancellationToken);
         }
         else
         {

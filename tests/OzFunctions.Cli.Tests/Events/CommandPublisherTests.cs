@@ -1,5 +1,6 @@
 using System.Text;
 using OzFunctions.Cli.Events;
+using OzFunctions.Cli.Stores;
 using OzFunctions.Events;
 using OzFunctions.Runs;
 
@@ -8,6 +9,27 @@ namespace OzFunctions.Cli.Tests.Events;
 public sealed class CommandPublisherTests
 {
     private const string Token = "hunter2-hunter2-hunter2";
+
+    [Theory(Timeout = 180_000)]
+    [InlineData(null)]
+    [InlineData("DefaultEndpointsProtocol=http;AccountName=a;AccountKey=c2VjcmV0c2VjcmV0;BlobEndpoint=http://127.0.0.1:1/a;QueueEndpoint=http://127.0.0.1:1/a")]
+    public async Task The_data_directory_is_named_only_where_runs_are_in_it(string? storage)
+    {
+        using var ozf = new OzfRig();
+        ozf.Environment["OZF_CONFIG"] = ozf.Write("ozf.yaml", """events: [{name: script, command: 'echo "${OZF_DATA-no directory}"; exit 3'}]""");
+        if (storage is not null)
+        {
+            ozf.Environment["OZF_STORAGE"] = storage;
+        }
+
+        var surroundings = ozf.Surround();
+        var publisher = Assert.Single(EventPublishers.Create(Settings.Load(null, new(), null, surroundings), surroundings, _ => throw new InvalidOperationException("no queue is configured")));
+        var runEvent = new RunEvent("e", RunEvents.CompletedType, RunId.Create(TimeProvider.System), Encoding.UTF8.GetBytes("{}"));
+
+        var refused = await Assert.ThrowsAsync<EventDeliveryException>(() => publisher.PublishAsync(runEvent, TestContext.Current.CancellationToken));
+
+        Assert.EndsWith(storage is null ? ozf.Data : "no directory", refused.Message, StringComparison.Ordinal);
+    }
 
     [Theory(Timeout = 180_000)]
     [InlineData("""printf '%0190d%s\n' 0 "$TOKEN" >&2; exit 3""")]

@@ -129,6 +129,97 @@ public sealed class EventDeliveryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_first_delivery_that_takes_longer_than_a_minute_is_not_made_by_a_second_host_too()
+    {
+        var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var hook = new Receiver { Answer = () => answer.Task };
+        await using var world = new World { Publishers = [hook] };
+        world.StartHost(world.NewProcess(), world.NewMachine());
+        var run = await EndedAsync(world);
+        await hook.TriedAsync(1, Cancellation);
+        var other = world.NewProcess().Core;
+        other.Outbox.Start();
+        await world.UntilAsync(async () => (await other.Hosts.ListAsync(Cancellation)).All(host => host.Heartbeat.Running.Count == 0), Cancellation);
+
+        world.Clock.Shift(TimeSpan.FromSeconds(70));
+        await other.Tick.TickAsync(Cancellation);
+        await Task.WhenAny(other.Outbox.StopAsync(TimeSpan.FromMinutes(2)), hook.TriedAsync(2, Cancellation));
+
+        Assert.Single(hook.Tries);
+        answer.SetResult();
+        await world.UntilSettledAsync(run, Cancellation);
+        Assert.Equal([$"{run}:1:completed"], hook.Taken);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_delivery_that_a_detached_host_leaves_is_made_by_the_next_one_within_a_minute()
+    {
+        var hook = new Receiver { Answer = () => new TaskCompletionSource().Task };
+        await using var world = new World { Publishers = [hook] };
+        var host = world.StartHost(world.NewProcess(), world.NewMachine());
+        var run = await EndedAsync(world);
+        await hook.TriedAsync(1, Cancellation);
+        host.Detach();
+        await world.RunningOf(host);
+        hook.Answer = null;
+
+        world.StartHost(world.NewProcess(), world.NewMachine("m2"));
+        world.Clock.Shift(TimeSpan.FromSeconds(61));
+        await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal([$"{run}:1:completed"], hook.Taken);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task What_is_owed_again_while_a_command_ends_the_run_is_not_forgotten()
+    {
+        var hook = new Receiver();
+        await using var world = new World();
+        var command = world.NewProcess().Core;
+        var run = (await command.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var again = world.NewProcess(hook).Core.Outbox;
+        OnceAfter(world, "TryReplaceAsync", "runs/", () => again.OweAgainAsync(run, ["hook"], Cancellation));
+
+        await command.Cancels.CancelAsync(run, "ann", null, Cancellation);
+
+        await AssertIsDeliveredAsync(world, run, hook);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task What_is_owed_again_while_a_receiver_is_sent_to_is_not_forgotten()
+    {
+        var (hook, other) = (new Receiver(), new Receiver(name: "other"));
+        await using var world = new World();
+        await world.NewProcess(hook).Core.Workers.SetPublishersAsync("local", ["hook"], Cancellation);
+        var command = world.NewProcess().Core;
+        var run = (await command.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await command.Cancels.CancelAsync(run, "ann", null, Cancellation);
+        var again = world.NewProcess(other).Core.Outbox;
+        var process = world.NewProcess(hook).Core;
+        OnceAfter(world, "FindAsync", "runs/", () => again.OweAgainAsync(run, ["other"], Cancellation));
+
+        await process.Outbox.TryDeliverAsync(run, "hook", Cancellation);
+
+        await AssertIsDeliveredAsync(world, run, other);
+        Assert.Equal([$"{run}:0:completed"], hook.Taken);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Queued_and_started_go_to_the_publishers_of_the_runs_worker_and_the_queue_of_the_store()
+    {
+        var (hook, queue) = (new Receiver { Kinds = RunEventKinds.All }, new InMemoryEventPublisher("oz-events", TimeProvider.System));
+        var scene = new ScheduleScene();
+        var intake = scene.NewProcess(new CoreOptions { WorkerId = "web" }, scene.Clock, hook, queue).Intake;
+
+        var theirs = (await intake.SubmitAsync(new() { Request = new() { Prompt = "p", WorkerId = "data" }, Trigger = new() { Kind = TriggerKind.Cli } }, Cancellation)).Run.RunId;
+        Assert.Empty(hook.Tries);
+        var ours = (await intake.SubmitAsync(new() { Request = new() { Prompt = "p", WorkerId = "web" }, Trigger = new() { Kind = TriggerKind.Cli } }, Cancellation)).Run.RunId;
+
+        Assert.Equal([$"{ours}:0:queued"], hook.Taken);
+        Assert.Equal([$"{theirs}:0:queued", $"{ours}:0:queued"], queue.Published.Select(sent => sent.Id));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_run_that_a_command_without_configuration_cancels_is_owed_to_the_publishers_of_its_worker()
     {
         var hook = new Receiver();
@@ -281,6 +372,27 @@ public sealed class EventDeliveryTests
         world.Clock.Shift(TimeSpan.FromDays(31));
 
         await world.UntilAsync(async () => (await world.NamesAsync("deliveries/")).Count == 0, Cancellation);
+    }
+
+    private static void OnceAfter(World world, string method, string prefix, Func<Task> action)
+    {
+        world.Store.After = async (called, name) =>
+        {
+            if (called == method && name.StartsWith(prefix, StringComparison.Ordinal))
+            {
+                world.Store.After = null;
+                await action();
+            }
+        };
+    }
+
+    private static async Task AssertIsDeliveredAsync(World world, RunId run, Receiver receiver)
+    {
+        Assert.Equal([RunBlobs.Active(run)], await world.NamesAsync("active/"));
+        world.StartHost(world.NewProcess(receiver), world.NewMachine());
+        world.Clock.Shift(TimeSpan.FromMinutes(2));
+        await world.UntilSettledAsync(run, Cancellation);
+        Assert.Equal([$"{run}:0:completed"], receiver.Taken);
     }
 
     private static async Task<RunId> EndedAsync(World world)

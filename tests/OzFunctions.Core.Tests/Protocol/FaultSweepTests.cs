@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using OzFunctions.AzureStorage;
 using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
@@ -13,33 +14,23 @@ namespace OzFunctions.Core.Tests.Protocol;
 
 /// <summary>
 /// Every step of a whole run, on each store: the process is killed before or after it, the store fails, answers too late or loses its answer; then time goes by, a
-/// killed host is started anew, and guarantees 1 to 5 are looked at.
+/// killed host is started anew, and guarantees 1 to 5 are looked at. Azurite stands for its queue and its bell too: real conditions, real ETags, real requests.
 /// </summary>
-public sealed class FaultSweepTests(SharedAzurite azurite) : IDisposable
+public sealed class FaultSweepTests(SharedAzurite azurite, ITestOutputHelper output) : IDisposable
 {
     private const int Limit = 600_000;
 
+    /// <summary>Most of their time runs wait: for a message to be seen again, for a pause to be over.</summary>
+    private const int AtOnce = 16;
+
+    /// <summary>A step that was not met was taken away by chance, such as a ring heard sooner: it is tried again this often.</summary>
+    private const int MostTries = 3;
+
+    private static readonly FaultKind[] Kinds = Enum.GetValues<FaultKind>();
+
     private readonly ConcurrentBag<IDisposable> _stores = [];
 
-    public static TheoryData<string, FaultPhase, FaultKind> All
-    {
-        get
-        {
-            var all = new TheoryData<string, FaultPhase, FaultKind>();
-            foreach (var store in (string[])["memory", "files"])
-            {
-                foreach (var phase in Enum.GetValues<FaultPhase>())
-                {
-                    foreach (var kind in Enum.GetValues<FaultKind>())
-                    {
-                        all.Add(store, phase, kind);
-                    }
-                }
-            }
-
-            return all;
-        }
-    }
+    public static TheoryData<string, FaultPhase> All => [.. from store in (string[])["memory", "files", "azurite"] from phase in Enum.GetValues<FaultPhase>() select new TheoryDataRow<string, FaultPhase>(store, phase)];
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -53,88 +44,106 @@ public sealed class FaultSweepTests(SharedAzurite azurite) : IDisposable
 
     [Theory(Timeout = Limit)]
     [MemberData(nameof(All))]
-    public async Task A_fault_at_any_step_of_a_whole_run_breaks_no_guarantee(string store, FaultPhase phase, FaultKind kind)
+    public async Task A_fault_at_any_step_of_a_whole_run_breaks_no_guarantee(string store, FaultPhase phase)
     {
-        var (breaches, met) = await SweepAsync(Store(store), phase, kind, startsTooEarly: false);
+        var make = store == "azurite" ? await AzuriteAsync() : () => new(Store(store));
+        var steps = await ListAsync(make, phase, Kinds);
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{steps.Count} steps"));
 
-        Assert.Empty(breaches);
-        Assert.NotEmpty(met);
-    }
+        var (breaches, unmet) = await SweepAsync(make, steps);
 
-    /// <summary>The same on Azurite: real conditions, real ETags, real requests. Fewer kinds, for each run takes its time there.</summary>
-    [Theory(Timeout = Limit)]
-    [InlineData(FaultPhase.Submit, FaultKind.KillAfter)]
-    [InlineData(FaultPhase.Submit, FaultKind.FailAfter)]
-    [InlineData(FaultPhase.Run, FaultKind.KillBefore)]
-    [InlineData(FaultPhase.Run, FaultKind.KillAfter)]
-    [InlineData(FaultPhase.Run, FaultKind.FailAfter)]
-    [InlineData(FaultPhase.Run, FaultKind.LateByOne)]
-    [InlineData(FaultPhase.Adopt, FaultKind.KillAfter)]
-    [InlineData(FaultPhase.CancelWaiting, FaultKind.FailAfter)]
-    public async Task A_fault_at_any_step_of_a_whole_run_on_Azurite_breaks_no_guarantee(FaultPhase phase, FaultKind kind)
-    {
-        var emulator = await azurite.GetAsync();
-
-        var (breaches, met) = await SweepAsync(
-            clock => new ShiftedAges(new AzureBlobStore(StorageAccount.Open(emulator.TakeAccount(), new(), TimeProvider.System)), clock), phase, kind, startsTooEarly: false, isRemote: true);
-
-        Assert.Empty(breaches);
-        Assert.NotEmpty(met);
+        Assert.True(breaches.Count == 0, string.Join('\n', breaches));
+        Assert.Empty(unmet);
+        Assert.Equal(Kinds.Where(kind => phase != FaultPhase.Send || kind != FaultKind.Refused), steps.Select(step => step.Kind).Distinct());
     }
 
     /// <summary>The check's own proof: a store that does not keep its conditions.</summary>
     [Fact(Timeout = Limit)]
-    public async Task A_store_that_takes_every_write_is_caught()
-    {
-        var (breaches, _) = await SweepAsync(time => new UnconditionalStore(new InMemoryBlobStore(time)), FaultPhase.Run, FaultKind.LateByOne, startsTooEarly: false);
-
-        Assert.Contains(breaches, breach => breach.Contains("several ends", StringComparison.Ordinal));
-    }
+    public async Task A_store_that_takes_every_write_is_caught() =>
+        Assert.Contains(await BreachesAsync(() => new(time => new UnconditionalStore(new InMemoryBlobStore(time))), FaultPhase.Run, FaultKind.LateByOne), breach => breach.Contains("several ends", StringComparison.Ordinal));
 
     /// <summary>The check's own proof: C10 before C9.</summary>
     [Fact(Timeout = Limit)]
-    public async Task A_backend_that_starts_the_agent_before_the_record_says_so_is_caught()
-    {
-        var (breaches, _) = await SweepAsync(Store("memory"), FaultPhase.Run, FaultKind.KillAfter, startsTooEarly: true);
-
-        Assert.Contains(breaches, breach => breach.Contains("executed", StringComparison.Ordinal));
-    }
+    public async Task A_backend_that_starts_the_agent_before_the_record_says_so_is_caught() =>
+        Assert.Contains(await BreachesAsync(() => new(Store("memory")) { StartsTooEarly = true }, FaultPhase.Run, FaultKind.KillAfter), breach => breach.Contains("executed", StringComparison.Ordinal));
 
     /// <summary>The check's own proof: the event in another write than the end, which a kill in between loses.</summary>
     [Fact(Timeout = Limit)]
-    public async Task A_record_that_ends_without_its_event_is_caught()
-    {
-        var (breaches, _) = await SweepAsync(time => new EventlessStore(new InMemoryBlobStore(time)), FaultPhase.Run, FaultKind.KillAfter, startsTooEarly: false);
+    public async Task A_record_that_ends_without_its_event_is_caught() =>
+        Assert.Contains(await BreachesAsync(() => new(time => new EventlessStore(new InMemoryBlobStore(time))), FaultPhase.Run, FaultKind.KillAfter), breach => breach.Contains("5:", StringComparison.Ordinal));
 
-        Assert.Contains(breaches, breach => breach.Contains("5:", StringComparison.Ordinal));
+    /// <summary>The check's own proof: keys that hold nothing, so that what was sent or delivered twice starts two runs.</summary>
+    [Theory(Timeout = Limit)]
+    [InlineData(FaultPhase.Send, FaultKind.FailAfter)]
+    [InlineData(FaultPhase.Consume, FaultKind.KillBefore)]
+    public async Task A_store_that_forgets_keys_is_caught(FaultPhase phase, FaultKind kind) =>
+        Assert.Contains(await BreachesAsync(() => new(time => new KeylessStore(new InMemoryBlobStore(time))), phase, kind), breach => breach.Contains("one request became 2 runs", StringComparison.Ordinal));
+
+    /// <summary>The check's own proof: a message that goes when it is handed out, not when its run is there.</summary>
+    [Fact(Timeout = Limit)]
+    public async Task A_queue_that_forgets_what_it_hands_out_is_caught() => Assert.Contains(
+        await BreachesAsync(
+            () => new(Store("memory")) { Queue = time => new(FaultRun.MemoryQueue(time), longest: null) { Forgets = true }, Patience = TimeSpan.FromSeconds(10) }, FaultPhase.Consume, FaultKind.KillAfter),
+        breach => breach.Contains("one request became 0 runs", StringComparison.Ordinal));
+
+    /// <summary>Of a run without a fault.</summary>
+    private static async Task<IReadOnlyList<SweptStep>> ListAsync(Func<FaultRun> make, FaultPhase phase, IReadOnlyList<FaultKind> kinds)
+    {
+        var counting = make();
+        await counting.FindBreachesAsync(phase, step: 0, FaultKind.KillBefore, Cancellation);
+        return [.. kinds.SelectMany(kind => Enumerable.Range(1, counting.StepsOf(kind)).Select(number => new SweptStep(phase, kind, number)))];
     }
 
-    private async Task<(IReadOnlyList<string> Breaches, IReadOnlyList<PortCall> Met)> SweepAsync(Func<ShiftedTimeProvider, IBlobStore> store, FaultPhase phase, FaultKind kind, bool startsTooEarly, bool isRemote = false)
+    private static async Task<(IReadOnlyList<string> Breaches, IReadOnlyList<SweptStep> Unmet)> SweepAsync(Func<FaultRun> make, IReadOnlyList<SweptStep> steps)
     {
-        var counting = new FaultRun(store) { StartsTooEarly = startsTooEarly, IsRemote = isRemote };
-        await counting.FindBreachesAsync(phase, step: 0, kind, Cancellation);
-        var breaches = new ConcurrentBag<string>();
-        var met = new ConcurrentBag<PortCall>();
-
-        // The numbers beyond the last one are for a process that took a step more than the one that was counted.
+        var (breaches, unmet) = (new ConcurrentBag<string>(), new ConcurrentBag<SweptStep>());
         await Parallel.ForEachAsync(
-            Enumerable.Range(1, counting.Steps + 2),
-            new ParallelOptions { MaxDegreeOfParallelism = 6, CancellationToken = Cancellation },
+            steps,
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = Cancellation },
             async (step, cancellationToken) =>
             {
-                var run = new FaultRun(store) { StartsTooEarly = startsTooEarly, IsRemote = isRemote };
-                foreach (var breach in await run.FindBreachesAsync(phase, step, kind, cancellationToken))
+                for (var tries = 1; tries <= MostTries; tries++)
                 {
-                    breaches.Add($"{phase}, {kind} at step {step} ({run.Met}): {breach}");
+                    var run = make();
+                    foreach (var breach in await run.FindBreachesAsync(step.Phase, step.Number, step.Kind, cancellationToken))
+                    {
+                        breaches.Add($"{step.Phase}, {step.Kind} at step {step.Number} ({run.Met}): {breach}");
+                    }
+
+                    if (run.Met is not null)
+                    {
+                        return;
+                    }
                 }
 
-                if (run.Met is { } call)
-                {
-                    met.Add(call);
-                }
+                unmet.Add(step);
             });
-        return ([.. breaches.Order(StringComparer.Ordinal)], [.. met]);
+        return ([.. breaches.Order(StringComparer.Ordinal)], [.. unmet]);
     }
+
+    private static async Task<IReadOnlyList<string>> BreachesAsync(Func<FaultRun> broken, FaultPhase phase, FaultKind kind)
+    {
+        var (breaches, _) = await SweepAsync(broken, await ListAsync(broken, phase, [kind]));
+        return breaches;
+    }
+
+    private async Task<Func<FaultRun>> AzuriteAsync()
+    {
+        var emulator = await azurite.GetAsync();
+        return () =>
+        {
+            var account = StorageAccount.Open(emulator.TakeAccount(), new(), TimeProvider.System);
+            return new(clock => new ShiftedAges(new AzureBlobStore(account), clock))
+            {
+                IsRemote = true,
+                Bell = new AzureBell(account),
+                Queue = _ => new(new AzureRequestQueue(account, StorageNames.Requests), longest: TimeSpan.FromSeconds(2)),
+            };
+        };
+    }
+
+    /// <summary>The n-th step of a phase at which a fault of the kind is one.</summary>
+    private sealed record SweptStep(FaultPhase Phase, FaultKind Kind, int Number);
 
     private Func<ShiftedTimeProvider, IBlobStore> Store(string name) => name == "memory"
         ? time => new InMemoryBlobStore(time)

@@ -22,6 +22,34 @@ public sealed class HangingStoreTests
     [Fact(Timeout = Limit)]
     public Task A_caller_who_stops_before_the_start_is_let_go() => IsLetGoAsync(host => host.Stop(), started: false);
 
+    [Theory(Timeout = Limit)]
+    [InlineData("hosts/", false)]
+    [InlineData("hosts/", true)]
+    [InlineData("ready/", false)]
+    [InlineData("runs/", false)]
+    public async Task A_host_that_detaches_is_let_go_within_five_seconds(string hanging, bool started)
+    {
+        HangingStore? store = null;
+        await using var world = new World(clock => store = new HangingStore(new InMemoryBlobStore(clock)));
+        var clock = new ManualTimeProvider();
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        store!.Hangs = !started;
+        store.Hanging = hanging;
+        var host = world.StartHost(world.NewProcess(clock), world.NewMachine());
+        if (started)
+        {
+            await world.UntilAsync(run, record => record.State == RunState.InProgress, Cancellation);
+            store.Hangs = true;
+            host.Detach();
+        }
+
+        await store.Hung.WaitAsync(Cancellation);
+        host.Detach();
+        clock.Advance(TimeSpan.FromSeconds(5));
+
+        await world.RunningOf(host).WaitAsync(TimeSpan.FromSeconds(60), Cancellation);
+    }
+
     private static async Task IsLetGoAsync(Action<UnmanagedHost> end, bool started)
     {
         HangingStore? store = null;
@@ -54,11 +82,14 @@ public sealed class HangingStoreTests
         Assert.Equal(started ? RunState.InProgress : RunState.Claimed, (await world.FindAsync(run.RunId))!.State);
     }
 
-    private sealed class HangingStore(IBlobStore inner) : BrokenStore(inner)
+    private sealed class HangingStore(IBlobStore inner) : WrappedBlobStore(inner)
     {
         private readonly TaskCompletionSource _hung = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public bool Hangs { get; set; }
+
+        /// <summary>Whose writes hang, in any way.</summary>
+        public string Hanging { get; set; } = "";
 
         /// <summary>Done when somebody waits in vain.</summary>
         public Task Hung => _hung.Task;
@@ -66,13 +97,29 @@ public sealed class HangingStoreTests
         public override async Task<ETag?> TryReplaceAsync(
             string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken)
         {
-            if (Hangs)
+            await HangAsync(name, cancellationToken);
+            return await Inner.TryReplaceAsync(name, content, metadata, match, cancellationToken);
+        }
+
+        public override async Task<ETag?> TryCreateAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken)
+        {
+            await HangAsync(name, cancellationToken);
+            return await Inner.TryCreateAsync(name, content, metadata, cancellationToken);
+        }
+
+        public override async Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken)
+        {
+            await HangAsync(name, cancellationToken);
+            return await Inner.TryDeleteAsync(name, match, cancellationToken);
+        }
+
+        private async Task HangAsync(string name, CancellationToken cancellationToken)
+        {
+            if (Hangs && name.StartsWith(Hanging, StringComparison.Ordinal))
             {
                 _hung.TrySetResult();
                 await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
             }
-
-            return await Inner.TryReplaceAsync(name, content, metadata, match, cancellationToken);
         }
     }
 }

@@ -1,5 +1,4 @@
 using OzFunctions.Core.Tests.Simulation;
-using OzFunctions.Queues;
 using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Queues;
@@ -13,13 +12,14 @@ public sealed class GivenUpMessageTests
     public async Task Those_that_cannot_be_kept_do_not_hold_up_the_requests_that_can_be_taken()
     {
         await using var world = new World();
-        var (queue, poison) = (new InMemoryRequestQueue("oz-requests", world.Clock), new InMemoryRequestQueue("oz-requests-poison", world.Clock));
+        var poison = new InMemoryRequestQueue("oz-requests-poison", world.Clock);
+        var queue = new InMemoryRequestQueue("oz-requests", world.Clock) { GivenUp = poison };
         // More than one: the first is hidden for a while once it was met.
         await poison.SendAsync("{"u8.ToArray(), Cancellation);
         await poison.SendAsync("["u8.ToArray(), Cancellation);
         await queue.SendAsync("""{"prompt":"x"}"""u8.ToArray(), Cancellation);
         world.Store.Before = (_, name) => name.StartsWith("dead-letters/", StringComparison.Ordinal) ? throw new InvalidOperationException("nobody foresaw this") : Task.CompletedTask;
-        var consumer = world.NewProcess().Core.CreateConsumer(new QueueWithPoison(queue, poison));
+        var consumer = world.NewProcess().Core.CreateConsumer(queue);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
 
         // As its host does: begin anew after whatever it was.
@@ -37,7 +37,8 @@ public sealed class GivenUpMessageTests
     public async Task One_whose_reader_dies_before_it_completes_it_is_kept_once()
     {
         await using var world = new World();
-        var (queue, poison) = (new InMemoryRequestQueue("oz-requests", world.Clock), new InMemoryRequestQueue("oz-requests-poison", world.Clock));
+        var poison = new InMemoryRequestQueue("oz-requests-poison", world.Clock);
+        var queue = new InMemoryRequestQueue("oz-requests", world.Clock) { GivenUp = poison };
         await poison.SendAsync("""{"prompt":"x"}"""u8.ToArray(), Cancellation);
         var dying = world.NewProcess();
         world.Store.After = (method, name) =>
@@ -49,7 +50,7 @@ public sealed class GivenUpMessageTests
 
             return Task.CompletedTask;
         };
-        _ = dying.Core.CreateConsumer(new QueueWithPoison(queue, new Testing.Faults.FaultyRequestQueue(poison, dying))).BuryGivenUpAsync(Cancellation);
+        _ = dying.Core.CreateConsumer(new Testing.Faults.FaultyRequestQueue(queue, dying)).BuryGivenUpAsync(Cancellation);
         await dying.Killed.WaitAsync(Cancellation);
         Assert.Equal(1, poison.Count);
         world.Store.After = null;
@@ -57,24 +58,9 @@ public sealed class GivenUpMessageTests
         // It is visible again a minute later.
         world.Clock.Shift(TimeSpan.FromMinutes(2));
         var core = world.NewProcess().Core;
-        await core.CreateConsumer(new QueueWithPoison(queue, poison)).BuryGivenUpAsync(Cancellation);
+        await core.CreateConsumer(queue).BuryGivenUpAsync(Cancellation);
 
         Assert.Equal("delivered_too_often", Assert.Single(await core.DeadLetters.ListAsync(Cancellation).ToListAsync(Cancellation)).Reason);
         Assert.Equal(0, poison.Count);
-    }
-
-    private sealed class QueueWithPoison(IRequestQueue queue, IRequestQueue poison) : IRequestQueue
-    {
-        public string Name => queue.Name;
-
-        public IRequestQueue? GivenUp => poison;
-
-        public Task<string> SendAsync(ReadOnlyMemory<byte> body, CancellationToken cancellationToken) => queue.SendAsync(body, cancellationToken);
-
-        public Task<QueuedMessage?> ReceiveAsync(TimeSpan visibility, TimeSpan wait, CancellationToken cancellationToken) => queue.ReceiveAsync(visibility, wait, cancellationToken);
-
-        public Task<bool> CompleteAsync(QueuedMessage message, CancellationToken cancellationToken) => queue.CompleteAsync(message, cancellationToken);
-
-        public Task<bool> AbandonAsync(QueuedMessage message, TimeSpan delay, CancellationToken cancellationToken) => queue.AbandonAsync(message, delay, cancellationToken);
     }
 }

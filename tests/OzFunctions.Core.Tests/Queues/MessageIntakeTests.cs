@@ -81,6 +81,20 @@ public sealed class MessageIntakeTests
     }
 
     [Fact]
+    public async Task A_letter_that_a_late_write_doubled_is_removed_whole()
+    {
+        var scene = new ScheduleScene();
+        var id = await scene.Process.Messages.BuryGivenUpAsync("oz-requests", "m1", Bytes("{}"), null, null, 1, Cancellation);
+        var name = Assert.Single(scene.Store.Names);
+        await scene.Store.PutAsync($"dead-letters/0000000000001-{id}.json", (await scene.Store.FindAsync(name, Cancellation))!.Content, Cancellation);
+
+        Assert.True(await scene.Process.DeadLetters.TryRemoveAsync(id, Cancellation));
+
+        Assert.Empty(scene.Store.Names);
+        Assert.False(await scene.Process.DeadLetters.TryRemoveAsync(id, Cancellation));
+    }
+
+    [Fact]
     public void A_message_that_comes_back_again_and_again_is_kept_longer_each_time() =>
         Assert.Equal([1, 1, 2, 4, 8, 16, 30, 30], ((int[])[0, 1, 2, 3, 4, 5, 6, 1000]).Select(delivery => (int)MessageIntake.PauseBefore(delivery).TotalSeconds));
 

@@ -1,55 +1,19 @@
 using System.Text.Json.Nodes;
 using OzFunctions.Blobs;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Simulation;
 
-/// <summary>A store that breaks one promise on purpose, to see that a test notices.</summary>
-internal abstract class BrokenStore(IBlobStore inner) : IBlobStore
-{
-    protected IBlobStore Inner => inner;
-
-    public Task<Blob?> FindAsync(string name, CancellationToken cancellationToken) => inner.FindAsync(name, cancellationToken);
-
-    public Task<BlobChange> FindChangeAsync(string name, ETag known, CancellationToken cancellationToken) => inner.FindChangeAsync(name, known, cancellationToken);
-
-    public Task<BlobEntry?> FindEntryAsync(string name, CancellationToken cancellationToken) => inner.FindEntryAsync(name, cancellationToken);
-
-    public virtual Task<ETag?> TryCreateAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
-        inner.TryCreateAsync(name, content, metadata, cancellationToken);
-
-    public virtual Task<ETag?> TryReplaceAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken) =>
-        inner.TryReplaceAsync(name, content, metadata, match, cancellationToken);
-
-    public Task<ETag> PutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => inner.PutAsync(name, content, cancellationToken);
-
-    public Task<bool> TryAppendAsync(string name, long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => inner.TryAppendAsync(name, offset, content, cancellationToken);
-
-    public Task FlushAsync(string name, CancellationToken cancellationToken) => inner.FlushAsync(name, cancellationToken);
-
-    public Task<Stream?> OpenReadAsync(string name, long offset, long? count, CancellationToken cancellationToken) => inner.OpenReadAsync(name, offset, count, cancellationToken);
-
-    public Task<BlobEntry> UploadAsync(string name, Stream content, string contentType, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
-        inner.UploadAsync(name, content, contentType, metadata, cancellationToken);
-
-    public Task<BlobPage> ListAsync(string prefix, string? continuation, int most, CancellationToken cancellationToken) => inner.ListAsync(prefix, continuation, most, cancellationToken);
-
-    public Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken) => inner.TryDeleteAsync(name, match, cancellationToken);
-
-    public Uri GetAddress(string name) => inner.GetAddress(name);
-
-    public Task<Uri?> FindReadLinkAsync(string name, TimeSpan lifetime, CancellationToken cancellationToken) => inner.FindReadLinkAsync(name, lifetime, cancellationToken);
-}
-
 /// <summary>Takes every write, whatever its condition.</summary>
-internal sealed class UnconditionalStore(IBlobStore inner) : BrokenStore(inner)
+internal sealed class UnconditionalStore(IBlobStore inner) : WrappedBlobStore(inner)
 {
     public override async Task<ETag?> TryReplaceAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken) =>
         await Inner.PutAsync(name, content, cancellationToken);
 }
 
 /// <summary>Drops the event from a record that ends.</summary>
-internal sealed class EventlessStore(IBlobStore inner) : BrokenStore(inner)
+internal sealed class EventlessStore(IBlobStore inner) : WrappedBlobStore(inner)
 {
     public override Task<ETag?> TryReplaceAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, ETag match, CancellationToken cancellationToken)
     {
@@ -60,4 +24,13 @@ internal sealed class EventlessStore(IBlobStore inner) : BrokenStore(inner)
 
         return base.TryReplaceAsync(name, content, metadata, match, cancellationToken);
     }
+}
+
+/// <summary>Forgets which keys there are: each creation of one succeeds.</summary>
+internal sealed class KeylessStore(IBlobStore inner) : WrappedBlobStore(inner)
+{
+    public override async Task<ETag?> TryCreateAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
+        name.StartsWith("keys/", StringComparison.Ordinal)
+            ? await Inner.PutAsync(name, content, cancellationToken)
+            : await Inner.TryCreateAsync(name, content, metadata, cancellationToken);
 }

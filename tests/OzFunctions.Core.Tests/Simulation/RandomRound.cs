@@ -188,7 +188,7 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
                 faults.Active = false;
             }
 
-            await clean.Cancels.CancelAllAsync(null, "the end", null, unreadable: null, cancellationToken);
+            await CancelEndlessAsync(world, clean, cancellationToken);
             if (queue.Count == 0 && (await world.NamesAsync("active/")).Count == 0 && (await world.NamesAsync("ready/")).Count == 0 && (await world.NamesAsync("later/")).Count == 0
                 && (await world.NamesAsync("locks/")).Count == 0 && world.Machines.All(machine => machine.Lost || machine.Directories.IsEmpty))
             {
@@ -200,6 +200,18 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
         }
 
         return false;
+    }
+
+    /// <summary>Those that nobody else ends. All others are to come to their end by themselves: a run that is stuck is not to be helped by a cancel.</summary>
+    private static async Task CancelEndlessAsync(World world, OzCore clean, CancellationToken cancellationToken)
+    {
+        foreach (var marker in await world.NamesAsync(RunBlobs.ActivePrefix))
+        {
+            if (await world.FindAsync(RunId.Parse(marker[RunBlobs.ActivePrefix.Length..])) is { } record && !record.State.IsTerminal() && World.PlanOf(record) == AgentPlan.UntilStopped)
+            {
+                await clean.Cancels.CancelAsync(record.RunId, "the end", null, cancellationToken);
+            }
+        }
     }
 
     [GeneratedRegex("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")]

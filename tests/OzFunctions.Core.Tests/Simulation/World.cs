@@ -30,10 +30,11 @@ internal sealed class World : IAsyncDisposable
     private readonly InMemoryBlobStore? _memory;
 
     /// <param name="store">Makes the store on the world's clock, which is the store's own; null: in memory.</param>
-    public World(Func<ShiftedTimeProvider, IBlobStore>? store = null)
+    /// <param name="bell">Null: in memory.</param>
+    public World(Func<ShiftedTimeProvider, IBlobStore>? store = null, IBell? bell = null)
     {
+        Bell = bell ?? new InMemoryBell(Clock);
         Blobs = new RecordHistory(store is null ? _memory = new InMemoryBlobStore(Clock) : store(Clock), this);
-        Bell = new InMemoryBell(Clock);
     }
 
     public ShiftedTimeProvider Clock { get; } = new();
@@ -60,7 +61,7 @@ internal sealed class World : IAsyncDisposable
 
     public IReadOnlyList<SimulatedMachine> Machines => _machines;
 
-    public InMemoryBell Bell { get; }
+    public IBell Bell { get; }
 
     public ConcurrentQueue<RunEvent> Events { get; } = new();
 
@@ -275,7 +276,10 @@ internal sealed class World : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync() => await StopAsync();
+
+    /// <summary>Stops every host and waits for it.</summary>
+    public async Task StopAsync()
     {
         _paused.ForEach(process => process.Resume());
         foreach (var (host, process, running) in _hosts)

@@ -77,13 +77,16 @@ public sealed class FaultyRequestQueue(IRequestQueue inner, IPortFaults faults) 
 {
     public string Name => inner.Name;
 
+    public IRequestQueue? GivenUp => inner.GivenUp is { } givenUp ? new FaultyRequestQueue(givenUp, faults) : null;
+
     public bool MayDouble => inner.MayDouble;
 
     public Task<string> SendAsync(ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
         faults.CallAsync(new("queue", nameof(SendAsync), Name, Writes: true), () => inner.SendAsync(body, cancellationToken), refused: null);
 
+    /// <summary>A receipt hides the message and counts its delivery.</summary>
     public Task<QueuedMessage?> ReceiveAsync(TimeSpan visibility, TimeSpan wait, CancellationToken cancellationToken) =>
-        faults.CallAsync(new("queue", nameof(ReceiveAsync), Name, Writes: false), () => inner.ReceiveAsync(visibility, wait, cancellationToken), refused: null);
+        faults.CallAsync(new("queue", nameof(ReceiveAsync), Name, Writes: true), () => inner.ReceiveAsync(visibility, wait, cancellationToken), refused: null);
 
     public Task<bool> CompleteAsync(QueuedMessage message, CancellationToken cancellationToken) =>
         faults.CallAsync(new("queue", nameof(CompleteAsync), message.MessageId, Writes: true), () => inner.CompleteAsync(message, cancellationToken), () => false);

@@ -29,26 +29,35 @@ public enum FaultKind
     LateByTwo,
 }
 
-/// <summary>One fault at the n-th step of one process, counted over its ports and the protocol's steps alike. A step of 0 never comes: it counts.</summary>
+/// <summary>
+/// One fault at the n-th step of one process, counted over its ports and the protocol's steps alike. A step of 0 never comes: it counts. Steps are only those at which
+/// the fault is one, and another than those before it: a read that was made and lost, for one, is a read that was not made.
+/// </summary>
 /// <param name="counts">Which calls are steps. Those of timers that go round and round are not: a run would have other numbers each time.</param>
 /// <param name="kill">Ends the process at once.</param>
 public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> counts, Action kill) : IPortFaults, IProtocolProbe
 {
+    private static readonly FaultKind[] Kinds = Enum.GetValues<FaultKind>();
     private static readonly string[] RunPrefixes = ["runs/", "active/", "ready/", "later/", "keys/", "locks/", "data/"];
 
+    private const string Step = "step";
+
     private readonly Lock _gate = new();
-    private int _passed;
+    private readonly int[] _passed = new int[Kinds.Length];
     private int _writesSince;
     private Func<Task>? _late;
 
     /// <summary>How many steps there were.</summary>
-    public int Steps => Volatile.Read(ref _passed);
+    public int Steps => StepsOf(kind);
 
     /// <summary>The call that the fault met; null: it did not come to it.</summary>
     public PortCall? Met { get; private set; }
 
     /// <summary>Counts what belongs to runs: their records, markers, entries, keys and locks, rings, events, and the protocol's steps.</summary>
     public static bool OfRuns(PortCall call) => call.Port != "blobs" || (call.Method != "ListAsync" && RunPrefixes.Any(prefix => call.Name.StartsWith(prefix, StringComparison.Ordinal)));
+
+    /// <summary>How many steps there were at which a fault of this kind is one.</summary>
+    public int StepsOf(FaultKind of) => Volatile.Read(ref _passed[(int)of]);
 
     public async Task<T> CallAsync<T>(PortCall call, Func<Task<T>> make, Func<T>? refused)
     {
@@ -62,12 +71,11 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
             await due();
         }
 
-        if (Interlocked.Increment(ref _passed) != step)
+        if (!IsIt(call, refused is not null))
         {
             return await make();
         }
 
-        Met = call;
         switch (kind)
         {
             case FaultKind.KillBefore:
@@ -81,9 +89,9 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
                 await make();
                 throw NoAnswer();
             case FaultKind.Refused:
-                var answer = await make();
-                return refused is null ? answer : refused();
-            case FaultKind.LateByOne or FaultKind.LateByTwo when call.Writes:
+                await make();
+                return refused!();
+            case FaultKind.LateByOne or FaultKind.LateByTwo:
                 lock (_gate)
                 {
                     _late = () => LandAsync(make);
@@ -97,14 +105,35 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
 
     public void Passed(ProtocolStep passed, RunId runId)
     {
-        if (counts(new("step", passed.ToString(), runId.Value, Writes: false)) && Interlocked.Increment(ref _passed) == step)
+        PortCall call = new(Step, passed.ToString(), runId.Value, Writes: false);
+        if (counts(call) && IsIt(call, refusable: false))
         {
-            Met = new("step", passed.ToString(), runId.Value, Writes: false);
-            if (kind is FaultKind.KillBefore or FaultKind.KillAfter)
-            {
-                kill();
-            }
+            kill();
         }
+    }
+
+    private static bool IsFaultAt(FaultKind kind, PortCall call, bool refusable) => kind switch
+    {
+        FaultKind.KillBefore => true,
+        FaultKind.FailBefore => call.Port != Step,
+        FaultKind.Refused => refusable,
+        _ => call.Writes,
+    };
+
+    private bool IsIt(PortCall call, bool refusable)
+    {
+        var isIt = false;
+        foreach (var of in Kinds.Where(of => IsFaultAt(of, call, refusable)))
+        {
+            isIt |= Interlocked.Increment(ref _passed[(int)of]) == step && of == kind;
+        }
+
+        if (isIt)
+        {
+            Met = call;
+        }
+
+        return isIt;
     }
 
     private static BlobStoreException NoAnswer() => new("The store did not answer (503).", isTransient: true, null);

@@ -83,20 +83,11 @@ public sealed partial class DeliveryLog(IBlobStore blobs)
     }
 
     /// <summary>Deletes entries older than <see cref="Kept"/>; answers how many.</summary>
-    public async Task<int> SweepAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    public Task<int> SweepAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         var oldest = RunBlobs.Invert((now - Kept).ToUnixTimeMilliseconds());
-        var deleted = 0;
-        await foreach (var entry in blobs.ListAllAsync(Prefix, cancellationToken))
-        {
-            if (Entry().Match(entry.Name) is { Success: true } match && string.CompareOrdinal(match.Groups["inv"].Value, oldest) > 0
-                && await blobs.TryDeleteAsync(entry.Name, entry.ETag, cancellationToken))
-            {
-                deleted++;
-            }
-        }
-
-        return deleted;
+        return blobs.DeleteAllAsync(
+            Prefix, entry => Entry().Match(entry.Name) is { Success: true } match && string.CompareOrdinal(match.Groups["inv"].Value, oldest) > 0, cancellationToken);
     }
 
     private static string NameOf(string webhook, string id, DateTimeOffset at) =>

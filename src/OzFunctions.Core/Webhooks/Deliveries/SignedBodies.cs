@@ -49,19 +49,7 @@ public sealed class SignedBodies(IBlobStore blobs, TimeProvider time)
     }
 
     /// <summary>Forgets bodies that nobody brought for <see cref="MostWindow"/>; answers how many.</summary>
-    public async Task<int> SweepAsync(CancellationToken cancellationToken)
-    {
-        var deleted = 0;
-        await foreach (var entry in blobs.ListAllAsync(Prefix, cancellationToken))
-        {
-            if (entry.Age > MostWindow && await blobs.TryDeleteAsync(entry.Name, entry.ETag, cancellationToken))
-            {
-                deleted++;
-            }
-        }
-
-        return deleted;
-    }
+    public Task<int> SweepAsync(CancellationToken cancellationToken) => blobs.DeleteAllAsync(Prefix, entry => entry.Age > MostWindow, cancellationToken);
 
     /// <summary>When the body came first under this other id; null: it is not noted. One try: another at the same moment may win, and the log is for people.</summary>
     private async Task<DateTimeOffset?> NoteAsync(string name, SignedBody there, ETag etag, SignedBody mine, CancellationToken cancellationToken)
