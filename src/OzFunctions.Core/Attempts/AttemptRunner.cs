@@ -9,7 +9,7 @@ using OzFunctions.Telemetry;
 
 namespace OzFunctions.Attempts;
 
-/// <summary>Carries an owned attempt to its end: the backend's work, then S7 to S11. An outage of the store makes it wait, never give up.</summary>
+/// <summary>Carries an owned attempt to its end: the backend's work, then S7 to S9, after which the slot is free, and S10 begun. An outage of the store makes it wait, never give up.</summary>
 internal sealed partial class AttemptRunner(
     OzPorts ports, DispatchIndex index, ConcurrencyLocks locks, RunEnding ending, UnownedRuns unowned, EventOutbox outbox, IRunBackend backend, OzMetrics metrics, ILogger<AttemptRunner> logger)
 {
@@ -81,7 +81,7 @@ internal sealed partial class AttemptRunner(
         await FinishAsync(attempt, settled, removed, cancellationToken);
     }
 
-    /// <summary>S8 to S11 of a record that is settled.</summary>
+    /// <summary>S8 and S9 of a record that is settled; S10 and S11 go on beside.</summary>
     private async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, bool removed, CancellationToken cancellationToken)
     {
         await ReleaseAsync(attempt, settled, cancellationToken);
@@ -106,7 +106,7 @@ internal sealed partial class AttemptRunner(
                 await index.RemoveAsync(settled.Record, cancellationToken);
             }
 
-            await outbox.PublishAsync(settled, cancellationToken);
+            outbox.PublishBeside(settled);
         }
         catch (BlobStoreException ex)
         {
