@@ -205,8 +205,9 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
             if (!fresh)
             {
-                // Every host's tick offers it: one of them writes this first, and the others find it not due.
-                var mine = entry with { NextAt = Later(Reserved) };
+                // Every host's tick offers it: one of them writes this first, and the others find it not due. Two who write in the same millisecond must not write the
+                // same, or each would take the other's for its own.
+                var mine = entry with { NextAt = Later(Reserved + TimeSpan.FromMilliseconds(Random.Shared.Next(60_000))) };
                 if (await _records.TryReplaceAsync(run, run.Record with { Outbox = Replace(run.Record.Outbox, mine) }, stop) is not { } reserved)
                 {
                     return null;
@@ -326,8 +327,8 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
         using var deadline = new CancellationTokenSource(PromptWithin, _ports.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        Exception? failure;
         var began = _ports.Time.GetTimestamp();
+        Exception? failure;
         try
         {
             failure = await TrySendAsync(publisher, stored, either.Token);
@@ -337,8 +338,8 @@ public sealed partial class EventOutbox : IAsyncDisposable
             failure = ex;
         }
 
-        if (failure is null)
         _putOff.Note(entry.Publisher, began, sent: failure is null);
+        if (failure is null)
         {
             return new(entry.Publisher, null);
         }
@@ -401,9 +402,9 @@ public sealed partial class EventOutbox : IAsyncDisposable
     [LoggerMessage(LogLevel.Error, "The completion event of run {RunId} is not sent to {Publisher}: no host has a publisher of this name any more")]
     private partial void Forgotten(RunId runId, string publisher);
 
-    [LoggerMessage(LogLevel.Warning, "What came of sending the event of run {RunId} to {Publisher} could not be written; it is sent again")]
     [LoggerMessage(LogLevel.Warning, "The completion event of run {RunId} is left to the next tick")]
     private partial void NotPublished(RunId runId, Exception exception);
 
+    [LoggerMessage(LogLevel.Warning, "What came of sending the event of run {RunId} to {Publisher} could not be written; it is sent again")]
     private partial void NotNoted(RunId runId, string publisher, Exception exception);
 }
