@@ -28,6 +28,7 @@ public sealed class StorageAccount
         (_blobs, _queues, HasIdentity) = (blobs, queues, hasIdentity);
         Container = blobs.GetBlobContainerClient(StorageNames.Container);
         Calls = new(Container.Uri.GetLeftPart(UriPartial.Authority), options, time);
+        QueueCalls = new(queues.Uri.GetLeftPart(UriPartial.Authority), options, time);
         Time = time;
     }
 
@@ -44,6 +45,9 @@ public sealed class StorageAccount
     internal StorageCalls Calls { get; }
 
     internal TimeProvider Time { get; }
+    /// <summary>Calls of the queue service, which may be away by itself.</summary>
+    internal StorageCalls QueueCalls { get; }
+
 
     /// <summary>Whether calls are signed by an identity, not by a key or a signature.</summary>
     internal bool HasIdentity { get; }

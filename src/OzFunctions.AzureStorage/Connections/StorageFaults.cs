@@ -46,7 +46,7 @@ internal static class StorageFaults
         var (text, transient) = cause switch
         {
             RequestFailedException { Status: 403 } failed => (
-                $"The storage account at {host} refused the call (403 {failed.ErrorCode}): check the key, signature or roles that the storage setting gives (Storage Blob Data Contributor and Storage Queue Data Contributor), and this machine's clock, which may be off by at most 15 minutes.",
+                $"The storage account at {host} refused the call (403 {failed.ErrorCode}): check the key, signature or roles that its setting gives (Storage Blob Data Contributor and Storage Queue Data Contributor), and this machine's clock, which may be off by at most 15 minutes.",
                 false),
             RequestFailedException { Status: 401 } failed => ($"The storage account at {host} does not accept this identity (401 {failed.ErrorCode}): give it the roles Storage Blob Data Contributor and Storage Queue Data Contributor.", false),
             RequestFailedException { Status: 400 } failed => ($"The storage account at {host} could not read the call (400 {failed.ErrorCode}).", false),
