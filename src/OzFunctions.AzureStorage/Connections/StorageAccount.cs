@@ -42,12 +42,13 @@ public sealed class StorageAccount
 
     internal BlobContainerClient Container { get; }
 
+    /// <summary>Calls of the blob service; their faults name its address.</summary>
     internal StorageCalls Calls { get; }
 
-    internal TimeProvider Time { get; }
     /// <summary>Calls of the queue service, which may be away by itself.</summary>
     internal StorageCalls QueueCalls { get; }
 
+    internal TimeProvider Time { get; }
 
     /// <summary>Whether calls are signed by an identity, not by a key or a signature.</summary>
     internal bool HasIdentity { get; }
@@ -60,7 +61,7 @@ public sealed class StorageAccount
         if (!setting.Contains('=', StringComparison.Ordinal) || setting.StartsWith("http", StringComparison.OrdinalIgnoreCase))
         {
             var (blobAddress, queueAddress) = Addresses(setting);
-            var identity = new DefaultAzureCredential();
+            var identity = options.Identity ?? new DefaultAzureCredential();
             return new(new(blobAddress, identity, blobs), new(queueAddress, identity, queues), hasIdentity: true, options, time);
         }
 
