@@ -51,6 +51,17 @@ public sealed class AzureBlobStoreTests(SharedAzurite azurite) : IAsyncLifetime
     }
 
     [Fact]
+    public void What_would_be_stored_under_a_name_longer_or_deeper_than_the_service_takes_is_refused_before_it_is_sent()
+    {
+        var encoded = string.Concat(Enumerable.Repeat("%E4%BD%A0", 60));
+        string[] taken = [new('x', 1024), $"{encoded}{new string('x', 1024 - (encoded.Length * 5 / 3))}", string.Join('/', Enumerable.Repeat("a", 254))];
+        string[] refused = [new('x', 1025), $"{encoded}{new string('x', 1025 - (encoded.Length * 5 / 3))}", string.Join('/', Enumerable.Repeat("a", 255))];
+
+        Assert.All(taken, name => Assert.Equal(name, AzureNames.Decode(AzureNames.Encode(name))));
+        Assert.All(refused, name => Assert.Throws<ArgumentException>(() => AzureNames.Encode(name)));
+    }
+
+    [Fact]
     public void A_lone_surrogate_has_a_name_that_utf8_can_carry()
     {
         Assert.Equal("%uD800x", AzureNames.Encode("\uD800x"));

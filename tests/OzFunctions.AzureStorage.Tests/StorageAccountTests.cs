@@ -92,6 +92,26 @@ public sealed class StorageAccountTests(SharedAzurite azurite)
     }
 
     [Fact(Timeout = 180_000)]
+    public async Task Faults_of_blobs_and_of_queues_name_the_address_of_each()
+    {
+        var blobs = new Uri($"http://127.0.0.1:{AzuriteProcess.FreePort()}/devstoreaccount1");
+        var queues = new Uri($"http://127.0.0.1:{AzuriteProcess.FreePort()}/devstoreaccount1");
+        var account = StorageAccount.Open(AzuriteProcess.ConnectionStringOf(blobs, queues), new() { RetryAfter = TimeSpan.FromMilliseconds(5) }, TimeProvider.System);
+        var queue = new AzureRequestQueue(account, StorageNames.Requests);
+
+        var ofBlobs = await Assert.ThrowsAsync<BlobStoreException>(() => new AzureBlobStore(account).FindAsync("a", Cancellation));
+        BlobStoreException[] ofQueues =
+        [
+            await Assert.ThrowsAsync<BlobStoreException>(() => queue.ReceiveAsync(TimeSpan.FromSeconds(5), TimeSpan.Zero, Cancellation)),
+            await Assert.ThrowsAsync<BlobStoreException>(() => queue.CompleteAsync(new() { MessageId = "m", Receipt = "r", DeliveryCount = 1, Body = default }, Cancellation)),
+        ];
+
+        Assert.Contains(blobs.Authority, ofBlobs.Message, StringComparison.Ordinal);
+        Assert.All(ofQueues, fault => Assert.Contains(queues.Authority, fault.Message, StringComparison.Ordinal));
+        Assert.All(ofQueues, fault => Assert.DoesNotContain(blobs.Authority, fault.Message, StringComparison.Ordinal));
+    }
+
+    [Fact(Timeout = 180_000)]
     public async Task A_service_that_never_answers_is_given_up_in_bounded_time()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);

@@ -13,6 +13,9 @@ internal sealed class MemoryBlobs : IBlobStore
     /// <summary>Every call throws while it is true.</summary>
     public bool IsDown { get; set; }
 
+    /// <summary>What an upload of this name throws, once its content was read; null: it is taken.</summary>
+    public Func<string, Exception?> Refuses { get; set; } = _ => null;
+
     /// <summary>No call is answered before this is over.</summary>
     public Task Answers { get; set; } = Task.CompletedTask;
 
@@ -65,6 +68,11 @@ internal sealed class MemoryBlobs : IBlobStore
     {
         using var copy = new MemoryStream();
         await content.CopyToAsync(copy, cancellationToken);
+        if (Refuses(name) is { } refusal)
+        {
+            throw refusal;
+        }
+
         var tag = await PutAsync(name, copy.ToArray(), cancellationToken);
         return new BlobEntry { Name = name, ETag = tag, Length = copy.Length, Age = TimeSpan.Zero };
     }

@@ -69,11 +69,13 @@ internal sealed class AzureMachine : IAsyncDisposable
         return output;
     }
 
-    public TestProcess StartWorker(params string[] arguments)
+    public TestProcess StartWorker(params string[] arguments) => Start(["worker", .. arguments]);
+
+    public TestProcess Start(params string[] arguments)
     {
-        var worker = TestProcess.Start(Path.Join(Here, "ozf"), ["worker", .. arguments], Environment);
-        _processes.Add(worker);
-        return worker;
+        var process = TestProcess.Start(Path.Join(Here, "ozf"), arguments, Environment);
+        _processes.Add(process);
+        return process;
     }
 
     public Task<(int ExitCode, string Output, string Errors)> ForeignAsync(CancellationToken cancellationToken, params string[] arguments) =>

@@ -104,10 +104,78 @@ public sealed class AzureSwarmTests(SharedAzurite azurite)
         Assert.Equal("kept\n", await File.ReadAllTextAsync(Path.Join(machine["out"], "a.txt"), Cancellation));
         Assert.Contains("Größe", said[2], StringComparison.Ordinal);
         Assert.Contains("hello", said[4], StringComparison.Ordinal);
+        using var links = JsonDocument.Parse(await machine.SucceedAsync(Cancellation, "runs", "artifacts", run.Value, "--link", "10m", "--output", "json"));
+        var link = Assert.Single(links.RootElement.GetProperty("links").EnumerateArray());
+        using var http = new HttpClient();
+        Assert.Equal(("a.txt", "kept\n"), (link.GetProperty("path").GetString(), await http.GetStringAsync(link.GetProperty("url").GetString(), Cancellation)));
+        said.Add(links.RootElement.GetRawText());
         Assert.Contains("storage: {env: OZF_STORAGE}", string.Join('\n', said), StringComparison.Ordinal);
         said.Add(await File.ReadAllTextAsync(Path.Join(machine.Marks, "environment"), Cancellation));
         Assert.All(said, text => Assert.DoesNotContain(AzuriteProcess.Key[..40], text, StringComparison.Ordinal));
         Assert.DoesNotContain("OZF_STORAGE", said[^1], StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 300_000)]
+    public async Task So_do_those_for_queues_dead_letters_schedules_events_and_runs_without_a_queue()
+    {
+        await using var machine = await StartAsync("echo hello");
+        await File.WriteAllTextAsync(machine["bad.json"], """{"prompt":5}""", Cancellation);
+        await File.WriteAllTextAsync(machine["good.json"], """{"prompt":"x"}""", Cancellation);
+        await machine.SucceedAsync(Cancellation, "queue", "send", "--file", machine["bad.json"]);
+        await machine.SucceedAsync(Cancellation, "queue", "send", "--file", machine["good.json"]);
+        Assert.Equal(0, await machine.StartWorker("--once", "--consume-requests").WaitForExitAsync(Cancellation));
+        using var letters = JsonDocument.Parse(await machine.SucceedAsync(Cancellation, "dead-letters", "list", "--output", "json"));
+        var letter = Assert.Single(letters.RootElement.GetProperty("dead_letters").EnumerateArray()).GetProperty("id").GetString()!;
+        Assert.True(RunBlobs.TryParseRecord(Assert.Single(await machine.NamesAsync("runs/", Cancellation)), out var run));
+        Assert.Equal(RunState.Succeeded, (await machine.UntilTerminalAsync(run, Cancellation)).State);
+
+        foreach (var command in new string[][]
+        {
+            ["dead-letters", "show", letter], ["dead-letters", "requeue", letter, "--file", machine["good.json"]], ["dead-letters", "purge", "--all"],
+            ["schedules", "create", "s", "--cron", "0 0 1 1 *", "-p", "x"], ["schedules", "list"], ["schedules", "get", "s"], ["schedules", "next", "s"],
+            ["schedules", "update", "s", "--cron", "0 0 2 1 *"], ["schedules", "pause", "s"], ["schedules", "resume", "s"], ["schedules", "run", "s"], ["schedules", "delete", "s"],
+            ["exec", "--agent-command", machine["oz"], "-C", machine.Marks], ["sync"], ["webhooks", "list"], ["webhooks", "deliveries"],
+            ["events", "deliveries"], ["events", "redeliver", run.Value, "--publisher", "oz-events"], ["runs", "delete", run.Value], ["keys", "new", "ci"],
+        })
+        {
+            var said = await machine.SucceedAsync(Cancellation, command);
+            Assert.DoesNotContain(AzuriteProcess.Key[..40], said, StringComparison.Ordinal);
+        }
+
+        Assert.Null(await machine.Records.FindAsync(run, Cancellation));
+        Assert.Empty(await machine.NamesAsync("dead-letters/", Cancellation));
+        Assert.Empty(await machine.NamesAsync("schedules/", Cancellation));
+        Assert.Equal(2, (await machine.TakeEventsAsync(Cancellation)).Count(one => one.GetProperty("id").GetString() == $"{run}:1:completed"));
+
+        // What was put back on the queue, what the schedule was told to start, and the front door to them.
+        var up = machine.Start("up", "--port", "0", "--data", machine["up"]);
+        await up.WaitForLineAsync("http://127.0.0.1:", Cancellation);
+        foreach (var name in await OneMachine.UntilAsync(() => machine.NamesAsync("runs/", Cancellation), names => names.Count == 3, Cancellation))
+        {
+            Assert.True(RunBlobs.TryParseRecord(name, out var other));
+            Assert.Equal(RunState.Succeeded, (await machine.UntilTerminalAsync(other, Cancellation)).State);
+        }
+
+        up.Signal(15);
+        Assert.Equal(0, await up.WaitForExitAsync(Cancellation));
+    }
+
+    [Fact(Timeout = 300_000)]
+    public async Task Without_the_queue_service_runs_are_taken_in_and_a_host_starts_and_carries_them_out()
+    {
+        var queues = new Uri($"http://127.0.0.1:{AzuriteProcess.FreePort()}/devstoreaccount1");
+        var whole = (await azurite.GetAsync()).TakeAccount();
+        var connection = string.Join(';', whole.Split(';').Select(part => part.StartsWith("QueueEndpoint=", StringComparison.Ordinal) ? $"QueueEndpoint={queues}" : part));
+        await using var machine = new AzureMachine(connection, "echo hello");
+        var run = RunId.Parse((await machine.SucceedAsync(Cancellation, "run", "-p", "x")).Trim());
+
+        var worker = machine.StartWorker("--once");
+
+        Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
+        Assert.Contains(worker.Errors, line => line.Contains(queues.Authority, StringComparison.Ordinal) && line.Contains("runs are found by looking", StringComparison.Ordinal));
+        var record = await machine.UntilTerminalAsync(run, Cancellation);
+        Assert.Equal((RunState.Succeeded, "oz-events"), (record.State, Assert.Single(record.Outbox!).Publisher));
+        Assert.Equal([RunBlobs.Active(run)], await machine.NamesAsync("active/", Cancellation));
     }
 
     private async Task<AzureMachine> StartAsync(string agent) => new((await azurite.GetAsync()).TakeAccount(), agent);

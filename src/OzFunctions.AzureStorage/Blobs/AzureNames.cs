@@ -9,13 +9,18 @@ namespace OzFunctions.AzureStorage;
 /// </summary>
 internal static class AzureNames
 {
+    // Azure: "Naming and referencing containers, blobs, and metadata". The emulator takes more of both.
     private const int LongestName = 1024;
+    private const int MostSegments = 254;
 
-    /// <summary>Throws <see cref="ArgumentException"/> when it is no blob name.</summary>
+    /// <summary>Throws <see cref="ArgumentException"/> when it is no blob name, or the service would refuse what it is stored under.</summary>
     public static string Encode(string name)
     {
         Check(name);
-        return EncodePrefix(name);
+        var stored = EncodePrefix(name);
+        return stored.Length <= LongestName
+            ? stored
+            : throw new ArgumentException($"A blob name has at most {LongestName} characters; '{name[..60]}…' is stored with {stored.Length}.", nameof(name));
     }
 
     /// <summary>The same for the beginning of names.</summary>
@@ -79,9 +84,9 @@ internal static class AzureNames
     private static void Check(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
-        if (name.Length > LongestName)
+        if (name.AsSpan().Count('/') >= MostSegments)
         {
-            throw new ArgumentException($"A blob name has at most {LongestName} characters; '{name[..60]}…' has {name.Length}.", nameof(name));
+            throw new ArgumentException($"A blob name has at most {MostSegments} segments; '{name[..60]}…' has more.", nameof(name));
         }
 
         foreach (var segment in name.AsSpan().Split('/'))

@@ -8,7 +8,7 @@ namespace OzFunctions.AzureStorage;
 internal sealed class ReadLinks(StorageAccount account)
 {
     /// <summary>Of clocks, between this machine and the service.</summary>
-    private static readonly TimeSpan Skew = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Skew = TimeSpan.FromMinutes(15);
 
     private static readonly TimeSpan KeyLifetime = TimeSpan.FromHours(6);
 

@@ -28,6 +28,7 @@ public sealed class StorageAccount
         (_blobs, _queues, HasIdentity) = (blobs, queues, hasIdentity);
         Container = blobs.GetBlobContainerClient(StorageNames.Container);
         Calls = new(Container.Uri.GetLeftPart(UriPartial.Authority), options, time);
+        QueueCalls = new(queues.Uri.GetLeftPart(UriPartial.Authority), options, time);
         Time = time;
     }
 
@@ -41,7 +42,11 @@ public sealed class StorageAccount
 
     internal BlobContainerClient Container { get; }
 
+    /// <summary>Calls of the blob service; their faults name its address.</summary>
     internal StorageCalls Calls { get; }
+
+    /// <summary>Calls of the queue service, which may be away by itself.</summary>
+    internal StorageCalls QueueCalls { get; }
 
     internal TimeProvider Time { get; }
 
@@ -56,7 +61,7 @@ public sealed class StorageAccount
         if (!setting.Contains('=', StringComparison.Ordinal) || setting.StartsWith("http", StringComparison.OrdinalIgnoreCase))
         {
             var (blobAddress, queueAddress) = Addresses(setting);
-            var identity = new DefaultAzureCredential();
+            var identity = options.Identity ?? new DefaultAzureCredential();
             return new(new(blobAddress, identity, blobs), new(queueAddress, identity, queues), hasIdentity: true, options, time);
         }
 

@@ -1,3 +1,4 @@
+using Azure.Core;
 using Azure.Core.Pipeline;
 
 namespace OzFunctions.AzureStorage;
@@ -22,6 +23,9 @@ public sealed record StorageAccountOptions
 
     /// <summary>Of one block of an upload or a download, all tries and pauses together. Default: 3 minutes.</summary>
     public TimeSpan BlockTimeout { get; init; } = TimeSpan.FromMinutes(3);
+
+    /// <summary>Signs where the setting is an address; null: the identity of this process.</summary>
+    internal TokenCredential? Identity { get; init; }
 
     /// <summary>Seen by every try on its way out and back; null: nothing in between.</summary>
     internal HttpPipelinePolicy? Between { get; init; }

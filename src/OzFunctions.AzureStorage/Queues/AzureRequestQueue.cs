@@ -71,7 +71,7 @@ public sealed class AzureRequestQueue : IRequestQueue
         }
     }
 
-    public Task<bool> CompleteAsync(QueuedMessage message, CancellationToken cancellationToken) => _account.Calls.RunAsync(
+    public Task<bool> CompleteAsync(QueuedMessage message, CancellationToken cancellationToken) => _account.QueueCalls.RunAsync(
         async (tries, token) =>
         {
             try
@@ -87,7 +87,7 @@ public sealed class AzureRequestQueue : IRequestQueue
         },
         cancellationToken);
 
-    public Task<bool> AbandonAsync(QueuedMessage message, TimeSpan delay, CancellationToken cancellationToken) => _account.Calls.RunAsync(
+    public Task<bool> AbandonAsync(QueuedMessage message, TimeSpan delay, CancellationToken cancellationToken) => _account.QueueCalls.RunAsync(
         async (tries, token) =>
         {
             try

@@ -14,7 +14,7 @@ internal sealed class StorageQueue(StorageAccount account, string name)
     public QueueClient Client { get; } = account.Queue(name);
 
     /// <summary>Sends; answers the message's id. A lost answer doubles it: readers know a doubled message by what is in it (a run request's key, an event's id).</summary>
-    public Task<string> SendAsync(string text, TimeSpan timeToLive, CancellationToken cancellationToken) => account.Calls.RunAsync(
+    public Task<string> SendAsync(string text, TimeSpan timeToLive, CancellationToken cancellationToken) => account.QueueCalls.RunAsync(
         async (_, token) =>
         {
             try
@@ -31,7 +31,7 @@ internal sealed class StorageQueue(StorageAccount account, string name)
 
     /// <summary>Reads something of the queue; one that is not there yet is empty, and made, so that its producers find it.</summary>
     public Task<T?> ReadAsync<T>(Func<QueueClient, CancellationToken, Task<T?>> read, CancellationToken cancellationToken)
-        where T : class => account.Calls.RunAsync(
+        where T : class => account.QueueCalls.RunAsync(
         async (_, token) =>
         {
             try

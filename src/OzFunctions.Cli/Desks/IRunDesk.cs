@@ -34,6 +34,9 @@ internal interface IRunDesk : IAsyncDisposable
 
     Task<ArtifactManifest> ReadManifestAsync(RunId runId, int attempt, CancellationToken cancellationToken);
 
+    /// <summary>An address by which whoever has it reads the file for so long; null: this place makes none.</summary>
+    Task<Uri?> FindArtifactLinkAsync(RunId runId, int attempt, string path, TimeSpan lifetime, CancellationToken cancellationToken);
+
     /// <summary>Null: its content is not there any more.</summary>
     Task<Stream?> OpenArtifactAsync(RunId runId, int attempt, string path, CancellationToken cancellationToken);
 

@@ -82,6 +82,8 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
             Artifacts = [.. json.GetProperty("artifacts").EnumerateArray().Select(entry => entry.Deserialize(RunJson.Wire.ArtifactEntry)!)],
         });
 
+    public Task<Uri?> FindArtifactLinkAsync(RunId runId, int attempt, string path, TimeSpan lifetime, CancellationToken cancellationToken) => Task.FromResult<Uri?>(null);
+
     public Task<Stream?> OpenArtifactAsync(RunId runId, int attempt, string path, CancellationToken cancellationToken)
     {
         var escaped = string.Join('/', path.Split('/').Select(Uri.EscapeDataString));

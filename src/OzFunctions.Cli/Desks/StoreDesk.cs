@@ -47,6 +47,9 @@ internal sealed class StoreDesk(OpenStore store, Surroundings surroundings, Acti
     public Task<ArtifactManifest> ReadManifestAsync(RunId runId, int attempt, CancellationToken cancellationToken) =>
         ArtifactManifests.ReadAsync(_core.Ports.Blobs, runId, attempt, cancellationToken);
 
+    public Task<Uri?> FindArtifactLinkAsync(RunId runId, int attempt, string path, TimeSpan lifetime, CancellationToken cancellationToken) =>
+        _core.Ports.Blobs.FindReadLinkAsync(RunBlobs.Artifact(runId, attempt, path), lifetime, cancellationToken);
+
     public Task<Stream?> OpenArtifactAsync(RunId runId, int attempt, string path, CancellationToken cancellationToken) =>
         _core.Ports.Blobs.OpenReadAsync(RunBlobs.Artifact(runId, attempt, path), 0, null, cancellationToken);
 

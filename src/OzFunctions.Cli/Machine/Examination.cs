@@ -149,7 +149,7 @@ internal sealed class Examination(CommandContext context)
             await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
             if (store.IsRemote)
             {
-                await store.RepairAsync(cancellationToken);
+                await store.RepairAsync(without => Warn("storage", without, "Look at the queue service of the account, its address and its firewall."), cancellationToken);
             }
 
             Ok(store.IsRemote ? "storage" : "data directory", store.Name);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OzFunctions.AzureStorage;
+using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Events;
 using OzFunctions.Configuration;
@@ -33,16 +34,26 @@ internal static class AzureStore
         {
             Name = account.Name,
             IsRemote = true,
-            Repair = token => AskAsync(core, settings.WorkerId, token),
+            Repair = (warn, token) => AskAsync(core, settings.WorkerId, warn, token),
         };
     }
 
-    /// <summary>One look at blobs and one at queues: a host with a wrong key or address ends with a sentence, instead of trying for ever.</summary>
-    private static async Task AskAsync(OzCore core, string workerId, CancellationToken cancellationToken)
+    /// <summary>
+    /// One look at blobs and one at queues: a host with a wrong key or address ends with a sentence, instead of trying for ever. Queues that do not answer for now
+    /// keep no host from adopting and claiming: they only ring.
+    /// </summary>
+    private static async Task AskAsync(OzCore core, string workerId, Action<string> warn, CancellationToken cancellationToken)
     {
         await core.Workers.GetPausedAsync(cancellationToken);
         await using var listener = core.Ports.Bell.Listen(workerId);
-        await listener.WaitAsync(TimeSpan.Zero, cancellationToken);
+        try
+        {
+            await listener.WaitAsync(TimeSpan.Zero, cancellationToken);
+        }
+        catch (BlobStoreException ex) when (ex.IsTransient)
+        {
+            warn($"{ex.Message} Until its queues answer, runs are found by looking every 15 seconds, and requests and events on queues wait.");
+        }
     }
 
     /// <summary>The configuration as a blob of the container.</summary>

@@ -33,7 +33,7 @@ internal static class LocalStore
             return new(core, new FilesRequestQueue(files, ConfiguredStore.RequestQueue))
             {
                 Name = settings.DataDirectory,
-                Repair = token => RepairAsync(core, files, token),
+                Repair = (_, token) => RepairAsync(core, files, token),
                 Opened = files,
             };
         }

@@ -16,14 +16,15 @@ internal sealed class OpenStore(OzCore core, IRequestQueue requests) : IAsyncDis
     /// <summary>Every write goes over a network and is paid for.</summary>
     public bool IsRemote { get; init; }
 
-    /// <summary>What a host does before it claims.</summary>
-    public Func<CancellationToken, Task> Repair { get; init; } = _ => Task.CompletedTask;
+    /// <summary>What a host does before it claims; told is what it has to do without for now.</summary>
+    public Func<Action<string>, CancellationToken, Task> Repair { get; init; } = (_, _) => Task.CompletedTask;
 
     /// <summary>What is closed with it.</summary>
     public IDisposable? Opened { get; init; }
 
-    /// <summary>For hosts: what the store may have lost of markers and indexes is made again.</summary>
-    public Task RepairAsync(CancellationToken cancellationToken) => Repair(cancellationToken);
+    /// <summary>For hosts: what the store may have lost of markers and indexes is made again; a remote store is asked whether it takes calls.</summary>
+    /// <param name="warn">Gets a sentence for what does not answer and is not needed for the start.</param>
+    public Task RepairAsync(Action<string> warn, CancellationToken cancellationToken) => Repair(warn, cancellationToken);
 
     public ValueTask DisposeAsync()
     {

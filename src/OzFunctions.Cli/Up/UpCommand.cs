@@ -58,7 +58,7 @@ internal static class UpCommand
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
-        await store.RepairAsync(cancellationToken);
+        await store.RepairAsync(context.Screen.Warn, cancellationToken);
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
 

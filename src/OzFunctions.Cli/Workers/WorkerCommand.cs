@@ -49,7 +49,7 @@ internal static partial class WorkerCommand
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
-        await store.RepairAsync(cancellationToken);
+        await store.RepairAsync(context.Screen.Warn, cancellationToken);
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         Introduce(context, store, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));

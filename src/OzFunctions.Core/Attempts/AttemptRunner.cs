@@ -9,7 +9,7 @@ using OzFunctions.Telemetry;
 
 namespace OzFunctions.Attempts;
 
-/// <summary>Carries an owned attempt to its end: the backend's work, then S7 to S11. An outage of the store makes it wait, never give up.</summary>
+/// <summary>Carries an owned attempt to its end: the backend's work, then S7 to S9, after which the slot is free, and S10 begun. An outage of the store makes it wait, never give up.</summary>
 internal sealed partial class AttemptRunner(
     OzPorts ports, DispatchIndex index, ConcurrencyLocks locks, RunEnding ending, UnownedRuns unowned, EventOutbox outbox, IRunBackend backend, OzMetrics metrics, ILogger<AttemptRunner> logger)
 {
@@ -52,7 +52,7 @@ internal sealed partial class AttemptRunner(
         span?.SetTag("ozf.reason", outcome.Reason.Text());
         span?.SetStatus(outcome.Reason is RunReason.Completed or RunReason.TaskCancelled ? System.Diagnostics.ActivityStatusCode.Ok : System.Diagnostics.ActivityStatusCode.Error);
         Ended(attempt.RunId, attempt.Attempt, settled.Record.State.Text(), outcome.Reason.Text(), outcome.Message is null ? "" : ": " + outcome.Message);
-        await FinishAsync(attempt, settled, removed, () => outbox.PublishAsync(settled, marker, detach), detach);
+        await FinishAsync(attempt, settled, removed, stop => outbox.PublishAsync(settled, marker, stop), detach);
     }
 
     private void Measure(int number, RunReason reason, RunRecord record)
@@ -78,11 +78,11 @@ internal sealed partial class AttemptRunner(
             await attempt.Directory.DiscardAsync(cancellationToken);
         }
 
-        await FinishAsync(attempt, settled, removed, () => outbox.PublishAsync(attempt.RunId, cancellationToken), cancellationToken);
+        await FinishAsync(attempt, settled, removed, stop => outbox.PublishAsync(attempt.RunId, stop), cancellationToken);
     }
 
-    /// <summary>S8 to S11 of a record that is settled.</summary>
-    private async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, bool removed, Func<Task> publish, CancellationToken cancellationToken)
+    /// <summary>S8 and S9 of a record that is settled; S10 and S11 go on beside.</summary>
+    private async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, bool removed, Func<CancellationToken, Task> publish, CancellationToken cancellationToken)
     {
         await ReleaseAsync(attempt, settled, cancellationToken);
 
@@ -106,7 +106,7 @@ internal sealed partial class AttemptRunner(
                 await index.RemoveAsync(settled.Record, cancellationToken);
             }
 
-            await publish();
+            outbox.PublishBeside(attempt.RunId, publish);
         }
         catch (BlobStoreException ex)
         {

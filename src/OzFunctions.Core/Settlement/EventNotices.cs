@@ -49,6 +49,11 @@ public sealed partial class EventNotices(OzPorts ports, RunEvents events, EventO
             return;
         }
 
+        if (outbox.IsPutOff(publisher.Name))
+        {
+            return;
+        }
+
         using var deadline = new CancellationTokenSource(AtMost, ports.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         await TrySendAsync(publisher, rendered, either.Token);

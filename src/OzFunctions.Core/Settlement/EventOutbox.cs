@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Events;
@@ -9,7 +10,7 @@ namespace OzFunctions.Settlement;
 
 /// <summary>
 /// S10 and S11: sends the stored completion event to each publisher that is owed one; then the marker goes, and that is the "published" mark. Queues are sent to at
-/// once; foreign ground is left to the hosts' lanes, so that a slow receiver holds up neither a run's slot nor another receiver.
+/// once, unless one hung a moment ago; foreign ground is left to the hosts' lanes, so that a slow receiver holds up no other.
 /// </summary>
 public sealed partial class EventOutbox : IAsyncDisposable
 {
@@ -43,12 +44,16 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private readonly Dictionary<string, IEventPublisher> _publishers;
     private readonly Dictionary<string, EventLane> _lanes;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Dictionary<RunId, (ETag Marker, DateTimeOffset Until)> _waits = [];
+    private readonly PutOffPublishers _putOff;
+    private readonly ConcurrentDictionary<Task, bool> _beside = new();
+    private readonly OwedWaits _waits;
     private Task? _running;
 
     public EventOutbox(OzPorts ports, RunRecords records, OwedPublishers owed, EventDeliveryLog log, OzMetrics metrics, ILogger<EventOutbox> logger)
     {
         (_ports, _records, _owed, _log, _metrics, _logger) = (ports, records, owed, log, metrics, logger);
+        _putOff = new(ports.Time);
+        _waits = new(ports.Time, _putOff);
         _publishers = ports.Publishers.ToDictionary(publisher => publisher.Name, StringComparer.Ordinal);
         _lanes = ports.Publishers.Where(publisher => publisher is { IsPrompt: false, IsElsewhere: false }).ToDictionary(
             publisher => publisher.Name, publisher => new EventLane(publisher, ports.Time, DeliverAsync, _stop.Token), StringComparer.Ordinal);
@@ -66,8 +71,10 @@ public sealed partial class EventOutbox : IAsyncDisposable
         }
 
         using var deadline = new CancellationTokenSource(grace, _ports.Time);
+        await Task.WhenAll(_beside.Keys).WaitAsync(deadline.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await Task.WhenAll(_lanes.Values.Select(lane => lane.WhenIdleAsync(deadline.Token))).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _stop.CancelAsync();
+        await Task.WhenAll(_beside.Keys);
         await _running;
     }
 
@@ -88,13 +95,18 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// <summary>The lane of a publisher on foreign ground while a host lives here.</summary>
     internal EventLane? FindLane(string publisher) => _running is null ? null : _lanes.GetValueOrDefault(publisher);
 
-    /// <summary>False: what this run owes is not due before a time that this process remembers. Saves a tick the reading.</summary>
-    internal bool MayOwe(RunId runId, ETag marker)
+    /// <summary>False: nothing that this run owes can be sent yet, as far as this process remembers. Saves a tick the reading.</summary>
+    internal bool MayOwe(RunId runId, ETag marker) => _waits.AreOver(runId, marker);
+
+    /// <summary>True: this process waited for it in vain a moment ago, and does not try again so soon.</summary>
+    internal bool IsPutOff(string publisher) => _putOff.Contains(publisher);
+
+    /// <summary>Publishes what is due beside the caller's work: a queue that hangs keeps no slot from the next run. Waited for by <see cref="StopAsync"/>.</summary>
+    public void PublishBeside(RunId runId, Func<CancellationToken, Task> publish)
     {
-        lock (_waits)
-        {
-            return !_waits.TryGetValue(runId, out var wait) || wait.Marker != marker || wait.Until <= _ports.Time.GetUtcNow();
-        }
+        var task = Task.Run(() => TryPublishAsync(runId, publish), CancellationToken.None);
+        _beside[task] = true;
+        _ = task.ContinueWith(ended => _beside.TryRemove(ended, out _), TaskScheduler.Default);
     }
 
     /// <summary>
@@ -133,7 +145,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
                 return await SettleAsync(runId, read, results, cancellationToken);
             }
 
-            Remember(runId, read, still);
+            _waits.Remember(runId, read, still);
             foreach (var entry in still.Where(entry => FindOwn(run.Record.WorkerId, entry.Publisher) is not null))
             {
                 FindLane(entry.Publisher)?.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue);
@@ -143,6 +155,22 @@ public sealed partial class EventOutbox : IAsyncDisposable
         }
 
         return await SettleAsync(runId, read, results, cancellationToken);
+    }
+
+    private async Task TryPublishAsync(RunId runId, Func<CancellationToken, Task> publish)
+    {
+        try
+        {
+            await publish(_stop.Token);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+        catch (Exception ex)
+        {
+            // Nobody is there to hear of it. The record carries all that is owed; a tick sends it (T3).
+            NotPublished(runId, ex);
+        }
     }
 
     /// <summary>
@@ -338,13 +366,14 @@ public sealed partial class EventOutbox : IAsyncDisposable
             return await IsForgottenAsync(record, stored, entry, cancellationToken) ? new(entry.Publisher, null) : null;
         }
 
-        if (entry.NextAt > _ports.Time.GetUtcNow() || publisher is { IsPrompt: false } or { IsElsewhere: true })
+        if (entry.NextAt > _ports.Time.GetUtcNow() || publisher is { IsPrompt: false } or { IsElsewhere: true } || _putOff.Contains(entry.Publisher))
         {
             return null;
         }
 
         using var deadline = new CancellationTokenSource(PromptWithin, _ports.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        var began = _ports.Time.GetTimestamp();
         Exception? failure;
         try
         {
@@ -355,6 +384,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
             failure = ex;
         }
 
+        _putOff.Note(entry.Publisher, began, sent: failure is null);
         if (failure is null)
         {
             return new(entry.Publisher, null);
@@ -398,11 +428,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
     {
         var done = await _ports.Blobs.TryDeleteAsync(RunBlobs.Active(runId), marker, cancellationToken);
         _ports.Probe.Passed(ProtocolStep.S11, runId);
-        lock (_waits)
-        {
-            _waits.Remove(runId);
-        }
-
+        _waits.Forget(runId);
         if (!done)
         {
             // Somebody wrote the marker again meanwhile (a repeated intake, an event that is owed again); the tick looks once more, and finds what was sent no longer owed.
@@ -410,21 +436,6 @@ public sealed partial class EventOutbox : IAsyncDisposable
         }
 
         return done;
-    }
-
-    private void Remember(RunId runId, ETag marker, IReadOnlyList<OutboxEntry> still)
-    {
-        // Without a time it is a lane's, of this host or another; a minute is soon enough to look whether it came to something.
-        var until = still.Min(entry => entry.NextAt ?? Later(TimeSpan.FromMinutes(1)));
-        lock (_waits)
-        {
-            if (_waits.Count >= 100_000)
-            {
-                _waits.Clear();
-            }
-
-            _waits[runId] = (marker, until);
-        }
     }
 
     private static RunRecord WithEntry(RunRecord record, OutboxEntry mine) =>
@@ -443,6 +454,9 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
     [LoggerMessage(LogLevel.Error, "The completion event of run {RunId} is not sent to {Publisher}: no host has a publisher of this name any more")]
     private partial void Forgotten(RunId runId, string publisher);
+
+    [LoggerMessage(LogLevel.Warning, "The completion event of run {RunId} is left to the next tick")]
+    private partial void NotPublished(RunId runId, Exception exception);
 
     [LoggerMessage(LogLevel.Warning, "What came of sending the event of run {RunId} to {Publisher} could not be written; it is sent again")]
     private partial void NotNoted(RunId runId, string publisher, Exception exception);

@@ -16,7 +16,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
     private const int LongestName = 600;
     private const int MostShown = 50;
 
-    /// <summary>A repeat uploads the same again. Store faults are thrown as they are.</summary>
+    /// <summary>A repeat uploads the same again. Faults of a store that is away are thrown as they are.</summary>
     public async Task<CollectedArtifacts> CollectAsync(RunId runId, int attempt, IEnumerable<ArtifactSource> sources, CancellationToken cancellationToken)
     {
         var prefix = $"data/{runId}/{attempt}/";
@@ -104,6 +104,15 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         catch (IOException exception)
         {
             return LeaveOut(name, length, masker.MaskText($"it cannot be read: {exception.Message}"));
+        }
+        catch (ArgumentException)
+        {
+            return LeaveOut(name, length, "the store takes no such name: it is too long, or of too many directories");
+        }
+        catch (BlobStoreException exception) when (!exception.IsTransient)
+        {
+            // One that the store refuses for good must not cost the others.
+            return LeaveOut(name, length, masker.MaskText($"the store does not take it: {exception.Message}"));
         }
 
         return new ArtifactEntry { Path = name, Bytes = content.Position, Sha256 = content.GetSha256(), ContentType = contentType };

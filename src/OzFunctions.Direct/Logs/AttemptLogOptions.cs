@@ -15,7 +15,13 @@ internal sealed record AttemptLogOptions
     /// <summary>The same after <see cref="StretchAfter"/> appends: blobs hold 50,000 blocks. Default: 5 s.</summary>
     public TimeSpan StretchedFlushAfter { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>The same after twice as many. Default: 1 min.</summary>
+    public TimeSpan LongestFlushAfter { get; init; } = TimeSpan.FromMinutes(1);
+
     public int StretchAfter { get; init; } = 20_000;
+
+    /// <summary>Appends of the head; what follows is tail. A blob takes 50,000, and the tail and what is said behind it need theirs. Default: 49,000.</summary>
+    public int MostAppends { get; init; } = 49_000;
 
     /// <summary>Bytes that are appended without waiting. Default: 256 KiB.</summary>
     public int BatchBytes { get; init; } = 256 << 10;

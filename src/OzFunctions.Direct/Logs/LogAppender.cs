@@ -56,7 +56,12 @@ internal sealed partial class LogAppender : IAsyncDisposable
 
     private LogState Beginning => new() { HeadEnd = _options.Cap / 2 };
 
-    private TimeSpan FlushAfter => _appends >= _options.StretchAfter ? _options.StretchedFlushAfter : _options.FlushAfter;
+    private TimeSpan FlushAfter => (_appends / _options.StretchAfter) switch
+    {
+        0 => _options.FlushAfter,
+        1 => _options.StretchedFlushAfter,
+        _ => _options.LongestFlushAfter,
+    };
 
     public void Start() => _running = Task.Run(() => KeepRunningAsync(_stop.Token));
 
@@ -171,7 +176,16 @@ internal sealed partial class LogAppender : IAsyncDisposable
             // Once the head is full, the renderer has gone past the last stored line: the tail starts over from this batch.
             _from = _batch.Full ? _from with { Skip = _from.Skip + _batch.Lines } : _from with { Skip = 0, Spool = _source.Spool, Host = _source.Host, Render = _renderer.Save() };
             _from = _from with { Blob = _blob.Length, N = _batch.N, CutBytes = _batch.CutBytes, Appends = _appends };
-            _batch.Clear();
+            if (_appends < _options.MostAppends || _batch.Full)
+            {
+                _batch.Clear();
+            }
+            else
+            {
+                // The head ends here: the blob takes few appends more, and the tail needs them.
+                _from = _from with { HeadEnd = _blob.Length };
+                _batch.Start(_from, skip: 0, room: 0);
+            }
         }
     }
 

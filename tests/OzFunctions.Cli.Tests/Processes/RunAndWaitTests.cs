@@ -93,6 +93,9 @@ public sealed class RunAndWaitTests
         var download = Path.Combine(rig.Place, "download");
         Assert.Equal(0, (await rig.RunAsync("runs", "artifacts", id, "--download", download)).ExitCode);
         Assert.Equal("kept for later", (await File.ReadAllTextAsync(Path.Combine(download, "notes.txt"), Cancellation)).Trim());
+        var link = await rig.RunAsync("runs", "artifacts", id, "--link", "1h");
+        Assert.Equal((64, "", true), (link.ExitCode, link.Output, link.Error.Contains("--link: this store makes no such addresses", StringComparison.Ordinal)));
+        Assert.Equal(64, (await rig.RunAsync("runs", "artifacts", id, "--link", "7d")).ExitCode);
     }
 
     [Fact(Timeout = Limit)]

@@ -220,6 +220,39 @@ public sealed class EventDeliveryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Two_hosts_that_reach_for_a_delivery_in_the_same_millisecond_send_it_once()
+    {
+        // A clock that stands still: what both write says the same time.
+        var scene = new ScheduleScene();
+        var hook = new Receiver();
+        var run = (await scene.Process.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await scene.NewProcess(new CoreOptions(), scene.Clock, hook).Cancels.CancelAsync(run, "ann", null, Cancellation);
+        scene.Clock.Advance(TimeSpan.FromMinutes(2));
+        var (reached, both) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        scene.Store.Before = (method, _) =>
+        {
+            if (method == "TryReplaceAsync" && Interlocked.Increment(ref reached) == 2)
+            {
+                both.SetResult();
+            }
+
+            return method == "TryReplaceAsync" ? both.Task : Task.CompletedTask;
+        };
+        OzCore[] hosts = [scene.NewProcess(new CoreOptions(), scene.Clock, hook), scene.NewProcess(new CoreOptions(), scene.Clock, hook)];
+        foreach (var host in hosts)
+        {
+            host.Outbox.Start();
+            await host.Tick.TickAsync(Cancellation);
+        }
+
+        await both.Task.WaitAsync(Cancellation);
+        await Task.WhenAll(hosts.Select(host => host.Outbox.StopAsync(TimeSpan.FromMinutes(1)))).WaitAsync(Cancellation);
+
+        Assert.Single(hook.Tries);
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_run_that_a_command_without_configuration_cancels_is_owed_to_the_publishers_of_its_worker()
     {
         var hook = new Receiver();

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using OzFunctions.Artifacts;
+using OzFunctions.Blobs;
 using OzFunctions.Direct.Artifacts;
 using OzFunctions.Direct.Attempts;
 using OzFunctions.Direct.Changes;
@@ -110,6 +111,33 @@ public sealed class ArtifactCollectorTests : IDisposable
         await TestProcess.RunAsync("/bin/sh", ["-c", "cd \"$1\" && echo x >\"$(printf 'a\\377b')\" && echo x >\"$(printf 'c\\033d')\"", "sh", _temp["private/artifacts"]], Cancellation);
 
         Assert.Equal(new ArtifactSummary(0, 0, 2), await CollectAsync());
+    }
+
+    [Fact]
+    public async Task An_artifact_that_the_store_does_not_take_costs_no_other()
+    {
+        _masker = new SecretSet().AddAll(["hunter2-hunter2"]).CreateMasker();
+        _temp.Write("private/artifacts/a.txt", "a");
+        _temp.Write("private/artifacts/bad-name.txt", "hunter2-hunter2");
+        File.WriteAllBytes(_temp["private/artifacts/refused.bin"], [0, 1, 2]);
+        _temp.Write("private/artifacts/z.txt", "z");
+        _blobs.Refuses = name => name.EndsWith("bad-name.txt", StringComparison.Ordinal) ? new ArgumentException("A blob name has at most 1024 characters.", nameof(name))
+            : name.EndsWith("refused.bin", StringComparison.Ordinal) ? new BlobStoreException("The store could not read the call (400).", isTransient: false, null)
+            : null;
+
+        Assert.Equal(new ArtifactSummary(2, 2, 2), await CollectAsync());
+        Assert.Equal(
+            ["a.txt: ", "bad-name.txt: the store takes no such name: it is too long, or of too many directories", "refused.bin: the store does not take it: The store could not read the call (400).", "z.txt: "],
+            Manifest().Select(entry => $"{entry.Path}: {entry.LeftOut}"));
+    }
+
+    [Fact]
+    public async Task An_outage_leaves_nothing_out()
+    {
+        _temp.Write("private/artifacts/a.txt", "a");
+        _blobs.Refuses = _ => new BlobStoreException("503", isTransient: true, null);
+
+        await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync());
     }
 
     [Fact]

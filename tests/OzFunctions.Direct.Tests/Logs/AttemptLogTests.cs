@@ -64,7 +64,7 @@ public sealed class AttemptLogTests
     }
 
     [Fact(Timeout = 10_000)]
-    public async Task Lines_wait_a_moment_for_more_and_longer_after_many_appends()
+    public async Task Lines_wait_a_moment_for_more_and_ever_longer_after_many_appends()
     {
         var clock = new StepClock();
         await using var scene = new LogScene { Time = clock };
@@ -86,7 +86,12 @@ public sealed class AttemptLogTests
         Assert.False(stored.Reader.TryRead(out _));
         clock.Advance(TimeSpan.FromMilliseconds(1));
         await stored.Reader.ReadAsync(Cancellation);
-        Assert.Equal(["host:one", "host:two"], await scene.MessagesAsync());
+
+        log.AddHostLine("three");
+        await clock.ArmedAsync(TimeSpan.FromMinutes(1), Cancellation);
+        clock.Advance(TimeSpan.FromMinutes(1));
+        await stored.Reader.ReadAsync(Cancellation);
+        Assert.Equal(["host:one", "host:two", "host:three"], await scene.MessagesAsync());
     }
 
     [Fact(Timeout = 180_000)]

@@ -1,4 +1,5 @@
 using System.Text;
+using OzFunctions.Blobs;
 using OzFunctions.Direct.Logs;
 using OzFunctions.Logs;
 using OzFunctions.Shim.Protocol;
@@ -86,6 +87,27 @@ public sealed class LogCapTests
         Assert.Equal(cut.Cut.Bytes, summary.CutBytes);
         Assert.Equal(lines.Count, summary.Lines);
         Assert.Equal(lines.Count, lines[^1].N);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_log_of_more_appends_than_a_blob_takes_gets_the_rest_at_its_end_and_is_sealed()
+    {
+        const int Lines = 100;
+        await using var scene = new LogScene();
+        scene.Options = scene.Options with { MostAppends = 15 };
+        scene.BeforeAppend = number => number > 20 ? new BlobStoreException("409 BlockCountExceedsLimit", isTransient: false, null) : null;
+        await using var log = scene.Open();
+        for (var i = 0; i < Lines; i++)
+        {
+            log.AddHostLine($"line {i}");
+            await log.FlushAsync(Cancellation);
+        }
+
+        Assert.Equal(15, (await scene.LinesAsync()).Count);
+        var summary = await log.SealAsync(Cancellation);
+
+        Assert.Equal(Enumerable.Range(0, Lines).Select(i => $"host:line {i}"), await scene.MessagesAsync());
+        Assert.Equal((true, 0L, Lines), (summary.Sealed, summary.CutBytes, (int)summary.Lines));
     }
 
     [Fact(Timeout = 180_000)]

@@ -1,0 +1,47 @@
+using OzFunctions.Blobs;
+using OzFunctions.Runs;
+
+namespace OzFunctions.Settlement;
+
+/// <summary>Until when this process need not look at runs whose events are owed. Forgetting any of it costs a look.</summary>
+internal sealed class OwedWaits(TimeProvider time, PutOffPublishers putOff)
+{
+    private const int Most = 100_000;
+
+    /// <summary>Without a time an entry is a lane's, of this host or another; that is soon enough to look whether it came to something.</summary>
+    private static readonly TimeSpan Soon = TimeSpan.FromMinutes(1);
+
+    private readonly Dictionary<RunId, (ETag Marker, DateTimeOffset Until, string? PutOff)> _waits = [];
+
+    /// <summary>False: what the run owes is not due yet, or is owed to nobody but queues that are put off.</summary>
+    public bool AreOver(RunId runId, ETag marker)
+    {
+        lock (_waits)
+        {
+            return !_waits.TryGetValue(runId, out var wait) || wait.Marker != marker
+                || (wait.Until <= time.GetUtcNow() && (wait.PutOff is null || !putOff.Contains(wait.PutOff)));
+        }
+    }
+
+    public void Remember(RunId runId, ETag marker, IReadOnlyList<OutboxEntry> owed)
+    {
+        var soon = time.GetUtcNow() + Soon;
+        lock (_waits)
+        {
+            if (_waits.Count >= Most)
+            {
+                _waits.Clear();
+            }
+
+            _waits[runId] = (marker, owed.Min(entry => entry.NextAt ?? soon), owed.All(entry => putOff.Contains(entry.Publisher)) ? owed[0].Publisher : null);
+        }
+    }
+
+    public void Forget(RunId runId)
+    {
+        lock (_waits)
+        {
+            _waits.Remove(runId);
+        }
+    }
+}
