@@ -68,20 +68,22 @@ internal sealed class TrackedExec : IAsyncDisposable
                     continue;
                 }
 
+                TrackedExec tracked;
                 try
                 {
                     IReadOnlyList<string> roots = [.. ExecPlaces.Roots(settings, context.Surroundings).Prepend(ExecPlaces.RootOf(spool)).Distinct()];
-                    var tracked = await BeginInAsync(context, ExecPlaces.SettingsOfSpool(settings, spool), roots, direct, submission, runId, begun, spooled: true, loggers, cancellationToken);
-
-                    // A write that was given up may still land; its record meets this one when the spool is sent, and nobody may settle it before as a run that was lost.
-                    begun.ForEach(directory => directory.Delete());
-                    context.Screen.Warn($"the store cannot be reached ({why}); run {runId} is kept in {spool} and sent by 'ozf sync' or the next start here.");
-                    return tracked;
+                    tracked = await BeginInAsync(context, ExecPlaces.SettingsOfSpool(settings, spool), roots, direct, submission, runId, begun, spooled: true, loggers, cancellationToken);
                 }
                 catch (Exception ex) when (IsAway(ex) && !cancellationToken.IsCancellationRequested)
                 {
                     faults.Add(settings.Mask(ex.Message.TrimEnd('.')));
+                    continue;
                 }
+
+                // A write that was given up may still land; its record meets this one when the spool is sent, and nobody may settle it before as a run that was lost.
+                begun.ForEach(directory => directory.Delete());
+                context.Screen.Warn($"the store cannot be reached ({why}); run {runId} is kept in {spool} and sent by 'ozf sync' or the next start here.");
+                return tracked;
             }
 
             throw CommandException.Unavailable([$"the store cannot be reached ({why}), and no place on this machine can keep the run meanwhile:", .. faults.Select(fault => $"  {fault}.")]);

@@ -47,7 +47,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
                     // Held by a process that lives, nobody else would ever remove it.
                     TreeRemover.RemoveOnce(path);
                     held.Dispose();
-                    throw new IOException($"No attempt can be prepared in {home}: {exception.Message}. Make room there, or set backend.direct.workspace_root to another place.", exception);
+                    throw new IOException($"No attempt can be prepared in {home}: {exception.Message}. Make room there, or name another place (backend.direct.workspace_root; --data for 'ozf exec').", exception);
                 }
 
                 return new AttemptDirectory(places, held, intent, options, shims, leftBehind, time);
