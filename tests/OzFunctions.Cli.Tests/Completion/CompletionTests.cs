@@ -17,7 +17,7 @@ public sealed class CompletionTests
         source "$1"; shift; words=("$@"); CURRENT=$#; _ozf
         """;
 
-    private const string Fish = """source $argv[1]; complete -C (string join ' ' $argv[2..]) | string replace -r '\\t.*' ''""";
+    private const string Fish = """source $argv[1]; complete -C (string join -- ' ' $argv[2..]) | string replace -r '\\t.*' ''""";
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
