@@ -137,7 +137,7 @@ public sealed class OzCore
         var ownRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, noted, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var otherRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, others, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, others, _loggers.CreateLogger<AttemptAdoption>());
-        return host = new(Ports, worker, Records, _notices, noted, ownRunner, otherRunner, adoption, _signals, Outbox, _loggers.CreateLogger<UnmanagedHost>());
+        return host = new(Ports, worker, Records, _notices, ownRunner, otherRunner, adoption, _signals, Outbox, _loggers.CreateLogger<UnmanagedHost>());
     }
 }
 

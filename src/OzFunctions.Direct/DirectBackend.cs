@@ -81,6 +81,7 @@ public sealed partial class DirectBackend : IRunBackend
         await using var shim = new AttemptShim(_shims, scope);
         var verdict = await DecideAsync(scope, shim, detach);
         var settlement = new AttemptSettlement(scope, shim, _blobs, exception => Crashed(record.RunId, masks.Conceal(exception)));
+        _options.Decided?.Invoke(AttemptRecords.Render(scope, shim, settlement, verdict));
         await settlement.RunAsync(verdict, detach);
         outcome = AttemptRecords.Render(scope, shim, settlement, verdict);
         try

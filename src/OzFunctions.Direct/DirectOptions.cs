@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using OzFunctions.Backends;
 using OzFunctions.Direct.Accounts;
 using OzFunctions.Runs;
 using OzFunctions.Shim.Protocol;
@@ -65,8 +66,8 @@ public sealed record DirectOptions
     /// <summary>Sees what is started for whom, one line of JSON without secrets. Default: only the run's log has it.</summary>
     public Action<RunRecord, string>? Audit { get; init; }
 
-    /// <summary>Told once how the agent ended, before anything of it is stored. Default: nobody.</summary>
-    public Action<ShimCommandStatus>? AgentEnded { get; init; }
+    /// <summary>Told once how the attempt ends, before anything of it is stored and cleared away: what is to come is not in it yet. Default: nobody.</summary>
+    public Action<AttemptOutcome>? Decided { get; init; }
 
     /// <summary>After an order to stop: do not wait for the rest of the ladder. Default: never.</summary>
     public CancellationToken StopHard { get; init; }

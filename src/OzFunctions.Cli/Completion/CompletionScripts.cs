@@ -9,40 +9,21 @@ internal static class CompletionScripts
     {
         var text = new StringBuilder("# bash completion of ozf; put this into ~/.local/share/bash-completion/completions/ozf\n_ozf() {\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path=ozf i\n");
         text.Append("    for ((i = 1; i < COMP_CWORD; i++)); do\n        [ \"${COMP_WORDS[i]}\" = -- ] && return\n");
-        Walk(text, words, "\"$path ${COMP_WORDS[i]}\"", "path=\"$path ${COMP_WORDS[i]}\"", "        ");
-        text.Append("    done\n    case \"$prev\" in\n");
-        foreach (var (flag, choices) in Choices(words))
-        {
-            text.Append("        ").Append(flag).Append(") COMPREPLY=($(compgen -W \"").AppendJoin(' ', choices).Append("\" -- \"$cur\")); return ;;\n");
-        }
+        Cases(text, words, "path", "${COMP_WORDS[i]}", "$prev", Offer, path => Offer(path.Select(word => word.Word)));
+        return text.Append("}\ncomplete -o default -F _ozf ozf\n").ToString();
 
-        text.Append("    esac\n    case \"$path\" in\n");
-        foreach (var path in words.GroupBy(word => word.Path))
-        {
-            text.Append("        \"").Append(path.Key).Append("\") COMPREPLY=($(compgen -W \"").AppendJoin(' ', path.Select(word => word.Word)).Append("\" -- \"$cur\")) ;;\n");
-        }
-
-        return text.Append("    esac\n}\ncomplete -o default -F _ozf ozf\n").ToString();
+        static string Offer(IEnumerable<string> choices) => $"COMPREPLY=($(compgen -W \"{string.Join(' ', choices)}\" -- \"$cur\"))";
     }
 
     public static string Zsh(IReadOnlyList<CompletionWord> words)
     {
         var text = new StringBuilder("#compdef ozf\n# zsh completion of ozf; put this into a directory of $fpath as _ozf\n_ozf() {\n    local path_=ozf i\n    local -a found\n");
         text.Append("    for ((i = 2; i < CURRENT; i++)); do\n        [[ ${words[i]} == -- ]] && return\n");
-        Walk(text, words, "\"$path_ ${words[i]}\"", "path_=\"$path_ ${words[i]}\"", "        ");
-        text.Append("    done\n    case \"${words[CURRENT-1]}\" in\n");
-        foreach (var (flag, choices) in Choices(words))
-        {
-            text.Append("        ").Append(flag).Append(") compadd ").AppendJoin(' ', choices).Append("; return ;;\n");
-        }
-
-        text.Append("    esac\n    case \"$path_\" in\n");
-        foreach (var path in words.GroupBy(word => word.Path))
-        {
-            text.Append("        \"").Append(path.Key).Append("\") found=(").AppendJoin(' ', path.Select(word => $"'{word.Word}:{word.Description.Replace(":", "\\:", StringComparison.Ordinal)}'")).Append(") ;;\n");
-        }
-
-        return text.Append("    esac\n    _describe ozf found\n    _files\n}\nif [ \"$funcstack[1]\" = _ozf ]; then _ozf; else compdef _ozf ozf; fi\n").ToString();
+        Cases(
+            text, words, "path_", "${words[i]}", "${words[CURRENT-1]}",
+            choices => "compadd " + string.Join(' ', choices),
+            path => $"found=({string.Join(' ', path.Select(word => $"'{word.Word}:{word.Description.Replace(":", "\\:", StringComparison.Ordinal)}'"))})");
+        return text.Append("    _describe ozf found\n    _files\n}\nif [ \"$funcstack[1]\" = _ozf ]; then _ozf; else compdef _ozf ozf; fi\n").ToString();
     }
 
     public static string Fish(IReadOnlyList<CompletionWord> words)
@@ -68,10 +49,30 @@ internal static class CompletionScripts
         return text.ToString();
     }
 
-    private static void Walk(StringBuilder text, IReadOnlyList<CompletionWord> words, string subject, string step, string indent)
+    /// <summary>What bash and zsh have in common: which command the line has come to, what may follow a flag, and what may follow the command.</summary>
+    private static void Cases(
+        StringBuilder text,
+        IReadOnlyList<CompletionWord> words,
+        string path,
+        string word,
+        string previous,
+        Func<IEnumerable<string>, string> offerChoices,
+        Func<IEnumerable<CompletionWord>, string> offerWords)
     {
-        text.Append(indent).Append("case ").Append(subject).Append(" in\n").Append(indent).Append("    ");
-        text.AppendJoin('|', words.Where(word => word.IsCommand).Select(word => $"\"{word.Path} {word.Word}\"")).Append(") ").Append(step).Append(" ;;\n").Append(indent).Append("esac\n");
+        text.Append("        case \"$").Append(path).Append(' ').Append(word).Append("\" in\n            ").AppendJoin('|', words.Where(one => one.IsCommand).Select(one => $"\"{one.Path} {one.Word}\""));
+        text.Append(") ").Append(path).Append("=\"$").Append(path).Append(' ').Append(word).Append("\" ;;\n        esac\n    done\n    case \"").Append(previous).Append("\" in\n");
+        foreach (var (flag, choices) in Choices(words))
+        {
+            text.Append("        ").Append(flag).Append(") ").Append(offerChoices(choices)).Append("; return ;;\n");
+        }
+
+        text.Append("    esac\n    case \"$").Append(path).Append("\" in\n");
+        foreach (var group in words.GroupBy(one => one.Path))
+        {
+            text.Append("        \"").Append(group.Key).Append("\") ").Append(offerWords(group)).Append(" ;;\n");
+        }
+
+        text.Append("    esac\n");
     }
 
     private static IEnumerable<(string Flag, IReadOnlyList<string> Choices)> Choices(IReadOnlyList<CompletionWord> words) =>

@@ -12,6 +12,7 @@ namespace OzFunctions.Cli.Logging;
 /// <remarks>Ours, because the stock console logger brings dependency injection and configuration along, which cost more than the rest of a start.</remarks>
 internal sealed class LineLoggers(Surroundings surroundings, LogLevel least, LogFormat format, Func<string, string> mask) : ILoggerFactory
 {
+    private static readonly string[] Own = ["t", "level", "message", "category", "exception"];
     private readonly bool _colours = surroundings.ErrorIsTerminal && surroundings.Variable("NO_COLOR") is null && surroundings.Variable("TERM") != "dumb";
 
     public ILogger CreateLogger(string categoryName) => new LineLogger(this, categoryName);
@@ -53,7 +54,8 @@ internal sealed class LineLoggers(Surroundings surroundings, LogLevel least, Log
             json.WriteString("message", message);
             foreach (var (name, value) in state as IReadOnlyList<KeyValuePair<string, object?>> ?? [])
             {
-                if (name != "{OriginalFormat}")
+                // A reader keeps one of two values of the same name; what is in the message is not lost.
+                if (name != "{OriginalFormat}" && !Own.Contains(name, StringComparer.OrdinalIgnoreCase))
                 {
                     json.WriteString(JsonNamingPolicy.SnakeCaseLower.ConvertName(name), Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture));
                 }

@@ -11,7 +11,7 @@ using OzFunctions.Telemetry;
 namespace OzFunctions.Cli.Telemetry;
 
 /// <summary><c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c> of a host that has no API.</summary>
-internal sealed class StatusServer : IAsyncDisposable
+internal sealed partial class StatusServer : IAsyncDisposable
 {
     private static readonly TimeSpan CallsMayEnd = TimeSpan.FromSeconds(2);
     private readonly FrontDoorServer _server;
@@ -22,10 +22,31 @@ internal sealed class StatusServer : IAsyncDisposable
 
     public Uri Address => _server.Address;
 
-    /// <param name="place"><c>PORT</c> on loopback, or <c>ADDR:PORT</c>.</param>
-    public static async Task<StatusServer> StartAsync(string place, WorkerHost host, OzMetrics metrics, CommandContext context, ILoggerFactory loggers, CancellationToken cancellationToken)
+    /// <summary>Serves what <c>OTEL_METRICS_EXPORTER=prometheus</c> asks for. Null: it is not asked for, or cannot be had, which is a warning and never the end of a host (facts F1.13).</summary>
+    public static async Task<StatusServer?> TryStartAsync(WorkerHost host, OzMetrics metrics, CommandContext context, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
-        var endPoint = Parse(place);
+        if (TelemetryExport.PrometheusAddress(context.Surroundings) is not { } place)
+        {
+            return null;
+        }
+
+        try
+        {
+            return await StartAsync("OTEL_EXPORTER_PROMETHEUS_HOST, OTEL_EXPORTER_PROMETHEUS_PORT", place, host, metrics, context, loggers, cancellationToken);
+        }
+        catch (CommandException ex)
+        {
+            NotServed(loggers.CreateLogger<StatusServer>(), ex.Message);
+            return null;
+        }
+    }
+
+    /// <param name="origin">Who says the place: a flag, or variables.</param>
+    /// <param name="place"><c>PORT</c> on loopback, or <c>ADDR:PORT</c>.</param>
+    public static async Task<StatusServer> StartAsync(
+        string origin, string place, WorkerHost host, OzMetrics metrics, CommandContext context, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var endPoint = int.TryParse(place, out var port) ? ListenAddress.Parse(null, port, origin) : ListenAddress.Parse(place, null, origin);
         var text = new PrometheusText(metrics);
         var server = new FrontDoorServer(FrontDoor.ForStatus(new() { NotReady = host.FindReasons, Metrics = text.Write }, loggers), endPoint, loggers);
         try
@@ -36,7 +57,7 @@ internal sealed class StatusServer : IAsyncDisposable
         {
             text.Dispose();
             await server.DisposeAsync();
-            throw CommandException.Unavailable($"--status-port: {endPoint} cannot be listened on: {(ex.InnerException ?? ex).Message}; choose another (0 picks a free one).");
+            throw CommandException.Unavailable($"{origin}: {endPoint} cannot be listened on: {(ex.InnerException ?? ex).Message.TrimEnd('.')}; choose another port (0 picks a free one).");
         }
 
         return new(server, text, context.Time);
@@ -50,5 +71,6 @@ internal sealed class StatusServer : IAsyncDisposable
         _text.Dispose();
     }
 
-    private static System.Net.IPEndPoint Parse(string place) => int.TryParse(place, out var port) ? ListenAddress.Parse(null, port) : ListenAddress.Parse(place, null);
+    [LoggerMessage(LogLevel.Warning, "Metrics are not served: {Why}")]
+    private static partial void NotServed(ILogger logger, string why);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
 using OpenTelemetry;
 using OpenTelemetry.Exporter;
 using OpenTelemetry.Metrics;
@@ -14,25 +15,29 @@ namespace OzFunctions.Cli.Telemetry;
 /// Metrics and spans by OTLP, asked for by the standard variables <c>OTEL_METRICS_EXPORTER</c>, <c>OTEL_TRACES_EXPORTER</c> and <c>OTEL_EXPORTER_OTLP_*</c>. Nothing of
 /// it is loaded while nobody asks. An exporter that cannot be made is a warning, never the end of a host (facts F1.13).
 /// </summary>
-internal sealed class TelemetryExport : IDisposable
+internal sealed partial class TelemetryExport : IDisposable
 {
     private static readonly string[] Known = ["otlp", "prometheus", "none"];
     private readonly IDisposable?[] _providers;
 
     private TelemetryExport(params IDisposable?[] providers) => _providers = providers;
 
-    /// <param name="source">What the process is called: <c>oz-agent-worker</c> as the vendor's, so that its dashboards find it.</param>
-    public static TelemetryExport Start(CommandContext context, OzMetrics metrics, string workerId)
+    /// <param name="surroundings">With the variables.</param>
+    /// <param name="metrics">What is measured; null: only spans are exported, as one call's figures are no host's.</param>
+    /// <param name="workerId">An attribute of the resource.</param>
+    /// <param name="logger">Takes warnings.</param>
+    public static TelemetryExport Start(Surroundings surroundings, OzMetrics? metrics, string workerId, ILogger logger)
     {
-        var (wantsMetrics, wantsTraces) = Asked(context.Surroundings);
+        var (wantsMetrics, wantsTraces) = Asked(surroundings);
         foreach (var name in (string[])["OTEL_METRICS_EXPORTER", "OTEL_TRACES_EXPORTER"])
         {
-            if (context.Surroundings.Variable(name) is { } exporter && !Known.Contains(exporter))
+            if (surroundings.Variable(name) is { } exporter && !Known.Contains(exporter))
             {
-                context.Screen.Warn($"{name}: '{exporter}' is not there; otlp, none{(name.Contains("METRICS", StringComparison.Ordinal) ? ", prometheus" : "")} are. Nothing is exported.");
+                NotKnown(logger, name, exporter, name.Contains("METRICS", StringComparison.Ordinal) ? "otlp, prometheus, none" : "otlp, none");
             }
         }
 
+        wantsMetrics &= metrics is not null;
         if (!wantsMetrics && !wantsTraces)
         {
             return new();
@@ -40,11 +45,11 @@ internal sealed class TelemetryExport : IDisposable
 
         try
         {
-            return Load(metrics, workerId, wantsMetrics, wantsTraces);
+            return Load(surroundings, wantsMetrics ? metrics : null, workerId, wantsTraces);
         }
         catch (Exception ex) when (ex is ArgumentException or InvalidOperationException or NotSupportedException or UriFormatException or IOException)
         {
-            context.Screen.Warn($"telemetry is not exported: {ex.Message}");
+            NotExported(logger, ex.Message);
             return new();
         }
     }
@@ -87,25 +92,46 @@ internal sealed class TelemetryExport : IDisposable
 
     // A method of its own: the runtime loads what it names when it is called, and not before.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static TelemetryExport Load(OzMetrics metrics, string workerId, bool wantsMetrics, bool wantsTraces)
+    private static TelemetryExport Load(Surroundings surroundings, OzMetrics? metrics, string workerId, bool wantsTraces)
     {
         var resource = ResourceBuilder.CreateDefault()
             .AddService("oz-agent-worker", serviceVersion: VersionCommand.Version, autoGenerateServiceInstanceId: true)
             .AddAttributes(new Dictionary<string, object> { ["worker.id"] = workerId, ["worker.backend"] = "direct" })
             .AddEnvironmentVariableDetector();
         var tracer = wantsTraces
-            ? Sdk.CreateTracerProviderBuilder().SetResourceBuilder(resource).AddSource(OzTelemetry.Name).AddOtlpExporter().Build()
+            ? Sdk.CreateTracerProviderBuilder().SetResourceBuilder(resource).AddSource(OzTelemetry.Name).AddOtlpExporter(options => Configure(options, "TRACES", surroundings)).Build()
             : null;
-        var meter = wantsMetrics
-            ? Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(OzTelemetry.Name).AddOtlpExporter(Cumulative).Build()
+        var meter = metrics is not null
+            ? Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(OzTelemetry.Name).AddOtlpExporter((options, reader) =>
+            {
+                Configure(options, "METRICS", surroundings);
+                reader.TemporalityPreference = MetricReaderTemporalityPreference.Cumulative;
+            }).Build()
             : null;
-        if (meter is not null)
-        {
-            metrics.Prime();
-        }
-
+        metrics?.Prime();
         return new(tracer, meter);
     }
 
-    private static void Cumulative(OtlpExporterOptions options, MetricReaderOptions reader) => reader.TemporalityPreference = MetricReaderTemporalityPreference.Cumulative;
+    /// <summary>What the exporter itself does not read, or has another default for: the standard's is <c>http/protobuf</c>, as the vendor's, and each signal has variables of its own.</summary>
+    private static void Configure(OtlpExporterOptions options, string signal, Surroundings surroundings)
+    {
+        options.Protocol = (Own("PROTOCOL") ?? surroundings.Variable("OTEL_EXPORTER_OTLP_PROTOCOL")) == "grpc" ? OtlpExportProtocol.Grpc : OtlpExportProtocol.HttpProtobuf;
+        if (Own("ENDPOINT") is { } endpoint)
+        {
+            options.Endpoint = new(endpoint);
+        }
+
+        if (Own("HEADERS") is { } headers)
+        {
+            options.Headers = headers;
+        }
+
+        string? Own(string what) => surroundings.Variable($"OTEL_EXPORTER_OTLP_{signal}_{what}");
+    }
+
+    [LoggerMessage(LogLevel.Warning, "{Name}: '{Exporter}' is not there, {Others} are; nothing is exported")]
+    private static partial void NotKnown(ILogger logger, string name, string exporter, string others);
+
+    [LoggerMessage(LogLevel.Warning, "Telemetry is not exported: {Why}")]
+    private static partial void NotExported(ILogger logger, string why);
 }

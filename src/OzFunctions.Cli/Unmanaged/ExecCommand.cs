@@ -1,10 +1,12 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
+using OzFunctions.Backends;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Following;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Submitting;
+using OzFunctions.Cli.Telemetry;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Configuration;
 using OzFunctions.Direct;
@@ -13,7 +15,6 @@ using OzFunctions.Intake;
 using OzFunctions.Local;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
-using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Cli.Unmanaged;
 
@@ -41,6 +42,7 @@ internal static class ExecCommand
         var settings = ExecPlaces.OfCaller(context.LoadSettings(new()));
         settings.RequireSecrets();
         var directory = FindDirectory(context, flags);
+        var resultFile = FindResultFile(context, options);
         var standIn = options.AgentCommand is { } line ? line : context.Get(flags.TaskId) is { } task ? "task " + task : null;
         var hasPrompt = context.Has(flags.Request.Prompt) || context.Has(flags.Request.SavedPrompt) || context.Has(flags.Request.Skill);
         var under = standIn is null || hasPrompt ? new JsonObject() : new JsonObject { ["prompt"] = standIn };
@@ -56,8 +58,8 @@ internal static class ExecCommand
         request = foreign?.Harness is { } harness ? request with { Harness = harness } : request;
         using var signals = new ExecSignals();
         using var output = new AgentOutput(context.Surroundings.OutBytes(), context.Surroundings.ErrorBytes());
-        var agent = new EndedAgent();
-        var direct = CreateDirect(context, settings, flags, options, foreign, directory) with { Output = output.Write, AgentEnded = agent.Note, StopHard = signals.Hard };
+        var end = new KnownEnd();
+        var direct = CreateDirect(context, settings, flags, options, foreign, directory) with { Output = output.Write, Decided = end.Note, StopHard = signals.Hard };
         if (AgentLookup.Find(direct) is { Fault: { } fault })
         {
             throw CommandException.Unavailable(foreign is null && direct.OzPath is null ? $"oz CLI not found. {fault}" : fault);
@@ -66,6 +68,7 @@ internal static class ExecCommand
         // Other processes of this user, the agent among them, must not read the secrets of this one's configuration through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(context.Surroundings.Variable("OZF_DEBUG") == "1" ? LogLevel.Debug : LogLevel.Error);
+        using var export = TelemetryExport.Start(context.Surroundings, metrics: null, settings.WorkerId, loggers.CreateLogger("OzFunctions.Cli"));
         var submission = new RunSubmission
         {
             Request = request,
@@ -74,7 +77,7 @@ internal static class ExecCommand
             Traceparent = context.Surroundings.Variable("TRACEPARENT"),
         };
         await using var tracked = await TrackedExec.BeginAsync(context, settings, direct, submission, withoutStandIn, loggers, cancellationToken);
-        agent.Ended = tracked.Host.NoteAgentEnded;
+        end.Noted = tracked.Host.NoteAgentEnded;
         signals.Attach(tracked.Host);
         if (!tracked.Spooled && !settings.IsStoreNamed)
         {
@@ -82,9 +85,10 @@ internal static class ExecCommand
         }
 
         var record = await tracked.Host.RunAsync(cancellationToken);
-        if (record is { State: RunState.Failed or RunState.Error, Message: { } message, CurrentAttempt: null or { StartedAt: null } })
+        var known = record ?? end.Of(tracked.Run);
+        if (known is { Message: { } message } and ({ State: RunState.Error } or { State: RunState.Failed, CurrentAttempt: null or { StartedAt: null } }))
         {
-            // Nothing else would tell the caller why there was no agent.
+            // Nothing else would tell the caller why there was no agent, or none any more.
             context.Screen.Fail(message);
         }
 
@@ -97,10 +101,11 @@ internal static class ExecCommand
             await SendSpooledAsync(context, tracked, settings, loggers);
         }
 
-        var code = record is null ? agent.ExitCode : RunExit.CodeOf(record);
-        if (options.ResultFile is { } file)
+        // Let go before anything was decided: stopped while a store that hangs kept the agent from its start.
+        var code = known.State.IsTerminal() ? RunExit.CodeOf(known) : signals.Asked ? ExitCodes.Cancelled : ExitCodes.Internal;
+        if (resultFile is not null)
         {
-            ExecResult.Write(Path.Combine(context.Surroundings.Directory, file), record ?? tracked.Run, code, tracked.Spooled || record is null);
+            WriteResult(context, resultFile, known, code, tracked.Spooled || record is null);
         }
 
         return code;
@@ -125,6 +130,33 @@ internal static class ExecCommand
         return Directory.Exists(directory)
             ? directory
             : throw CommandException.Usage(File.Exists(directory) ? $"--cwd: '{directory}' is not a directory." : $"--cwd: '{directory}' does not exist.");
+    }
+
+    /// <summary>A slip in its name is told before an agent works for hours.</summary>
+    private static string? FindResultFile(CommandContext context, ExecOptions options)
+    {
+        if (options.ResultFile is not { } given)
+        {
+            return null;
+        }
+
+        var path = Path.GetFullPath(Path.Combine(context.Surroundings.Directory, given));
+        return Directory.Exists(path) ? throw CommandException.Usage($"--result-file: '{path}' is a directory; name a file.")
+            : Directory.Exists(Path.GetDirectoryName(path)) ? path
+            : throw CommandException.Usage($"--result-file: there is no directory '{Path.GetDirectoryName(path)}'; make it, or name another file.");
+    }
+
+    /// <summary>The exit code is the agent's, also where this file cannot be written.</summary>
+    private static void WriteResult(CommandContext context, string path, RunRecord run, int code, bool spooled)
+    {
+        try
+        {
+            ExecResult.Write(path, run, code, spooled);
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            context.Screen.Warn($"--result-file: {path} could not be written: {ex.Message}");
+        }
     }
 
     /// <summary>Nothing of the worker's configuration reaches the agent: no setup, no environment, no added flags.</summary>
@@ -161,7 +193,7 @@ internal static class ExecCommand
         using var deadline = new CancellationTokenSource(SendingMayTake, context.Time);
         try
         {
-            await SpoolTransfer.SendAllAsync(tracked.Core, settings, context.Surroundings, loggers, deadline.Token);
+            await SyncCommand.SendAfterAsync(context, tracked, settings, loggers, deadline.Token);
         }
         catch (Exception ex) when (TrackedExec.IsAway(ex))
         {
@@ -169,27 +201,23 @@ internal static class ExecCommand
         }
     }
 
-    /// <summary>How the agent ended, known before anything of it is stored.</summary>
-    private sealed class EndedAgent
+    /// <summary>How the attempt ended, known before anything of it is stored.</summary>
+    private sealed class KnownEnd
     {
-        private ShimCommandStatus? _status;
+        private AttemptOutcome? _outcome;
 
-        public Action? Ended { get; set; }
+        public Action? Noted { get; set; }
 
-        public int ExitCode => _status switch
+        public void Note(AttemptOutcome outcome)
         {
-            { SpawnError: not 0 } or null => ExitCodes.Internal,
-            { StoppedBy: ShimStopCause.Cancel } => ExitCodes.Cancelled,
-            { StoppedBy: not null } => ExitCodes.Failed,
-            { Signal: { } signal } => 128 + signal,
-            { ExitCode: var code } => code ?? ExitCodes.Internal,
-        };
-
-        public void Note(ShimCommandStatus status)
-        {
-            _status = status;
-            Ended?.Invoke();
+            _outcome = outcome;
+            Noted?.Invoke();
         }
+
+        /// <summary>The record as it will be; as it was where nothing is known.</summary>
+        public RunRecord Of(RunRecord begun) => _outcome is { } outcome
+            ? begun with { State = outcome.Reason.State(), Reason = outcome.Reason, Message = outcome.Message, Attempts = [outcome.Attempt] }
+            : begun;
     }
 }
 

@@ -16,6 +16,9 @@ internal sealed class ExecSignals : IDisposable
     /// <summary>Fires with the second signal.</summary>
     public CancellationToken Hard => _hard.Token;
 
+    /// <summary>Somebody asked the agent to stop.</summary>
+    public bool Asked => Volatile.Read(ref _count) > 0;
+
     /// <summary>Whom a signal is for; one that came before is told at once.</summary>
     public void Attach(UnmanagedHost host)
     {

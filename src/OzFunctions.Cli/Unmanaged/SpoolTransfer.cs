@@ -12,7 +12,7 @@ namespace OzFunctions.Cli.Unmanaged;
 
 /// <summary>
 /// Moves finished runs from a spool into the store: log and artifacts first, then the record, then the event. Killed anywhere it is repeated from the start, and the
-/// first record that stands there wins.
+/// first end that stands there wins.
 /// </summary>
 internal static class SpoolTransfer
 {
@@ -22,9 +22,9 @@ internal static class SpoolTransfer
     public static async Task<IReadOnlyList<RunId>> SendAllAsync(OzCore target, Settings settings, Surroundings surroundings, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         var sent = new List<RunId>();
-        foreach (var spool in ExecPlaces.Spools(settings, surroundings).Where(spool => Directory.Exists(spool) && ExecPlaces.TryMake(spool)))
+        foreach (var spool in ExecPlaces.FindSpools(settings, surroundings))
         {
-            await using var source = LocalStore.Open(ExecPlaces.SettingsOfSpool(settings, spool), surroundings, loggers);
+            await using var source = LocalStore.Open(spool, surroundings, loggers);
             if (source.Core.Ports.StoreId != target.Ports.StoreId)
             {
                 await SendAsync(source.Core, target, sent, cancellationToken);
@@ -73,9 +73,14 @@ internal static class SpoolTransfer
         var manifest = await ArtifactManifests.ReadAsync(to, runId, run.Record.Attempt, cancellationToken);
         var owed = await target.OwedPublishers.FindAsync(run.Record.WorkerId, cancellationToken);
         var record = Readdress(target, run.Record, manifest, owed);
-        if (!await target.Records.TryCreateAsync(record, cancellationToken, unique: false) && await target.Records.FindAsync(runId, cancellationToken) is null)
+        if (!await target.Records.TryCreateAsync(record, cancellationToken, unique: false))
         {
-            throw new BlobStoreException($"The record of run {runId} could not be written.", isTransient: true, null);
+            // Sent before; or the first write of that call, which it had given up waiting for, has landed since: a run that nobody carries on.
+            var update = await target.Records.UpdateAsync(runId, null, known => known.State.IsTerminal() ? RecordDecision.Done : RecordDecision.Write(record), cancellationToken);
+            if (!update.IsDone)
+            {
+                throw new BlobStoreException($"The record of run {runId} could not be written.", isTransient: true, null);
+            }
         }
 
         await target.Outbox.PublishAsync(runId, cancellationToken);

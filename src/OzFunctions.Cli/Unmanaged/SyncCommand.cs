@@ -4,27 +4,37 @@ using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
+using OzFunctions.Direct.Shims;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Unmanaged;
 
 /// <summary><c>ozf sync</c>: settles what killed or cut-off <c>ozf exec</c> calls left on this machine, and sends what was kept while the store was away.</summary>
-internal static class SyncCommand
+internal static partial class SyncCommand
 {
     public static Command Create(Surroundings surroundings) =>
         new Command("sync", "Send what 'ozf exec' kept here while the store was away").Does(surroundings, RunAsync);
 
-    /// <summary>For hosts that start: the same, and a store that is away again is no fault.</summary>
+    /// <summary>For hosts that start: settles and sends what is kept in spools; a store that is away again is no fault.</summary>
     public static async Task SendSafelyAsync(CommandContext context, OpenStore store, Settings settings, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         try
         {
-            await SpoolTransfer.SendAllAsync(store.Core, settings, context.Surroundings, loggers, cancellationToken);
+            await EmptySpoolsAsync(context, store.Core, ExecPlaces.OfCaller(settings), [], loggers, cancellationToken);
         }
         catch (Exception ex) when (TrackedExec.IsAway(ex) && !cancellationToken.IsCancellationRequested)
         {
-            context.Screen.Warn($"what 'ozf exec' kept on this machine could not be sent yet: {settings.Mask(ex.Message)}");
+            NotSent(loggers.CreateLogger("OzFunctions.Cli"), ex);
         }
+    }
+
+    /// <summary>The same after a call's own run, and besides it what calls left in places of this machine where this one's attempt was not.</summary>
+    /// <exception cref="Exception">By <see cref="TrackedExec.IsAway"/>, or that the token ended it: what is left is for the next.</exception>
+    public static async Task SendAfterAsync(CommandContext context, TrackedExec tracked, Settings settings, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var faults = new List<string>();
+        await SettleAsync(context, tracked.Store, settings, ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Where(root => root != tracked.Root), faults, loggers, cancellationToken);
+        await EmptySpoolsAsync(context, tracked.Store.Core, settings, faults, loggers, cancellationToken);
     }
 
     private static async Task<int> RunAsync(CommandContext context, CancellationToken cancellationToken)
@@ -33,29 +43,63 @@ internal static class SyncCommand
         settings.RequireSecrets();
         using var loggers = context.Loggers(LogLevel.Warning);
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
-        var settled = await SettleAsync(context, store, settings, loggers, cancellationToken);
-        foreach (var spool in ExecPlaces.Spools(settings, context.Surroundings).Where(spool => Directory.Exists(spool) && ExecPlaces.TryMake(spool)))
+        var faults = new List<string>();
+        var own = ExecPlaces.RootOf(settings.DataDirectory);
+        var roots = ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Concat(Directory.Exists(own) ? [own] : []).Distinct();
+        var settled = await SettleAsync(context, store, settings, roots, faults, loggers, cancellationToken);
+        var (settledThere, sent) = await EmptySpoolsAsync(context, store.Core, settings, faults, loggers, cancellationToken);
+        Show(context, settled + settledThere, sent);
+        foreach (var fault in faults.Distinct())
         {
-            var own = ExecPlaces.SettingsOfSpool(settings, spool);
-            await using var source = LocalStore.Open(own, context.Surroundings, loggers);
-            settled += await SettleAsync(context, source, own, loggers, cancellationToken);
+            context.Screen.Fail($"{fault}. What 'ozf exec' left there is not settled.");
         }
 
-        var sent = await SpoolTransfer.SendAllAsync(store.Core, settings, context.Surroundings, loggers, cancellationToken);
-        Show(context, settled, sent);
-        return ExitCodes.Success;
+        return faults.Count == 0 ? ExitCodes.Success : ExitCodes.Unavailable;
     }
 
-    private static async Task<int> SettleAsync(CommandContext context, OpenStore store, Settings settings, ILoggerFactory loggers, CancellationToken cancellationToken)
+    /// <summary>A spool holds runs of calls that ended, and of calls that were killed, which nobody else would ever end.</summary>
+    private static async Task<(int Settled, IReadOnlyList<RunId> Sent)> EmptySpoolsAsync(
+        CommandContext context, OzCore target, Settings settings, List<string> faults, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
-        if (!Directory.Exists(ExecPlaces.RootOf(settings.DataDirectory)))
+        var settled = 0;
+        foreach (var spool in ExecPlaces.FindSpools(settings, context.Surroundings))
         {
-            return 0;
+            await using var source = LocalStore.Open(spool, context.Surroundings, loggers);
+            settled += await SettleAsync(context, source, spool, ExecPlaces.RootsWithAttempts(settings, context.Surroundings), faults, loggers, cancellationToken);
         }
 
-        var direct = WorkerSetup.Create(settings, new(), context.Surroundings.Environment).Direct with { Managed = false, SetupCommand = null, TeardownCommand = null };
-        var host = await TrackedExec.CreateHostAsync(context, store, settings, direct, loggers, cancellationToken);
-        return await host.SettleOnlyAsync(cancellationToken);
+        return (settled, await SpoolTransfer.SendAllAsync(target, settings, context.Surroundings, loggers, cancellationToken));
+    }
+
+    /// <summary>The runs of one store whose calls are gone; answers how many.</summary>
+    /// <param name="settings">The store's own.</param>
+    /// <param name="roots">Where to look for their attempts.</param>
+    /// <param name="faults">Gets a sentence for each place that cannot be used.</param>
+    private static async Task<int> SettleAsync(
+        CommandContext context, OpenStore store, Settings settings, IEnumerable<string> roots, List<string> faults, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var settled = 0;
+        foreach (var root in roots)
+        {
+            if (ExecPlaces.FindFault(root) is { } fault)
+            {
+                faults.Add(fault);
+                continue;
+            }
+
+            try
+            {
+                var direct = WorkerSetup.Create(settings, new(), context.Surroundings.Environment).Direct with { Managed = false, SetupCommand = null, TeardownCommand = null };
+                var host = await TrackedExec.CreateHostAsync(context, store, settings, root, direct, loggers, cancellationToken);
+                settled += await host.SettleOnlyAsync(cancellationToken);
+            }
+            catch (ShimException ex)
+            {
+                faults.Add(ex.Message.TrimEnd('.'));
+            }
+        }
+
+        return settled;
     }
 
     private static void Show(CommandContext context, int settled, IReadOnlyList<RunId> sent)
@@ -85,4 +129,7 @@ internal static class SyncCommand
 
         context.Screen.Note($"{PlainText.Count(settled, "run")} settled, {PlainText.Count(sent.Count, "run")} sent.");
     }
+
+    [LoggerMessage(LogLevel.Warning, "What 'ozf exec' kept on this machine could not be sent yet; the next start or 'ozf sync' sends it")]
+    private static partial void NotSent(ILogger logger, Exception exception);
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OzFunctions.Backends;
 using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Stores;
@@ -18,11 +19,11 @@ namespace OzFunctions.Cli.Unmanaged;
 internal sealed class TrackedExec : IAsyncDisposable
 {
     private static readonly TimeSpan StoreMayTake = TimeSpan.FromSeconds(15);
-    private readonly OpenStore _store;
 
-    private TrackedExec(OpenStore store, UnmanagedHost host, RunRecord run, string root, bool spooled) => (_store, Host, Run, Root, Spooled) = (store, host, run, root, spooled);
+    private TrackedExec(OpenStore store, UnmanagedHost host, RunRecord run, string root, bool spooled) => (Store, Host, Run, Root, Spooled) = (store, host, run, root, spooled);
 
-    public OzCore Core => _store.Core;
+    /// <summary>Where its record is.</summary>
+    public OpenStore Store { get; }
 
     public UnmanagedHost Host { get; }
 
@@ -34,97 +35,155 @@ internal sealed class TrackedExec : IAsyncDisposable
 
     public bool Spooled { get; }
 
-    /// <summary>Makes the record. A store that is away does not keep the agent from running: the record goes to a spool, and a warning says so.</summary>
+    /// <summary>
+    /// Makes the record. A store that is away does not keep the agent from running: the record goes to a spool, under the same id, and a warning says so. Nor does a
+    /// directory of this machine that cannot be used: another one is.
+    /// </summary>
     /// <param name="called">The request as the agent is to see it.</param>
     public static async Task<TrackedExec> BeginAsync(
         CommandContext context, Settings settings, DirectOptions direct, RunSubmission submission, RunRequest called, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         // What the record says and what the agent is told differ only in the stand-in of a prompt that is not there.
         direct = direct with { OmitPrompt = called.Prompt is null };
-        string why;
+        var runId = RunId.Create(context.Time);
+        var begun = new List<IAttemptDirectory>();
         try
         {
-            return await BeginInAsync(context, settings, direct, submission, spooled: false, loggers, cancellationToken);
-        }
-        catch (Exception ex) when (IsAway(ex) && !cancellationToken.IsCancellationRequested)
-        {
-            why = ex is OperationCanceledException ? "it did not answer in time" : settings.Mask(ex.Message.TrimEnd('.'));
-        }
-
-        foreach (var spool in ExecPlaces.Spools(settings, context.Surroundings).Where(ExecPlaces.TryMake))
-        {
+            string why;
             try
             {
-                var tracked = await BeginInAsync(context, ExecPlaces.SettingsOfSpool(settings, spool), direct, submission, spooled: true, loggers, cancellationToken);
-                context.Screen.Warn($"the store cannot be reached ({why}); run {tracked.Run.RunId} is kept in {spool} and sent by 'ozf sync' or the next start here.");
-                return tracked;
+                return await BeginInAsync(context, settings, ExecPlaces.Roots(settings, context.Surroundings), direct, submission, runId, begun, spooled: false, loggers, cancellationToken);
             }
             catch (Exception ex) when (IsAway(ex) && !cancellationToken.IsCancellationRequested)
             {
-                why = settings.Mask(ex.Message.TrimEnd('.'));
+                why = ex is OperationCanceledException ? "it did not answer in time" : settings.Mask(ex.Message.TrimEnd('.'));
             }
-        }
 
-        throw CommandException.Unavailable($"the store cannot be reached and there is no place on this machine to keep the run meanwhile ({why}); name a directory with --data.");
+            var faults = new List<string>();
+            foreach (var spool in ExecPlaces.Spools(settings, context.Surroundings))
+            {
+                if (ExecPlaces.FindFault(spool) is { } fault)
+                {
+                    faults.Add(fault);
+                    continue;
+                }
+
+                TrackedExec tracked;
+                try
+                {
+                    IReadOnlyList<string> roots = [.. ExecPlaces.Roots(settings, context.Surroundings).Prepend(ExecPlaces.RootOf(spool)).Distinct()];
+                    tracked = await BeginInAsync(context, ExecPlaces.SettingsOfSpool(settings, spool), roots, direct, submission, runId, begun, spooled: true, loggers, cancellationToken);
+                }
+                catch (Exception ex) when (IsAway(ex) && !cancellationToken.IsCancellationRequested)
+                {
+                    faults.Add(settings.Mask(ex.Message.TrimEnd('.')));
+                    continue;
+                }
+
+                // A write that was given up may still land; its record meets this one when the spool is sent, and nobody may settle it before as a run that was lost.
+                begun.ForEach(directory => directory.Delete());
+                context.Screen.Warn($"the store cannot be reached ({why}); run {runId} is kept in {spool} and sent by 'ozf sync' or the next start here.");
+                return tracked;
+            }
+
+            throw CommandException.Unavailable([$"the store cannot be reached ({why}), and no place on this machine can keep the run meanwhile:", .. faults.Select(fault => $"  {fault}.")]);
+        }
+        finally
+        {
+            // Whether their records stand or not: a free lock lets the next call settle them (A1).
+            begun.ForEach(directory => directory.Dispose());
+        }
     }
 
-    /// <summary>A fault of the store or of the place it is in, not of the call.</summary>
-    public static bool IsAway(Exception exception) =>
-        exception is BlobStoreException or IOException or UnauthorizedAccessException or OperationCanceledException or CommandException { ExitCode: ExitCodes.Unavailable };
+    /// <summary>A fault of the store, not of the call.</summary>
+    public static bool IsAway(Exception exception) => exception is BlobStoreException or IOException or UnauthorizedAccessException or OperationCanceledException;
 
     /// <summary>A host for the runs of a store, without a run of its own.</summary>
-    public static async Task<UnmanagedHost> CreateHostAsync(CommandContext context, OpenStore store, Settings settings, DirectOptions direct, ILoggerFactory loggers, CancellationToken cancellationToken)
-    {
-        var root = ExecPlaces.RootOf(settings.DataDirectory);
-        if (!ExecPlaces.TryMake(root))
-        {
-            throw new IOException($"{root} cannot be made, is not this user's alone (mode 0700), or is on a network file system");
-        }
+    /// <param name="root">Where their private directories are, by <see cref="ExecPlaces.Roots"/>.</param>
+    /// <exception cref="ShimException">The supervisor cannot be installed there.</exception>
+    public static async Task<UnmanagedHost> CreateHostAsync(
+        CommandContext context, OpenStore store, Settings settings, string root, DirectOptions direct, ILoggerFactory loggers, CancellationToken cancellationToken) =>
+        CreateHost(context, store, settings, direct, await CreateBackendsAsync(context, store, root, direct, loggers, cancellationToken));
 
+    public ValueTask DisposeAsync() => Store.DisposeAsync();
+
+    private static UnmanagedHost CreateHost(CommandContext context, OpenStore store, Settings settings, DirectOptions direct, (DirectBackend Own, DirectBackend Others) backends) =>
+        store.Core.CreateUnmanaged(WorkerSetup.Create(settings, new(), direct.HostEnvironment).Worker, backends.Own, backends.Others);
+
+    private static async Task<(DirectBackend Own, DirectBackend Others)> CreateBackendsAsync(
+        CommandContext context, OpenStore store, string root, DirectOptions direct, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
         direct = direct with { WorkspaceRoot = root };
         var (blobs, time) = (store.Core.Ports.Blobs, context.Time);
-        var shims = await CreateShimsAsync(root, time, cancellationToken);
-        var own = DirectBackend.CreateOver(direct, shims, blobs, time, loggers);
-        var others = DirectBackend.CreateOver(direct with { Output = null, AgentEnded = null, StopHard = CancellationToken.None }, shims, blobs, time, loggers);
-        return store.Core.CreateUnmanaged(WorkerSetup.Create(settings, new(), direct.HostEnvironment).Worker, own, others);
+        IShims shims = HostSystem.IsLinux
+            ? new Shims(new(await ShimBinary.InstallAsync(ShimBinary.Beside(AppContext.BaseDirectory), root, cancellationToken)), time)
+            : new InProcessShims(time);
+        var others = direct with { Output = null, Decided = null, StopHard = CancellationToken.None };
+        return (DirectBackend.CreateOver(direct, shims, blobs, time, loggers), DirectBackend.CreateOver(others, shims, blobs, time, loggers));
     }
 
-    public ValueTask DisposeAsync() => _store.DisposeAsync();
-
-    private static async Task<IShims> CreateShimsAsync(string root, TimeProvider time, CancellationToken cancellationToken)
-    {
-        if (!HostSystem.IsLinux)
-        {
-            return new InProcessShims(time);
-        }
-
-        try
-        {
-            var shim = await ShimBinary.InstallAsync(ShimBinary.Beside(AppContext.BaseDirectory), root, cancellationToken);
-            return new Shims(new(shim), time);
-        }
-        catch (ShimException ex)
-        {
-            throw CommandException.Unavailable(ex.Message);
-        }
-    }
-
+    /// <param name="begun">Gets the attempt's directory; it is taken out again when the record is made.</param>
     private static async Task<TrackedExec> BeginInAsync(
-        CommandContext context, Settings settings, DirectOptions direct, RunSubmission submission, bool spooled, ILoggerFactory loggers, CancellationToken cancellationToken)
+        CommandContext context,
+        Settings settings,
+        IReadOnlyList<string> roots,
+        DirectOptions direct,
+        RunSubmission submission,
+        RunId runId,
+        List<IAttemptDirectory> begun,
+        bool spooled,
+        ILoggerFactory loggers,
+        CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(StoreMayTake, context.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         var store = spooled ? LocalStore.Open(settings, context.Surroundings, loggers) : ConfiguredStore.Open(settings, context.Surroundings, loggers);
         try
         {
-            var host = await CreateHostAsync(context, store, settings, direct, loggers, either.Token);
-            var run = await host.BeginAsync(submission, either.Token);
-            return new(store, host, run, ExecPlaces.RootOf(settings.DataDirectory), spooled);
+            var intent = new AttemptIntent { Store = store.Core.Ports.StoreId, RunId = runId, Attempt = 1 };
+            var (root, backends, directory) = await PrepareAsync(context, store, roots, direct, intent, loggers, either.Token);
+            begun.Add(directory);
+            var host = CreateHost(context, store, settings, direct, backends);
+            var run = await host.BeginAsync(submission, directory, either.Token);
+            begun.Remove(directory);
+            return new(store, host, run, root, spooled);
         }
         catch
         {
             await store.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Makes the attempt's private directory in the first place that can hold it.</summary>
+    private static async Task<(string Root, (DirectBackend Own, DirectBackend Others) Backends, IAttemptDirectory Directory)> PrepareAsync(
+        CommandContext context, OpenStore store, IReadOnlyList<string> roots, DirectOptions direct, AttemptIntent intent, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var faults = new List<string>();
+        foreach (var root in roots)
+        {
+            try
+            {
+                if (ExecPlaces.FindFault(root) is { } fault)
+                {
+                    throw new IOException(fault);
+                }
+
+                var backends = await CreateBackendsAsync(context, store, root, direct, loggers, cancellationToken);
+                var directory = backends.Own.CreateDirectory(intent);
+                if (faults.Count > 0)
+                {
+                    context.Screen.Warn($"{faults[0]}. This run's private files are in {root} instead.");
+                }
+
+                return (root, backends, directory);
+            }
+            catch (Exception ex) when (ex is ShimException or IOException or UnauthorizedAccessException)
+            {
+                faults.Add(ex.Message.TrimEnd('.'));
+            }
+        }
+
+        throw CommandException.Unavailable([.. faults.Distinct().Select(fault => fault + ".")]);
     }
 }

@@ -9,13 +9,16 @@ internal static class ListenAddress
 {
     public const int DefaultPort = 7007;
 
-    public static IPEndPoint Parse(string? listen, int? port)
+    /// <param name="listen"><c>ADDR:PORT</c>.</param>
+    /// <param name="port">On loopback.</param>
+    /// <param name="origin">Who says it, for what is wrong with it; null: the flags of <c>ozf up</c>.</param>
+    public static IPEndPoint Parse(string? listen, int? port, string? origin = null)
     {
         if (listen is null)
         {
             return port is null or (>= 0 and <= 65535)
                 ? new(IPAddress.Loopback, port ?? DefaultPort)
-                : throw CommandException.Usage(string.Create(CultureInfo.InvariantCulture, $"--port: '{port}': a number from 0 to 65535 is expected; 0 picks a free one."));
+                : throw CommandException.Usage(string.Create(CultureInfo.InvariantCulture, $"{origin ?? "--port"}: '{port}': a number from 0 to 65535 is expected; 0 picks a free one."));
         }
 
         if (port is not null)
@@ -39,7 +42,7 @@ internal static class ListenAddress
             }
         }
 
-        throw CommandException.Usage($"--listen: '{listen}': an address and a port are expected, such as 0.0.0.0:7007 or [::1]:7007.");
+        throw CommandException.Usage($"{origin ?? "--listen"}: '{listen}': an address and a port are expected, such as 0.0.0.0:7007 or [::1]:7007.");
     }
 
     public static bool IsAny(IPEndPoint endPoint) => endPoint.Address.Equals(IPAddress.Any) || endPoint.Address.Equals(IPAddress.IPv6Any);

@@ -25,7 +25,7 @@ using OzFunctions.Webhooks;
 namespace OzFunctions.Cli.Up;
 
 /// <summary><c>ozf up</c>: everything on one machine in one process.</summary>
-internal static class UpCommand
+internal static partial class UpCommand
 {
     /// <summary>A look at a file costs next to nothing: a line is with its readers well within a third of a second after the agent wrote it.</summary>
     private static readonly TimeSpan FilesAreLookedAtEvery = TimeSpan.FromMilliseconds(40);
@@ -66,7 +66,13 @@ internal static class UpCommand
         setup = setup with { Direct = setup.Direct with { OtherSecrets = [.. setup.Direct.OtherSecrets, key] } };
         WorkerHost? host = null;
         using var metrics = new PrometheusText(store.Core.Metrics);
-        using var export = TelemetryExport.Start(context, store.Core.Metrics, setup.Worker.WorkerId);
+        var logger = loggers.CreateLogger("OzFunctions.Cli");
+        using var export = TelemetryExport.Start(context.Surroundings, store.Core.Metrics, setup.Worker.WorkerId, logger);
+        if (TelemetryExport.PrometheusAddress(context.Surroundings) is { } place)
+        {
+            ServedElsewhere(logger, place);
+        }
+
         var status = new HostStatus { NotReady = () => host?.FindReasons() ?? ["It is starting."], Metrics = metrics.Write };
         var options = DoorOptions(settings, store, endPoint, key);
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
@@ -77,7 +83,7 @@ internal static class UpCommand
         await using var server = new FrontDoorServer(door, endPoint, quiet);
         await ListenAsync(server, endPoint, cancellationToken);
         host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
-        await UpScreen.ShowAsync(context, settings, setup, store, server.Address, loggers.CreateLogger("OzFunctions.Cli"), cancellationToken);
+        await UpScreen.ShowAsync(context, settings, setup, store, server.Address, logger, cancellationToken);
         using (HostStop.Listen(host, setup, context.Time))
         {
             await using var notices = ServiceNotices.Start(context.Surroundings, () => host.IsAlive);
@@ -133,4 +139,7 @@ internal static class UpCommand
             throw CommandException.Unavailable($"{endPoint} cannot be listened on: {(ex.InnerException ?? ex).Message}. --listen takes an address of this machine.");
         }
     }
+
+    [LoggerMessage(LogLevel.Warning, "OTEL_METRICS_EXPORTER=prometheus: nothing is served at {Place}; 'ozf up' has /metrics on its own port, for keys with the scope read")]
+    private static partial void ServedElsewhere(ILogger logger, string place);
 }

@@ -11,7 +11,7 @@ using OzFunctions.Direct.Agents;
 namespace OzFunctions.Cli.Up;
 
 /// <summary>One screen that says where everything is, once the door is open.</summary>
-internal static class UpScreen
+internal static partial class UpScreen
 {
     public static async Task ShowAsync(
         CommandContext context, Settings settings, WorkerSetup setup, OpenStore store, Uri address, ILogger logger, CancellationToken cancellationToken)
@@ -49,7 +49,7 @@ internal static class UpScreen
         }
 
         await context.Screen.Out.FlushAsync(cancellationToken);
-        await WarnAsync(context, setup, store.Core, agent.Fault, cancellationToken);
+        await WarnAsync(context, setup, store.Core, agent.Fault, logger, cancellationToken);
         WorkerCommand.Warn(setup, logger);
     }
 
@@ -88,20 +88,20 @@ internal static class UpScreen
         void Row(string label, string value) => screen.Line($"  {label,-10}  {value}");
     }
 
-    private static async Task WarnAsync(CommandContext context, WorkerSetup setup, OzCore core, string? agentFault, CancellationToken cancellationToken)
+    private static async Task WarnAsync(CommandContext context, WorkerSetup setup, OzCore core, string? agentFault, ILogger logger, CancellationToken cancellationToken)
     {
         if (agentFault is not null)
         {
-            context.Screen.Warn($"no agent yet: {agentFault} Requests are accepted and wait.");
+            NoAgent(logger, agentFault);
         }
 
-        var others = (await core.Hosts.ListAsync(cancellationToken)).Where(host => host.Alive && host.Heartbeat.Machine == setup.Worker.Machine).ToList();
+        var others = (await core.Hosts.ListAsync(cancellationToken)).Where(host => host is { Alive: true, IsWorkers: true } && host.Heartbeat.Machine == setup.Worker.Machine).ToList();
         if (others.Count > 0)
         {
             var text = $"Another host works on this data already ({PlainText.Count(others.Count, "host")} of worker {string.Join(", ", others.Select(host => $"'{host.Heartbeat.WorkerId}'").Distinct())}); this one is one more, and runs are shared.";
             if (context.Screen.Json)
             {
-                context.Screen.Note(text);
+                Shared(logger, text);
             }
             else
             {
@@ -111,4 +111,10 @@ internal static class UpScreen
             }
         }
     }
+
+    [LoggerMessage(LogLevel.Warning, "No agent yet: {Fault} Requests are accepted and wait")]
+    private static partial void NoAgent(ILogger logger, string fault);
+
+    [LoggerMessage(LogLevel.Information, "{Text}")]
+    private static partial void Shared(ILogger logger, string text);
 }

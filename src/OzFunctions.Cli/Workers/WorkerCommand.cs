@@ -28,11 +28,6 @@ internal static partial class WorkerCommand
         Platform.RequireLinux("worker");
         var settings = context.LoadSettings(flags.Read(context));
         settings.RequireSecrets();
-        foreach (var flag in flags.WithoutEffect.Where(context.Has))
-        {
-            context.Screen.Warn($"{flag.Name} has no effect here: there is no such server.");
-        }
-
         var setup = WorkerSetup.Create(
             settings,
             new()
@@ -48,18 +43,24 @@ internal static partial class WorkerCommand
         // Other processes of this user, agents among them, must not read this host's environment through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
+        var logger = loggers.CreateLogger("OzFunctions.Cli");
+        foreach (var flag in flags.WithoutEffect.Where(context.Has))
+        {
+            WithoutEffect(logger, flag.Name);
+        }
+
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         await store.RepairAsync(context.Screen.Warn, cancellationToken);
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
-        Introduce(context, store, setup, flags.FormatOf(context), loggers.CreateLogger("OzFunctions.Cli"));
-        using var export = TelemetryExport.Start(context, store.Core.Metrics, setup.Worker.WorkerId);
-        await using var status = (context.Get(flags.StatusPort) ?? TelemetryExport.PrometheusAddress(context.Surroundings)) is { } place
-            ? await StatusServer.StartAsync(place, host, store.Core.Metrics, context, loggers, cancellationToken)
-            : null;
+        Introduce(context, store, setup, flags.FormatOf(context), logger);
+        using var export = TelemetryExport.Start(context.Surroundings, store.Core.Metrics, setup.Worker.WorkerId, logger);
+        await using var status = context.Get(flags.StatusPort) is { } place
+            ? await StatusServer.StartAsync(flags.StatusPort.Name, place, host, store.Core.Metrics, context, loggers, cancellationToken)
+            : await StatusServer.TryStartAsync(host, store.Core.Metrics, context, loggers, cancellationToken);
         if (status is not null)
         {
-            Serving(loggers.CreateLogger("OzFunctions.Cli"), status.Address);
+            Serving(logger, status.Address);
         }
 
         using var signals = HostStop.Listen(host, setup, context.Time);
@@ -122,6 +123,9 @@ internal static partial class WorkerCommand
 
     [LoggerMessage(LogLevel.Information, "Health, readiness and metrics at {Address}")]
     private static partial void Serving(ILogger logger, Uri address);
+
+    [LoggerMessage(LogLevel.Warning, "{Flag} has no effect here: there is no such server")]
+    private static partial void WithoutEffect(ILogger logger, string flag);
 
     [LoggerMessage(LogLevel.Warning, "No limit on runs at a time: set --max-concurrent-tasks or max_concurrent_tasks")]
     private static partial void Unlimited(ILogger logger);

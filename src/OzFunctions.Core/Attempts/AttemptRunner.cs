@@ -225,8 +225,8 @@ internal sealed partial class AttemptRunner(
     [LoggerMessage(LogLevel.Information, "Run {RunId} adopted from a host that is gone, attempt {Attempt} goes on")]
     private partial void Adopted(RunId runId, int attempt);
 
-    [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt} is over, the run is {State} ({Reason}){Message}")]
-    private partial void Ended(RunId runId, int attempt, string state, string reason, string message);
+    [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt} is over, the run is {State} ({Reason}){Detail}")]
+    private partial void Ended(RunId runId, int attempt, string state, string reason, string detail);
 
     [LoggerMessage(LogLevel.Warning, "Run {RunId} attempt {Attempt} belongs to another host now; what it left here was removed")]
     private partial void Fenced(RunId runId, int attempt);

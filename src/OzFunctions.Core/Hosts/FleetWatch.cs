@@ -22,7 +22,7 @@ public sealed partial class FleetWatch(OzPorts ports, HostRegistry hosts, ILogge
             }
         }
 
-        var known = await hosts.ListAsync(cancellationToken);
+        var known = (await hosts.ListAsync(cancellationToken)).Where(host => host.IsWorkers).ToList();
         var state = new FleetState(waiting, oldest, known.Count(host => host is { Alive: true, Heartbeat.NotReady: null }), known.Count(host => !host.Alive));
         Stands(state.Waiting, (int)state.Oldest.TotalSeconds, state.ReadyHosts, state.DeadHosts);
         return state;

@@ -31,6 +31,9 @@ public sealed record HostHeartbeat
     /// <summary>Why it takes no runs now; null: it does.</summary>
     public string? NotReady { get; init; }
 
+    /// <summary>True: the process of one <c>ozf exec</c>, which takes no other run; null: a worker's.</summary>
+    public bool? Tied { get; init; }
+
     /// <summary>Number of this heartbeat, so that the host knows its own last write.</summary>
     public required long Beat { get; init; }
 

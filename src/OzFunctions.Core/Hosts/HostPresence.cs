@@ -38,6 +38,9 @@ internal sealed partial class HostPresence : IDisposable
 
     public string HostId { get; }
 
+    /// <summary>It is one <c>ozf exec</c>'s and takes no other runs. Default: a worker's.</summary>
+    public bool Tied { get; init; }
+
     /// <summary>Why this host takes no runs now, for its heartbeat; null: it does.</summary>
     public string? NotReady { get; set; }
 
@@ -175,6 +178,7 @@ internal sealed partial class HostPresence : IDisposable
         StartedAt = _startedAt,
         Lease = _options.Lease,
         NotReady = NotReady,
+        Tied = Tied ? true : null,
         Beat = ++_beats,
     };
 

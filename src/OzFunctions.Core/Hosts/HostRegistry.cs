@@ -43,4 +43,8 @@ public sealed class HostRegistry(OzPorts ports, TimeSpan lease)
 }
 
 /// <summary>A host that wrote a heartbeat.</summary>
-public sealed record KnownHost(HostHeartbeat Heartbeat, TimeSpan Age, bool Alive, ETag ETag);
+public sealed record KnownHost(HostHeartbeat Heartbeat, TimeSpan Age, bool Alive, ETag ETag)
+{
+    /// <summary>Whether it is a worker's: the process of an <c>ozf exec</c> takes no runs of others.</summary>
+    public bool IsWorkers => Heartbeat.Tied != true;
+}

@@ -27,7 +27,6 @@ public sealed partial class UnmanagedHost
     private readonly WorkerOptions _options;
     private readonly RunRecords _records;
     private readonly EventNotices _notices;
-    private readonly IRunBackend _backend;
     private readonly AttemptRunner _runner;
     private readonly AttemptRunner _others;
     private readonly AttemptAdoption _adoption;
@@ -45,7 +44,6 @@ public sealed partial class UnmanagedHost
         WorkerOptions options,
         RunRecords records,
         EventNotices notices,
-        IRunBackend backend,
         AttemptRunner runner,
         AttemptRunner others,
         AttemptAdoption adoption,
@@ -53,9 +51,9 @@ public sealed partial class UnmanagedHost
         EventOutbox outbox,
         ILogger<UnmanagedHost> logger)
     {
-        (_ports, _options, _records, _notices, _backend, _runner) = (ports, options, records, notices, backend, runner);
+        (_ports, _options, _records, _notices, _runner) = (ports, options, records, notices, runner);
         (_others, _adoption, _signals, _outbox, _logger) = (others, adoption, signals, outbox, logger);
-        _presence = new(ports, options, logger);
+        _presence = new(ports, options, logger) { Tied = true };
     }
 
     /// <summary>Asks the agent to stop (SIGINT first). A repeat changes nothing.</summary>
@@ -71,9 +69,16 @@ public sealed partial class UnmanagedHost
     /// <summary>The agent is over, or will not be started: from now on a store that does not answer is not waited for much longer.</summary>
     public void NoteAgentEnded() => _agentEnded.TrySetResult();
 
-    /// <summary>Makes the record, CLAIMED by this host. Throws <see cref="BlobStoreException"/> when the store cannot be reached: nothing was started.</summary>
-    public async Task<RunRecord> BeginAsync(RunSubmission submission, CancellationToken cancellationToken)
+    /// <summary>
+    /// Makes the record, CLAIMED by this host. Throws <see cref="BlobStoreException"/> when the store cannot be reached: nothing was started. A write whose answer was not
+    /// waited for may still land.
+    /// </summary>
+    /// <param name="submission">What is asked for.</param>
+    /// <param name="directory">Of the run and its first attempt; the caller's own again when this fails.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    public async Task<RunRecord> BeginAsync(RunSubmission submission, IAttemptDirectory directory, CancellationToken cancellationToken)
     {
+        var runId = directory.Intent!.RunId;
         if (!await _presence.TryBeatAsync(cancellationToken))
         {
             throw new BlobStoreException("The store cannot be reached.", isTransient: true, null);
@@ -81,46 +86,35 @@ public sealed partial class UnmanagedHost
 
         _outbox.Start();
         var now = DateTimeOffset.FromUnixTimeMilliseconds(_ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
-        var runId = RunId.Create(_ports.Time);
-        var directory = _backend.CreateDirectory(new() { Store = _ports.StoreId, RunId = runId, Attempt = 1 });
-        try
+        await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
+        var record = new RunRecord
         {
-            await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
-            var record = new RunRecord
-            {
-                RunId = runId,
-                State = RunState.Claimed,
-                CreatedAt = now,
-                UpdatedAt = now,
-                WorkerId = submission.Request.WorkerId ?? _options.WorkerId,
-                Request = submission.Request,
-                Trigger = submission.Trigger,
-                AskedBy = submission.AskedBy,
-                Traceparent = submission.Traceparent ?? OzTelemetry.NewTraceparent(),
-                Owner = new(_presence.HostId, 1, directory.Name),
-                Attempt = 1,
-                Attempts = [new() { Attempt = 1, HostId = _presence.HostId, Host = _options.Machine, ClaimedAt = now }],
-            };
-            _presence.Add(runId);
-            if (!await _records.TryCreateAsync(record, cancellationToken) || await _records.FindAsync(runId, cancellationToken) is not { } stored)
-            {
-                throw new BlobStoreException($"The record of run {runId} could not be written.", isTransient: true, null);
-            }
-
-            _attempt = new(_ports, _records, _notices, _presence, stored, directory, adopted: false);
-            if (Volatile.Read(ref _stopAsked))
-            {
-                Stop(_attempt);
-            }
-
-            return record;
-        }
-        catch
+            RunId = runId,
+            State = RunState.Claimed,
+            CreatedAt = now,
+            UpdatedAt = now,
+            WorkerId = submission.Request.WorkerId ?? _options.WorkerId,
+            Request = submission.Request,
+            Trigger = submission.Trigger,
+            AskedBy = submission.AskedBy,
+            Traceparent = submission.Traceparent ?? OzTelemetry.NewTraceparent(),
+            Owner = new(_presence.HostId, 1, directory.Name),
+            Attempt = 1,
+            Attempts = [new() { Attempt = 1, HostId = _presence.HostId, Host = _options.Machine, ClaimedAt = now }],
+        };
+        _presence.Add(runId);
+        if (!await _records.TryCreateAsync(record, cancellationToken) || await _records.FindAsync(runId, cancellationToken) is not { } stored)
         {
-            // Whether the record stands or not: a free lock lets the next call settle it (A1).
-            directory.Dispose();
-            throw;
+            throw new BlobStoreException($"The record of run {runId} could not be written.", isTransient: true, null);
         }
+
+        _attempt = new(_ports, _records, _notices, _presence, stored, directory, adopted: false);
+        if (Volatile.Read(ref _stopAsked))
+        {
+            Stop(_attempt);
+        }
+
+        return record;
     }
 
     /// <summary>Runs the agent and settles the run; null when the store went away and the rest is left to the next call on this machine.</summary>
@@ -151,7 +145,7 @@ public sealed partial class UnmanagedHost
         return record;
     }
 
-    /// <summary>Only settles what earlier calls left (<c>ozf sync</c>); answers how many runs.</summary>
+    /// <summary>Only settles what earlier calls left (<c>ozf sync</c>); answers how many runs. Cut off, it leaves the rest to the next.</summary>
     public async Task<int> SettleOnlyAsync(CancellationToken cancellationToken)
     {
         if (!await _presence.TryBeatAsync(cancellationToken))
@@ -159,10 +153,11 @@ public sealed partial class UnmanagedHost
             throw new BlobStoreException("The store cannot be reached.", isTransient: true, null);
         }
 
+        using var leave = cancellationToken.Register(_leave.Cancel);
         _outbox.Start();
         var count = await SettleOthersAsync(cancellationToken);
-        await _outbox.StopAsync(EventGrace);
-        await LeaveAsync(settled: true);
+        await _outbox.StopAsync(cancellationToken.IsCancellationRequested ? TimeSpan.Zero : EventGrace);
+        await LeaveAsync(settled: !cancellationToken.IsCancellationRequested);
         return count;
     }
 

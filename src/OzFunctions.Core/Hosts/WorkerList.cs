@@ -8,7 +8,7 @@ namespace OzFunctions.Hosts;
 public sealed record WorkerList(IReadOnlyList<KnownHost> Hosts, IReadOnlyList<string> Paused)
 {
     public static async Task<WorkerList> ReadAsync(OzCore core, CancellationToken cancellationToken) =>
-        new(await core.Hosts.ListAsync(cancellationToken), await core.Workers.GetPausedAsync(cancellationToken));
+        new([.. (await core.Hosts.ListAsync(cancellationToken)).Where(host => host.IsWorkers)], await core.Workers.GetPausedAsync(cancellationToken));
 
     /// <summary>From the JSON that <see cref="Write(Utf8JsonWriter)"/> makes.</summary>
     public static WorkerList Read(JsonElement json)

@@ -47,7 +47,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
                     // Held by a process that lives, nobody else would ever remove it.
                     TreeRemover.RemoveOnce(path);
                     held.Dispose();
-                    throw new IOException($"No attempt can be prepared in {home}: {exception.Message}. Make room there, or set backend.direct.workspace_root to another place.", exception);
+                    throw new IOException($"No attempt can be prepared in {home}: {exception.Message}. Make room there, or name another place (backend.direct.workspace_root; --data for 'ozf exec').", exception);
                 }
 
                 return new AttemptDirectory(places, held, intent, options, shims, leftBehind, time);
@@ -62,12 +62,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     {
         var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
         var taken = new List<IAttemptDirectory>();
-        if (!Directory.Exists(home))
-        {
-            return taken;
-        }
-
-        foreach (var path in Directory.EnumerateDirectories(home).Where(path => IsName(Path.GetFileName(path))).ToList())
+        foreach (var path in Find(home).ToList())
         {
             try
             {
@@ -96,7 +91,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         var bytes = 0L;
         try
         {
-            foreach (var spool in Directory.Exists(home) ? Directory.EnumerateDirectories(home).Where(path => IsName(Path.GetFileName(path))).Select(path => Path.Combine(path, ShimProtocol.SpoolDirectory)) : [])
+            foreach (var spool in Find(home).Select(path => Path.Combine(path, ShimProtocol.SpoolDirectory)))
             {
                 bytes += Directory.Exists(spool) ? new DirectoryInfo(spool).EnumerateFiles().Sum(file => file.Length) : 0;
             }
@@ -108,6 +103,11 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
 
         return bytes;
     }
+
+    /// <summary>Attempt directories, of whatever store.</summary>
+    /// <param name="home"><c>&lt;workspace_root&gt;/.ozf</c>, which need not be there.</param>
+    public static IEnumerable<string> Find(string home) =>
+        Directory.Exists(home) ? Directory.EnumerateDirectories(home).Where(path => IsName(Path.GetFileName(path))) : [];
 
     /// <summary>Null: not abandoned, not of this store, or of nobody and removed.</summary>
     private AttemptDirectory? TryTakeAbandoned(AttemptPlaces places, string store)

@@ -81,7 +81,8 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
     {
         foreach (var command in shim.Status?.Commands.Where(command => !command.Clean) ?? [])
         {
-            scope.Warn($"Processes of the {command.Phase} command could not be ended: {string.Join(", ", command.LeftOver)}.");
+            var which = command.LeftOver.Count > 0 ? string.Join(", ", command.LeftOver) : "which ones is not known";
+            scope.Warn($"Processes of the {command.Phase} command could not be ended: {which}.");
         }
     }
 

@@ -236,7 +236,8 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         shims.Kill(scope.Places.Directory, Status);
     }
 
-    private static async Task UntilAsync(CancellationToken signal, CancellationToken cancellationToken)
+    /// <summary>Waits for a signal to fire.</summary>
+    public static async Task UntilAsync(CancellationToken signal, CancellationToken cancellationToken)
     {
         var fired = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var registration = signal.Register(() => fired.TrySetResult());

@@ -78,7 +78,16 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
 
         if (scope.Journal.Find(JournalStep.WorkspaceReady) is null)
         {
-            await PolicyCheck.CheckAsync(scope.Options, scope.Record, veto => new VetoHook(veto, shims, scope.Places.Veto).FindReasonAsync(scope.Record, cancellationToken));
+            try
+            {
+                await PolicyCheck.CheckAsync(
+                    scope.Options, scope.Record, veto => new VetoHook(veto, shims, scope.Places.Veto).FindReasonAsync(scope.Record, scope.Owned.StopOrdered, cancellationToken));
+            }
+            catch (RunRefusedException) when (scope.FindOrder() is not null)
+            {
+                // The order that came meanwhile decides.
+            }
+
             if (scope.FindOrder() is { } meanwhile)
             {
                 return meanwhile;
@@ -231,7 +240,6 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         }, cancellationToken);
         if (status.SpawnError != 0)
         {
-            scope.Options.AgentEnded?.Invoke(status);
             return OfAgent(status);
         }
 
@@ -290,11 +298,6 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         if (scope.Owned.StopOrder == StopOrder.Fenced)
         {
             scope.NoteFenced();
-        }
-
-        if (status.Ended)
-        {
-            scope.Options.AgentEnded?.Invoke(status);
         }
 
         return status.Ended ? OfAgent(status) : OfLostShim("It was killed while the agent ran.");

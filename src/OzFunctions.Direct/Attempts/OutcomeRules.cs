@@ -53,6 +53,8 @@ internal static class OutcomeRules
                     : new(RunReason.Completed, null);
             case null when report.BlockedOn is { } action:
                 return new(RunReason.AgentBlocked, $"The agent waited for a confirmation that nobody could give: {action}");
+            case null when status is { ExitCode: null, Signal: null }:
+                return new(RunReason.HostLost, $"The agent is over, and how it ended is not known{Detail(status)}.");
             case null:
                 return new(RunReason.AgentInvocation, $"The agent {Ended(status)}.");
             case ShimStopCause.Timeout:

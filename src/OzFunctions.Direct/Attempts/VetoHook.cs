@@ -27,18 +27,22 @@ internal sealed class VetoHook(VetoOptions veto, IShims shims, string directory)
     private static readonly TimeSpan Room = TimeSpan.FromMinutes(1);
 
     /// <summary>Why the run is refused; null: it may start. No answer refuses: a boundary that is not there must not look like one.</summary>
-    public async Task<string?> FindReasonAsync(RunRecord record, CancellationToken cancellationToken)
+    /// <param name="record">Of the run.</param>
+    /// <param name="stopOrdered">The run is to be stopped: nobody needs the answer any more, and none is waited for.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    public async Task<string?> FindReasonAsync(RunRecord record, CancellationToken stopOrdered, CancellationToken cancellationToken)
     {
         await ClearAsync(cancellationToken);
         PrivateFiles.CreateDirectory(directory);
         var input = Path.Combine(directory, "record.json");
         AttemptPlaces.WritePrivate(input, JsonSerializer.SerializeToUtf8Bytes(record, RunJson.Wire.RunRecord));
-        var status = await AskAsync(record, input, cancellationToken);
+        var status = await AskAsync(record, input, stopOrdered, cancellationToken);
         var said = ReadLastLine();
         await ClearAsync(cancellationToken);
         return status switch
         {
             { SpawnError: not 0 } => $"it could not be executed: {status.StopDetail}",
+            { StoppedBy: ShimStopCause.Cancel } => "it was not waited for, as the run is to be stopped.",
             { StoppedBy: not null } => $"it did not answer within {DurationText.Format(veto.Timeout)}.",
             { ExitCode: 0 } => null,
             _ when said is not null => said[..Math.Min(said.Length, Longest)],
@@ -47,7 +51,7 @@ internal sealed class VetoHook(VetoOptions veto, IShims shims, string directory)
         };
     }
 
-    private async Task<ShimCommandStatus> AskAsync(RunRecord record, string input, CancellationToken cancellationToken)
+    private async Task<ShimCommandStatus> AskAsync(RunRecord record, string input, CancellationToken stopOrdered, CancellationToken cancellationToken)
     {
         var variables = veto.Environment.Where(pair => !SecretNames.IsSecret(pair.Key) && pair.Key != "OZF_RUN_ID").Select(pair => $"{pair.Key}={pair.Value}");
         await using var session = await shims.LaunchAsync(new ShimLaunch { PrivateDirectory = directory, Lease = veto.Timeout + Room, EndsWithHost = true, SpoolBytes = SpoolBytes }, cancellationToken);
@@ -61,7 +65,15 @@ internal sealed class VetoHook(VetoOptions veto, IShims shims, string directory)
             StopGrace = StopGrace,
             FinishedGrace = veto.Timeout,
         }, cancellationToken);
-        var status = await session.WaitAsync(ShimPhase.Setup, cancellationToken);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var answer = session.WaitAsync(ShimPhase.Setup, over.Token);
+        if (await Task.WhenAny(answer, AttemptShim.UntilAsync(stopOrdered, over.Token)) != answer)
+        {
+            await session.StopAsync(ShimStopCause.Cancel, StopGrace, cancellationToken);
+        }
+
+        var status = await answer;
+        await over.CancelAsync();
         await session.EndAsync(cancellationToken);
         return status;
     }

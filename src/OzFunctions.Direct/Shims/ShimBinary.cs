@@ -49,7 +49,7 @@ public sealed record ShimBinary(string Path)
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            throw new ShimException($"The shim cannot be installed in {System.IO.Path.Combine(ozf, "bin")}: {Cause(ex)}. Make room there, or set backend.direct.workspace_root to a place that this user can write.", ex);
+            throw new ShimException($"The shim cannot be installed in {System.IO.Path.Combine(ozf, "bin")}: {Cause(ex)}. Make room there, or name a place that this user can write (backend.direct.workspace_root; --data for 'ozf exec').", ex);
         }
     }
 

@@ -162,7 +162,6 @@ public sealed partial class TelemetryTests
         var environment = new Dictionary<string, string?>
         {
             ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Address.ToString(),
-            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
             ["OTEL_METRIC_EXPORT_INTERVAL"] = "500",
             ["OTEL_BSP_SCHEDULE_DELAY"] = "200",
         };
@@ -182,15 +181,77 @@ public sealed partial class TelemetryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task An_exec_is_part_of_its_callers_trace_and_each_signal_may_have_its_own_address()
+    {
+        await using var rig = new OzfProcessRig();
+        await using var collector = new OtlpCollector();
+        const string Trace = "0af7651916cd43dd8448eb211c80319c";
+
+        var exec = rig.Start(
+            ["exec", "--agent-command", "sh -c 'exit 3'"],
+            new() { ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = new Uri(collector.Address, "own/traces").ToString(), ["TRACEPARENT"] = $"00-{Trace}-b7ad6b7169203331-01" });
+
+        Assert.Equal(3, await exec.WaitForExitAsync(Cancellation));
+        Assert.Equal([], exec.Errors);
+        var spans = OtlpSpan.Read(await collector.WaitAsync("/own/traces", "ozf.run", Cancellation)).ToList();
+        Assert.Equal((Trace, "b7ad6b7169203331"), spans.Where(span => span.Name == "ozf.run").Select(span => (span.TraceId, span.ParentId)).Single());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task From_the_call_to_the_event_it_is_one_trace()
+    {
+        await using var rig = new OzfProcessRig();
+        await using var collector = new OtlpCollector();
+        var up = rig.Start(["up", "--port", "0", "--output", "json"], new() { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Address.ToString(), ["OTEL_BSP_SCHEDULE_DELAY"] = "200" });
+        var door = JsonDocument.Parse(await up.WaitForLineAsync("key_file", Cancellation)).RootElement;
+        const string Trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        using var call = new HttpRequestMessage(HttpMethod.Post, door.GetProperty("url").GetString() + "/api/v1/agent/runs") { Content = new StringContent("""{"prompt":"fake:noop"}""", Encoding.UTF8, "application/json") };
+        call.Headers.Authorization = new("Bearer", (await File.ReadAllTextAsync(door.GetProperty("key_file").GetString()!, Cancellation)).Trim());
+        call.Headers.Add("traceparent", $"00-{Trace}-00f067aa0ba902b7-01");
+        Assert.True((await Http.SendAsync(call, Cancellation)).IsSuccessStatusCode);
+
+        var spans = OtlpSpan.Read(await collector.WaitAsync("/v1/traces", "ozf.publish", Cancellation)).Where(span => span.TraceId == Trace).ToList();
+
+        var submit = Assert.Single(spans, span => span.Name == "ozf.submit");
+        Assert.Equal("00f067aa0ba902b7", submit.ParentId);
+        Assert.All(spans.Where(span => span.Name != "ozf.submit"), span => Assert.Equal(submit.SpanId, span.ParentId));
+        Assert.Equal(["ozf.publish", "ozf.run", "ozf.submit"], spans.Select(span => span.Name).Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_port_that_prometheus_variables_name_and_somebody_has_is_a_warning()
+    {
+        await using var rig = new OzfProcessRig();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var port = ((IPEndPoint)taken.LocalEndpoint).Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var id = await rig.SubmitAsync("noop");
+
+        var worker = rig.Start(["worker", "--once"], new() { ["OTEL_METRICS_EXPORTER"] = "prometheus", ["OTEL_EXPORTER_PROMETHEUS_PORT"] = port });
+        var wrong = rig.Start(["worker", "--status-port", port], []);
+
+        Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
+        Assert.Contains(worker.Errors, line => line.Contains("Metrics are not served: OTEL_EXPORTER_PROMETHEUS_HOST", StringComparison.Ordinal) && line.Contains($"127.0.0.1:{port} cannot be listened on", StringComparison.Ordinal));
+        Assert.Equal("SUCCEEDED", (await rig.GetAsync(id)).GetProperty("state").GetString());
+        Assert.Equal(69, await wrong.WaitForExitAsync(Cancellation));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task The_hosts_log_is_json_with_run_id_and_utc_time_and_holds_no_secret_at_debug()
     {
         await using var rig = new OzfProcessRig();
         await rig.SubmitAsync("say-env MY_TOKEN", "--title", "logged");
-        var worker = rig.Start(["worker", "--once", "--log-format", "json", "--log-level", "debug", "-e", "MY_TOKEN"], new() { ["MY_TOKEN"] = "hunter2-hunter2" });
+        var worker = rig.Start(["worker", "--once", "--log-format", "json", "--log-level", "debug", "-e", "MY_TOKEN", "--server-root-url", "https://example.com"], new() { ["MY_TOKEN"] = "hunter2-hunter2", ["OTEL_TRACES_EXPORTER"] = "console", ["OTEL_METRICS_EXPORTER"] = "prometheus", ["OTEL_EXPORTER_PROMETHEUS_HOST"] = "no.address" });
 
         Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
 
-        var lines = worker.Errors.Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        var lines = worker.Errors.Select(line => JsonDocument.Parse(line, new() { AllowDuplicateProperties = false }).RootElement).ToList();
+        foreach (var warning in (string[])["--server-root-url has no effect", "'console' is not there", "Metrics are not served"])
+        {
+            Assert.Contains(lines, line => line.GetProperty("level").GetString() == "warn" && line.GetProperty("message").GetString()!.Contains(warning, StringComparison.Ordinal));
+        }
+
+        Assert.Contains(lines, line => line.GetProperty("message").GetString()!.Contains("the run is SUCCEEDED (completed)", StringComparison.Ordinal));
         Assert.All(lines, line => Assert.EndsWith("Z", line.GetProperty("t").GetString(), StringComparison.Ordinal));
         var id = (await Unmanaged.ExecRig.LastRunAsync(rig)).GetProperty("run_id").GetString();
         Assert.Contains(lines, line => line.TryGetProperty("run_id", out var named) && named.GetString() == id);

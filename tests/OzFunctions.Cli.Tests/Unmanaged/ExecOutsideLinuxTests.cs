@@ -70,6 +70,19 @@ public sealed class ExecOutsideLinuxTests : ExecTests, IDisposable
     }
 
     [Fact(Timeout = Limit)]
+    public async Task An_agent_whose_end_nobody_can_tell_has_not_succeeded()
+    {
+        await using var rig = NewRig();
+
+        // Where SIGCHLD is ignored the system takes children in by itself.
+        var (code, output, _) = await rig.RawAsync("trap '' CHLD; ozf exec --agent-command \"sh -c 'echo hi; exit 3'\"");
+
+        Assert.Equal("hi\n", output);
+        var run = await rig.LastRunAsync();
+        Assert.Contains((code, run.GetProperty("reason").GetString()), new (int, string?)[] { (3, "agent_invocation"), (70, "host_lost") });
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_worker_says_that_it_needs_Linux_and_the_doctor_what_exec_lacks()
     {
         await using var rig = NewRig();

@@ -93,6 +93,79 @@ public sealed class ExecOverAzureTests
         Assert.Empty(LeftHere(rig));
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_data_directory_that_cannot_be_used_takes_nothing_from_a_store_elsewhere()
+    {
+        await using var azurite = await AzuriteProcess.StartAsync(Cancellation);
+        await using var rig = new OzfProcessRig();
+        await File.WriteAllTextAsync(rig.Data, "in the way", Cancellation);
+
+        var exec = rig.Start(["exec", "--agent-command", "sh -c 'echo worked; exit 5'"], Environment(azurite));
+
+        Assert.Equal(5, await exec.WaitForExitAsync(Cancellation));
+        Assert.Equal(["worked"], exec.Output);
+        var warning = Assert.Single(exec.Errors);
+        Assert.StartsWith($"warning: {Path.Combine(rig.Data, "exec")} cannot be made", warning, StringComparison.Ordinal);
+        Assert.Contains("--data", warning, StringComparison.Ordinal);
+        Assert.Equal("FAILED", (await LastRunAsync(rig, azurite)).GetProperty("state").GetString());
+    }
+
+    [Fact(Timeout = Limit)]
+    public Task A_refusal_does_not_wait_for_a_store_that_went_away() => IsLetGoAsync(
+        "echo never",
+        asked => $"\npolicy: {"{"}veto_command: \"touch {asked}; while [ ! -e {asked}.go ]; do sleep 0.05; done; echo not today; exit 1\"{"}"}\n",
+        (_, asked) => File.WriteAllText(asked + ".go", ""),
+        (1, "FAILED", "policy_refused"),
+        "not today");
+
+    [Fact(Timeout = Limit)]
+    public Task A_lost_supervisor_does_not_wait_for_a_store_that_went_away() => IsLetGoAsync(
+        "touch $MARK; exec sleep 600",
+        _ => "",
+        (rig, _) => ProcessTable.WithTag(rig.Data).Where(process => process.CommandLine.Contains("ozf-shim", StringComparison.Ordinal)).ToList().ForEach(shim => Signals.Send(shim.Id, Signals.Kill)),
+        (70, "ERROR", "host_lost"),
+        "ozf sync");
+
+    /// <summary>An end that comes while the store is frozen and not of the agent's own accord: the caller is told it, and the record gets it later.</summary>
+    private static async Task IsLetGoAsync(string agent, Func<string, string> configuration, Action<OzfProcessRig, string> end, (int Code, string State, string Reason) expected, string said)
+    {
+        await using var azurite = await AzuriteProcess.StartAsync(Cancellation);
+        await using var rig = new OzfProcessRig();
+        var mark = Path.Combine(rig.Place, "mark");
+        await File.AppendAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), configuration(mark), Cancellation);
+        var environment = Environment(azurite);
+        environment["MARK"] = mark;
+        var exec = rig.Start(["exec", "--agent-command", rig.Script("agent.sh", agent), "--result-file", "result.json"], environment);
+        while (!File.Exists(mark))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancellation);
+            Assert.False(exec.HasExited, string.Join('\n', exec.Errors));
+        }
+
+        azurite.Freeze();
+        try
+        {
+            end(rig, mark);
+            Assert.Equal(expected.Code, await exec.WaitForExitAsync(Cancellation));
+        }
+        finally
+        {
+            azurite.Thaw();
+        }
+
+        Assert.Contains(exec.Errors, line => line.Contains(said, StringComparison.Ordinal));
+        var result = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(rig.Place, "result.json"), Cancellation)).RootElement;
+        Assert.Equal((expected.State, expected.Reason, true), (result.GetProperty("state").GetString(), result.GetProperty("reason").GetString(), result.GetProperty("spooled").GetBoolean()));
+        Assert.NotEmpty(LeftHere(rig));
+
+        await RunAsync(rig, azurite, "sync");
+
+        var run = await LastRunAsync(rig, azurite);
+        Assert.Equal((expected.State, expected.Reason), (run.GetProperty("state").GetString(), run.GetProperty("reason").GetString()));
+        Assert.Empty(LeftHere(rig));
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+    }
+
     private static Dictionary<string, string?> Environment(AzuriteProcess azurite) =>
         new() { ["OZF_STORAGE"] = azurite.ConnectionString, ["WARP_API_KEY"] = "wk-azure-secret-value" };
 

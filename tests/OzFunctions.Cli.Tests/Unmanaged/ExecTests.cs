@@ -207,6 +207,92 @@ public class ExecTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_place_of_this_machine_that_cannot_be_used_is_named_with_the_way_out_and_another_one_is_taken()
+    {
+        await using var rig = NewRig();
+        var place = Path.Combine(rig.Data, "exec");
+        Directory.CreateDirectory(rig.Data);
+        foreach (var (spoil, rule, synced) in new (Action, string, int)[]
+        {
+            (() => File.WriteAllText(place, "in the way"), "cannot be made", 0),
+            (() => { File.Delete(place); Directory.CreateDirectory(place, (UnixFileMode)0x1ED); }, "only this user can enter (chmod 700)", 69),
+        })
+        {
+            spoil();
+
+            var exec = await rig.RawAsync($"ozf exec --agent-command \"sh -c 'echo worked; exit 5'\"");
+
+            Assert.Equal((5, "worked\n"), (exec.ExitCode, exec.Output));
+            Assert.StartsWith($"warning: {place} ", exec.Error, StringComparison.Ordinal);
+            Assert.Contains(rule, exec.Error, StringComparison.Ordinal);
+            Assert.DoesNotContain("store", exec.Error, StringComparison.Ordinal);
+            Assert.Equal("FAILED", (await rig.LastRunAsync()).GetProperty("state").GetString());
+
+            // What is cut off in the other place is settled too, and a place that cannot be used is not passed over in silence.
+            var killed = rig.Start("exec", "--agent-command", rig.Script("agent.sh", "echo ready\nexec sleep 600"));
+            await killed.WaitForLineAsync("ready", Cancellation);
+            await killed.KillAsync();
+            Assert.Equal(synced, (await rig.RunAsync("sync")).ExitCode);
+            Assert.Equal("host_lost", (await rig.LastRunAsync()).GetProperty("reason").GetString());
+            await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_run_that_was_kept_here_and_killed_is_settled_and_sent_by_the_next_call()
+    {
+        await using var rig = NewRig();
+        await File.WriteAllTextAsync(rig.Data, "in the way", Cancellation);
+        var exec = rig.Start("exec", "--agent-command", rig.Script("agent.sh", "echo ready\nexec sleep 600"), "--title", "killed");
+        await exec.WaitForLineAsync("ready", Cancellation);
+        await exec.KillAsync();
+        File.Delete(rig.Data);
+
+        Assert.Equal(0, (await rig.RunAsync("exec", "--agent-command", "true")).ExitCode);
+
+        var runs = JsonDocument.Parse((await rig.RunAsync("runs", "list", "--output", "json")).Output).RootElement.GetProperty("runs");
+        var killed = Assert.Single(runs.EnumerateArray(), run => run.TryGetProperty("title", out var title) && title.GetString() == "killed");
+        var record = await rig.GetAsync(killed.GetProperty("run_id").GetString()!);
+        Assert.Equal(("ERROR", "host_lost"), (record.GetProperty("state").GetString(), record.GetProperty("reason").GetString()));
+        Assert.Contains($"{killed.GetProperty("run_id").GetString()}:1:completed", (await rig.RunAsync("events", "--output", "json")).Output, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFiles(Path.Combine(rig.Place, "tmp"), "*.ndjson", SearchOption.AllDirectories));
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_result_file_is_refused_before_the_agent_starts_and_never_changes_its_exit_code()
+    {
+        await using var rig = NewRig();
+        var agent = rig.Script("agent.sh", "mkdir later.json; echo worked; exit 5");
+
+        var nowhere = await rig.RawAsync($"ozf exec --agent-command {agent} --result-file no/such/place.json");
+        var taken = await rig.RawAsync($"ozf exec --agent-command {agent} --result-file later.json");
+        var known = await rig.RawAsync($"ozf exec --agent-command {agent} --result-file later.json");
+
+        Assert.Equal((64, ""), (nowhere.ExitCode, nowhere.Output));
+        Assert.Equal((5, "worked\n"), (taken.ExitCode, taken.Output));
+        Assert.Contains("later.json could not be written", taken.Error, StringComparison.Ordinal);
+        Assert.Equal((64, ""), (known.ExitCode, known.Output));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task While_it_runs_it_does_not_pass_for_a_host_that_takes_runs()
+    {
+        await using var rig = NewRig();
+        var exec = rig.Start("exec", "--agent-command", rig.Script("agent.sh", "echo ready\nexec sleep 600"));
+        await exec.WaitForLineAsync("ready", Cancellation);
+
+        var submitted = await rig.RunAsync("run", "-p", "x");
+        var workers = await rig.RunAsync("workers", "list", "--output", "json");
+
+        Assert.Equal(0, submitted.ExitCode);
+        Assert.Contains("no live host serves worker 'local'", submitted.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("host_id", workers.Output, StringComparison.Ordinal);
+        exec.Signal(Signals.Interrupt);
+        Assert.Equal(130, await exec.WaitForExitAsync(Cancellation));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task Without_a_named_store_one_line_says_where_the_run_is_kept()
     {
         await using var rig = NewRig();

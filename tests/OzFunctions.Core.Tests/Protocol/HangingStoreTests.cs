@@ -58,7 +58,8 @@ public sealed class HangingStoreTests
         var process = world.NewProcess(clock);
         var backend = new SimulatedBackend(process, world.NewMachine());
         var host = process.Core.CreateUnmanaged(new WorkerOptions { WorkerId = "local", Machine = "m1", Version = "test", Lease = World.Lease }, backend, backend);
-        var run = await host.BeginAsync(World.Ask(AgentPlan.UntilStopped), Cancellation);
+        var directory = backend.CreateDirectory(new() { Store = process.Core.Ports.StoreId, RunId = RunId.Create(clock), Attempt = 1 });
+        var run = await host.BeginAsync(World.Ask(AgentPlan.UntilStopped), directory, Cancellation);
         store!.Hangs = !started;
         var running = host.RunAsync(Cancellation);
         if (started)

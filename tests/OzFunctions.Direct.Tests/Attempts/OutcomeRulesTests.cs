@@ -42,6 +42,9 @@ public sealed class OutcomeRulesTests
     }
 
     [Fact]
+    public void An_end_that_nobody_saw_is_no_success_and_no_fault_of_the_agents() => Assert.Equal(RunReason.HostLost, Decide(Ended(null, null, null)).Reason);
+
+    [Fact]
     public void A_signal_is_named() => Assert.Equal("The agent was ended by signal SIGSEGV.", Decide(Ended(null, 11, null)).Message);
 
     [Theory]

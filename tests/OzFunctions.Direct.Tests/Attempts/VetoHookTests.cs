@@ -51,6 +51,22 @@ public sealed class VetoHookTests
         Assert.Equal((RunReason.PolicyRefused, "The veto command of this host refused the run: it did not answer within 500ms."), (outcome.Reason, outcome.Message));
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_cancel_does_not_wait_for_its_answer()
+    {
+        await using var rig = NewRig("", TimeSpan.FromHours(1));
+        rig.Options = rig.Options with { Policy = new() { Veto = rig.Options.Policy.Veto! with { Command = $": > {rig.Temp["asked"]}; sleep 3600" } } };
+        var attempt = rig.Claim(BackendRig.Fake("noop"));
+        var running = rig.RunAsync(attempt);
+        await rig.WaitForFileAsync(rig.Temp["asked"]);
+
+        attempt.Order(StopOrder.Cancel);
+
+        var outcome = await running;
+        Assert.Equal((RunReason.TaskCancelled, 0), (outcome.Reason, attempt.Starts));
+        Assert.False(Directory.Exists(Path.Combine(rig.PrivateOf(attempt), "veto")));
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData("( setsid sleep 600 </dev/null >/dev/null 2>&1 & ) & wait; exit 0", RunReason.Completed)]
     [InlineData("( setsid env -i sleep 600 & ) & wait; exit 0", RunReason.Completed)]

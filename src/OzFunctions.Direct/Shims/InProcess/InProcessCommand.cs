@@ -12,6 +12,7 @@ internal sealed class InProcessCommand
     private readonly ShimCommand _command;
     private readonly Child _child;
     private readonly Action<SpoolStream, ReadOnlySpan<byte>> _take;
+    private readonly Action<string> _say;
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
     private readonly StopLadder _ladder;
@@ -22,7 +23,7 @@ internal sealed class InProcessCommand
 
     public InProcessCommand(ShimCommand command, Child child, Action<SpoolStream, ReadOnlySpan<byte>> take, Action<string> say, TimeProvider time)
     {
-        (_command, _child, _take, _time) = (command, child, take, time);
+        (_command, _child, _take, _say, _time) = (command, child, take, say, time);
         _begun = time.GetTimestamp();
         _ladder = new StopLadder(command.Phase, child.TrySignal, () => Now, say);
         _clocks = new CommandClocks(command, _ladder, Now);
@@ -49,11 +50,31 @@ internal sealed class InProcessCommand
     /// <summary>To the end; answers how it ended, added to what its status said before.</summary>
     public async Task<ShimCommandStatus> RunAsync(ShimCommandStatus status)
     {
+        try
+        {
+            return await FollowAsync(status);
+        }
+        finally
+        {
+            // Also after a fault of its own nothing is left.
+            _ = _child.EndAll();
+            _child.Dispose();
+        }
+    }
+
+    private async Task<ShimCommandStatus> FollowAsync(ShimCommandStatus status)
+    {
         var streams = ShimProtocol.StreamsOf(_command.Phase)!.Value;
         var pumping = Task.WhenAll(PumpAsync(_child.Output, streams.Out), PumpAsync(_child.Error, streams.Err));
         await WatchAsync(pumping);
-        _child.EndAll();
-        await _child.Exited;
+        var refused = _child.EndAll();
+        if (refused is not null)
+        {
+            _say(refused);
+        }
+
+        // One that cannot be ended does not hold the run for ever; it is named instead.
+        await Task.WhenAny(_child.Exited, Task.Delay(LongestDrain, _time, CancellationToken.None));
         await DrainAsync(pumping);
         lock (_gate)
         {
@@ -61,7 +82,11 @@ internal sealed class InProcessCommand
         }
 
         status = _child.Finish(status) with { Ended = true, EndedAt = _time.GetUtcNow(), StoppedBy = _ladder.Cause, StopDetail = _ladder.Detail };
-        _child.Dispose();
+        if (refused is not null || !_child.Exited.IsCompleted)
+        {
+            status = status with { Clean = false, LeftOver = _child.Exited.IsCompleted ? [] : [_child.Pid] };
+        }
+
         return status;
     }
 

@@ -8,8 +8,10 @@ namespace OzFunctions.Direct.Shims.InProcess;
 /// <summary>One attempt's commands, supervised here: what a shim would keep is kept by the same names in the same directory.</summary>
 internal sealed class InProcessSession : IShimSession
 {
+    private const int InputOutput = 5;
     private readonly string _directory;
     private readonly TimeProvider _time;
+    private readonly Func<ShimCommand, Child> _start;
     private readonly Lock _gate = new();
     private readonly SpoolWriter _spool;
     private readonly CancellationTokenSource _over = new();
@@ -22,9 +24,9 @@ internal sealed class InProcessSession : IShimSession
     private bool _ending;
     private bool _disposed;
 
-    public InProcessSession(ShimLaunch launch, ShimStatus status, TimeProvider time)
+    public InProcessSession(ShimLaunch launch, ShimStatus status, Func<ShimCommand, Child> start, TimeProvider time)
     {
-        (_directory, _status, _time) = (launch.PrivateDirectory, status, time);
+        (_directory, _status, _start, _time) = (launch.PrivateDirectory, status, start, time);
         _spool = new SpoolWriter(Path.Combine(_directory, ShimProtocol.SpoolDirectory), launch.SpoolBytes, time);
         _leaseUntil = time.GetUtcNow() + launch.Lease;
         Save();
@@ -72,15 +74,17 @@ internal sealed class InProcessSession : IShimSession
 
             try
             {
-                var child = Child.Start(command);
+                var child = _start(command);
                 state = state with { Pid = child.Pid, StartTicks = child.StartTicks };
                 Set(state);
                 _running = new InProcessCommand(command, child, Take, Say, _time);
                 _work = RunAsync(_running, state);
             }
-            catch (Win32Exception exception)
+            catch (Exception exception) when (exception is Win32Exception or IOException or InvalidOperationException)
             {
-                state = state with { SpawnError = exception.NativeErrorCode, StopDetail = exception.Message, Ended = true, EndedAt = _time.GetUtcNow() };
+                // What has no number of its own (no descriptors left for its pipes) is an input/output error.
+                var number = exception is Win32Exception { NativeErrorCode: not 0 and var error } ? error : InputOutput;
+                state = state with { SpawnError = number, StopDetail = exception.Message, Ended = true, EndedAt = _time.GetUtcNow() };
                 Set(state);
             }
 
@@ -206,7 +210,17 @@ internal sealed class InProcessSession : IShimSession
     {
         // Whoever started it holds the gate.
         await Task.Yield();
-        state = await running.RunAsync(state);
+        try
+        {
+            state = await running.RunAsync(state);
+        }
+        catch (Exception exception)
+        {
+            // Whatever goes wrong with a command, who waits for it is told that it is over; how it ended is not known.
+            Say($"The {state.Phase} command could not be followed: {exception.Message}");
+            state = state with { Ended = true, EndedAt = _time.GetUtcNow(), StopDetail = exception.Message, Clean = false };
+        }
+
         lock (_gate)
         {
             _running = null;

@@ -10,9 +10,12 @@ namespace OzFunctions.Direct.Shims.InProcess;
 /// </summary>
 public sealed class InProcessShims(TimeProvider time) : IShims
 {
+    private const string Cause = "This system has no supervisor of its own (ozf-shim needs Linux): ";
+
     /// <summary>For records, the doctor and documents.</summary>
-    public const string Missing =
-        "This system has no supervisor of its own (ozf-shim needs Linux): a process that left the agent's process group outlives the run, and after a kill -9 of ozf the agent goes on until the next 'ozf exec' or 'ozf sync' here.";
+    public static string Missing => Cause + (OperatingSystem.IsWindows()
+        ? "a stop has no grace, what was started by a child that has ended outlives the run, and after ozf itself was ended the agent goes on until the next 'ozf exec' or 'ozf sync' here; changes and policy.veto_command need /bin/sh."
+        : "a process that left the agent's process group outlives the run, and after a kill -9 of ozf the agent goes on until the next 'ozf exec' or 'ozf sync' here.");
 
     private static readonly TimeSpan EndsWithin = TimeSpan.FromSeconds(10);
 
@@ -35,7 +38,7 @@ public sealed class InProcessShims(TimeProvider time) : IShims
 
         using var own = Process.GetCurrentProcess();
         var status = new ShimStatus { Version = ShimProtocol.Version, Pid = own.Id, StartTicks = own.StartTime.ToUniversalTime().Ticks, BootId = "", Tag = 0 };
-        return Task.FromResult<IShimSession>(new InProcessSession(launch, status, time));
+        return Task.FromResult<IShimSession>(new InProcessSession(launch, status, Child.Start, time));
     }
 
     /// <summary>Always null: who holds the directory's lock is alone with it, and a dead process supervises nothing.</summary>
@@ -63,7 +66,11 @@ public sealed class InProcessShims(TimeProvider time) : IShims
             {
                 using (process)
                 {
-                    Child.EndAll(process);
+                    if (Child.EndAll(process) is { } refused)
+                    {
+                        throw new ShimException(refused);
+                    }
+
                     ended++;
                     try
                     {

@@ -19,6 +19,7 @@ internal sealed unsafe class PosixChild : Child
     private readonly Lock _gate = new();
     private bool _exited;
     private bool _reaped;
+    private (int? Code, int? Signal) _seen;
 
     private PosixChild(int pid, AnonymousPipeServerStream output, AnonymousPipeServerStream error)
     {
@@ -65,7 +66,7 @@ internal sealed unsafe class PosixChild : Child
     }
 
     /// <summary>The leader is not waited for before <see cref="Finish"/>: until then no other process can have its number.</summary>
-    public override void EndAll()
+    public override string? EndAll()
     {
         lock (_gate)
         {
@@ -74,18 +75,27 @@ internal sealed unsafe class PosixChild : Child
                 _ = ShimLibc.Kill(-Pid, ShimLibc.SigKill);
             }
         }
+
+        return null;
     }
 
     public override ShimCommandStatus Finish(ShimCommandStatus status)
     {
         int word;
+        int taken;
         var usage = stackalloc long[32];
         lock (_gate)
         {
             _reaped = true;
-            while (ShimLibc.Wait(Pid, &word, 0, usage) < 0 && Marshal.GetLastPInvokeError() == Interrupted)
+            while ((taken = ShimLibc.Wait(Pid, &word, 0, usage)) < 0 && Marshal.GetLastPInvokeError() == Interrupted)
             {
             }
+        }
+
+        if (taken < 0)
+        {
+            // Taken in by somebody else of this process, or by the system where SIGCHLD is ignored: all that is known is what was seen of its end.
+            return status with { ExitCode = _seen.Code, Signal = _seen.Signal };
         }
 
         var signal = word & 0x7f;
@@ -109,9 +119,9 @@ internal sealed unsafe class PosixChild : Child
         try
         {
             using var process = Process.GetProcessById(pid);
-            return process.StartTime.ToUniversalTime().Ticks;
+            return FindStart(process);
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or Win32Exception)
+        catch (ArgumentException)
         {
             // Over already: nobody will have to find it.
             return 0;
@@ -124,9 +134,17 @@ internal sealed unsafe class PosixChild : Child
         const int OneProcess = 1;
         const int Exit = 4;
         var noReap = OperatingSystem.IsMacOS() ? 0x20 : 0x01000000;
-        var information = stackalloc byte[256];
-        while (ShimLibc.WaitId(OneProcess, Pid, information, Exit | noReap) != 0 && Marshal.GetLastPInvokeError() == Interrupted)
+        var information = stackalloc int[64];
+        int seen;
+        while ((seen = ShimLibc.WaitId(OneProcess, Pid, (byte*)information, Exit | noReap)) != 0 && Marshal.GetLastPInvokeError() == Interrupted)
         {
+        }
+
+        if (seen == 0)
+        {
+            // si_code says what si_status is: 1 (CLD_EXITED) an exit code, else a signal.
+            var status = information[OperatingSystem.IsMacOS() ? 5 : 6];
+            _seen = information[2] == 1 ? (status & 0xff, null) : (null, status);
         }
 
         lock (_gate)

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using OzFunctions.Shim.Protocol;
 
@@ -30,11 +31,12 @@ internal sealed class WindowsChild : Child
         _process.Start();
 #pragma warning restore RS0030
         _process.StandardInput.Close();
-        StartTicks = _process.StartTime.ToUniversalTime().Ticks;
+        StartTicks = FindStart(_process);
+        Pid = _process.Id;
         Exited = _process.WaitForExitAsync(CancellationToken.None);
     }
 
-    public override int Pid => _process.Id;
+    public override int Pid { get; }
 
     public override long StartTicks { get; }
 
@@ -51,23 +53,26 @@ internal sealed class WindowsChild : Child
             return false;
         }
 
-        EndAll();
+        // What could not be ended is tried, and told, once more when the stop is at its end.
+        _ = EndAll();
         return true;
     }
 
-    public override void EndAll()
+    public override string? EndAll() => _process.HasExited ? null : EndTree(_process);
+
+    public override ShimCommandStatus Finish(ShimCommandStatus status)
     {
-        if (!_process.HasExited)
+        try
         {
-            _process.Kill(entireProcessTree: true);
+            status = status with { ExitCode = _process.ExitCode };
+            return status with { CpuSeconds = _process.TotalProcessorTime.TotalSeconds };
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or Win32Exception or NotSupportedException)
+        {
+            // It lives on, or the system has forgotten its times.
+            return status;
         }
     }
-
-    public override ShimCommandStatus Finish(ShimCommandStatus status) => status with
-    {
-        ExitCode = _process.ExitCode,
-        CpuSeconds = _process.TotalProcessorTime.TotalSeconds,
-    };
 
     public override void Dispose() => _process.Dispose();
 }
