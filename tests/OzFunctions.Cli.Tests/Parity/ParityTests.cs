@@ -96,7 +96,7 @@ public sealed class ParityTests
 
         var worker = rig.Start(
             "worker", "--api-key", "wk-from-the-flag-1", "--worker-id", "w-1", "--backend", "direct", "--log-level", "debug", "--no-cleanup", "-e", "A=b,c", "--env", "C=d", "-e", "WARP_API_KEY",
-            "--max-concurrent-tasks", "1", "--idle-on-complete", "0s", "--server-root-url", "https://app.warp.dev", "--web-socket-url", "wss://x", "--session-sharing-server-url", "wss://y", "--once");
+            "--max-concurrent-tasks", "-1", "--idle-on-complete", "0 sec", "--server-root-url", "https://app.warp.dev", "--web-socket-url", "wss://x", "--session-sharing-server-url", "wss://y", "--once");
 
         Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
         Assert.Contains(worker.Errors, line => line.Contains("--server-root-url", StringComparison.Ordinal) && line.Contains("no effect", StringComparison.Ordinal));
@@ -105,6 +105,22 @@ public sealed class ParityTests
         var log = await rig.RunAsync("runs", "logs", run.GetProperty("run_id").GetString()!);
         Assert.Contains("env A=b,c", log.Output, StringComparison.Ordinal);
         Assert.Single(Directory.EnumerateDirectories(Path.Combine(rig.Place, "ws")), path => !path.EndsWith(".ozf", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("-v", "/a:/b")]
+    [InlineData("--volumes", "/a:/b,/c:/d")]
+    public async Task Volumes_are_refused_with_the_way_out(params string[] flag)
+    {
+        using var rig = new OzfRig();
+
+        var answer = await rig.RunAsync(["worker", .. flag, "--backend", "direct"]);
+        var help = await rig.RunAsync("worker", "--help");
+
+        answer.Ends(64);
+        Assert.Contains("leave it out", answer.Error, StringComparison.Ordinal);
+        Assert.Contains("oz-agent-worker", answer.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("volumes", help.Output, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = Limit)]
