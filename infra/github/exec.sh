@@ -14,11 +14,17 @@ if [ "${INPUT_CLOUD:-false}" = true ]; then
 fi
 [ -z "${INPUT_HOST:-}" ] || echo '::warning::host applies to cloud runs only and is ignored'
 
-result=$(mktemp)
-output=$(mktemp)
-pipe=$(mktemp -u)
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+result=$place/result.json
+output=$place/output
+pipe=$place/pipe
 mkfifo -m 600 "$pipe"
-trap 'rm -f "$result" "$output" "$pipe"' EXIT
+touch "$place/began"
+# Only set where the agent is oz: its program.
+oz=
+# A delimiter that the agent cannot know.
+mark=ozf_$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 args=(exec "--result-file=$result")
 value() { [ -z "$2" ] || args+=("--$1=$2"); }
 lines() { while IFS= read -r line; do line=${line//$'\r'/}; [ -z "$line" ] || args+=("--$1=$line"); done <<<"$2"; }
@@ -32,7 +38,10 @@ value config-file "${INPUT_CONFIG_FILE:-}"
 lines artifact "${INPUT_ARTIFACT:-}"
 if [ -z "${INPUT_AGENT:-}" ] || [ "${INPUT_AGENT}" = oz ]; then
     value name "${INPUT_NAME:-}"
-    lines mcp "${INPUT_MCP:-}"
+    # A JSON text that does not end in its first line is one value, as the vendor's action takes it; all else has one a line.
+    mcp=${INPUT_MCP:-}
+    read -r first <<<"${mcp#"${mcp%%[![:space:]]*}"}"
+    case ${first%$'\r'} in '' | [!{[]* | [{[]*[]}]) lines mcp "$mcp" ;; *) value mcp "$mcp" ;; esac
     value environment "${INPUT_ENVIRONMENT:-}"
     # Without a profile the CLI's own list of forbidden commands fails headless runs.
     if [ -n "${INPUT_PROFILE:-}" ]; then value profile "$INPUT_PROFILE"; else args+=(--sandboxed); fi
@@ -40,11 +49,21 @@ if [ -z "${INPUT_AGENT:-}" ] || [ "${INPUT_AGENT}" = oz ]; then
     lines share "${INPUT_SHARE:-}"
     [ "${INPUT_COMPUTER_USE:-false}" != true ] || args+=(--computer-use)
     [ "${INPUT_DEBUG:-false}" != true ] || args+=(--debug)
+    oz=oz log=warp-terminal/oz/warp.log
+    if [ "${INPUT_OZ_CHANNEL:-stable}" = preview ]; then
+        # The agent is looked for as oz; the preview's program has another name.
+        oz=$place/bin/oz log=warp-terminal-preview/oz/warp_preview.log
+        mkdir "$place/bin"
+        printf '#!/bin/sh\nexec oz-preview "$@"\n' >"$oz"
+        chmod 755 "$oz"
+        export PATH="$place/bin:$PATH"
+    fi
 else
     value agent "$INPUT_AGENT"
-    for name in NAME MCP ENVIRONMENT PROFILE SHARE; do
+    # A saved prompt or a skill is what is asked for, so ozf refuses it; the rest can be left out. What an input says of itself when it is not given is no wish.
+    for name in NAME MCP ENVIRONMENT PROFILE SHARE OUTPUT_FORMAT COMPUTER_USE DEBUG; do
         variable=INPUT_$name
-        [ -z "${!variable:-}" ] || echo "::warning::${name,,} applies to oz only and is ignored"
+        case ${!variable:-} in '' | false) ;; *) [ "$name=${!variable}" = OUTPUT_FORMAT=text ] || echo "::warning::${name,,} applies to oz only and is ignored" ;; esac
     done
 fi
 
@@ -65,14 +84,29 @@ trap '' INT TERM
 wait "$tee"
 
 field() { python3 -c 'import json,sys; v=json.load(open(sys.argv[1])).get(sys.argv[2],""); print(v if isinstance(v,str) else json.dumps(v,separators=(",",":")))' "$result" "$1" 2>/dev/null || true; }
+[ ! -s "$result" ] || command -v python3 >/dev/null || echo '::warning::python3 is not here, so the outputs run_id, state, log_url and artifacts stay empty'
 if [ -n "${GITHUB_OUTPUT:-}" ]; then
-    # A delimiter that the agent cannot know.
-    mark=ozf_$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     {
         printf 'run_id=%s\nstate=%s\nlog_url=%s\nartifacts=%s\n' "$(field run_id)" "$(field state)" "$(field log_url)" "$(field artifacts)"
         printf 'agent_output<<%s\n' "$mark"
         cat "$output"
         printf '\n%s\n' "$mark"
     } >>"$GITHUB_OUTPUT"
+fi
+
+if [ -n "$oz" ]; then
+    log=${XDG_STATE_HOME:-${HOME:-}/.local/state}/$log
+    if [ "$code" -ne 0 ] && [ "$log" -nt "$place/began" ]; then
+        printf '::group::Log of oz\n::stop-commands::%s\n' "$mark"
+        tail -n 1000 "$log"
+        printf '\n::%s::\n::endgroup::\n' "$mark"
+    fi
+    # An agent that was killed leaves its run open at Oz; this is the one call that tells of its end (facts A7.6). It comes last, for each call of oz begins the log anew.
+    run=$(field oz_run_id)
+    end=()
+    [ "$code" -eq 0 ] || end=(--error-category process_exit --error-message "agent exited with status $code")
+    [ -z "$run" ] ||
+        timeout -k 5 30 "$oz" harness-support --run-id "$run" report-shutdown ${end[@]+"${end[@]}"} >/dev/null 2>&1 ||
+        echo "::notice::Oz was not told that its run $run is over"
 fi
 exit "$code"

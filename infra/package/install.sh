@@ -13,7 +13,6 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-[ "$(uname -sm)" = "Linux x86_64" ] || { echo "install.sh: this package is for Linux on x86-64; here is $(uname -sm)" >&2; exit 69; }
 here=$(cd "$(dirname "$0")" && pwd -P)
 temporary=
 trap '[ -z "$temporary" ] || rm -rf "$temporary"' EXIT
@@ -32,7 +31,8 @@ fi
 [ -x "$here/ozf" ] && [ -f "$here/shim/ozf-shim" ] || { echo "install.sh: $here holds no package; name the archive" >&2; exit 64; }
 
 version=$("$here/ozf" --version 2>/dev/null | sed -n '1s/^ozf //p' | tr -cd '0-9A-Za-z.-')
-target=$prefix/lib/ozf/${version:-current}
+[ -n "$version" ] || { echo "install.sh: $(basename "$here") does not run on this machine ($(uname -sm)); nothing was installed" >&2; exit 69; }
+target=$prefix/lib/ozf/$version
 mkdir -p "$prefix/bin" "$prefix/lib/ozf"
 rm -rf "$target.new"
 cp -R "$here" "$target.new"

@@ -1,14 +1,16 @@
 #!/bin/sh
-# package.sh [OUT]: makes OUT/ozf-VERSION-linux-x64.tar.gz and OUT/SHA256SUMS (default: .build/package/out). The archive holds ozf and its supervisor, each one file that needs
-# no .NET on the machine, completions, the systemd unit, the sample agent and install.sh.
+# package.sh [OUT]: makes OUT/ozf-VERSION-linux-x64.tar.gz (on ARM linux-arm64) and OUT/SHA256SUMS (default: .build/package/out). The archive holds ozf and its supervisor, each
+# one file that needs no .NET on the machine, completions, the systemd unit, the sample agent and install.sh.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd -P)
 out=${1:-$root/.build/package/out}
 work=$root/.build/package
 version=$(sed -n 's:.*<Version>\(.*\)</Version>.*:\1:p' "$root/Directory.Build.props" | head -n 1)
 version=${version:-0.0.0}
-name=ozf-$version-linux-x64
+case $(uname -m) in x86_64) kind=x64 ;; aarch64 | arm64) kind=arm64 ;; *) echo "package.sh: there is no package for $(uname -m)" >&2; exit 69 ;; esac
+name=ozf-$version-linux-$kind
 mkdir -p "$out" "$work"
+out=$(cd "$out" && pwd -P)
 rm -rf "$work/stage"
 
 env -u MSBuildSDKsPath -u MSBuildExtensionsPath -u MSBUILD_EXE_PATH dotnet publish "$root/src/OzFunctions.Cli/OzFunctions.Cli.csproj" -c Release -o "$work/stage/$name" \

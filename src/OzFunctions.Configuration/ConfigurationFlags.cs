@@ -1,4 +1,3 @@
-using System.Globalization;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Configuration;
@@ -15,13 +14,16 @@ internal sealed record ConfigurationFlags
     /// <summary>Can only turn cleanup off (facts B1.7).</summary>
     public bool NoCleanup { get; init; }
 
-    /// <summary>0 means not given (facts B1.10).</summary>
+    /// <summary>0 means not given, a negative number no limit (facts B1.10).</summary>
     public int? MaxConcurrentTasks { get; init; }
 
     public string? IdleOnComplete { get; init; }
 
     /// <summary><c>KEY=VALUE</c>, or <c>KEY</c> for the host's variable; a comma is part of the value.</summary>
     public IReadOnlyList<string> Env { get; init; } = [];
+
+    /// <summary>Known so that they are refused with a way out (facts B1.8).</summary>
+    public IReadOnlyList<string> Volumes { get; init; } = [];
 
     public string? Data { get; init; }
 
@@ -51,21 +53,21 @@ internal sealed record ConfigurationFlags
             Fault("--target-dir", TargetDir, "is empty; name a directory");
         }
 
-        if (MaxConcurrentTasks < 0)
+        if (Volumes.Count > 0)
         {
-            Fault("--max-concurrent-tasks", MaxConcurrentTasks.Value.ToString(CultureInfo.InvariantCulture), "must be a whole number of at least 0");
+            Fault("--volumes", Volumes[0], "volumes belong to containers, and this product runs agents on the host itself, where they see its files: leave it out (for containers use the vendor's oz-agent-worker)");
         }
 
         var idle = configuration.IdleOnComplete;
-        if (IdleOnComplete is not null && !DurationText.TryParse(IdleOnComplete, out idle))
+        if (IdleOnComplete is not null && !HumanDuration.TryParse(IdleOnComplete, out idle))
         {
-            Fault("--idle-on-complete", IdleOnComplete, $"must be {DurationText.Rule}");
+            Fault("--idle-on-complete", IdleOnComplete, $"must be {HumanDuration.Rule}");
         }
 
         var environment = Overlay(configuration.Direct.Environment, Fault);
         Note("worker_id", WorkerId is not null);
         Note("cleanup", NoCleanup);
-        Note("max_concurrent_tasks", MaxConcurrentTasks > 0);
+        Note("max_concurrent_tasks", MaxConcurrentTasks is not (null or 0));
         Note("idle_on_complete", IdleOnComplete is not null);
         Note("data", Data is not null);
         Note("backend.direct.target_dir", TargetDir is not null);
@@ -75,7 +77,7 @@ internal sealed record ConfigurationFlags
             {
                 WorkerId = WorkerId ?? configuration.WorkerId,
                 Cleanup = configuration.Cleanup && !NoCleanup,
-                MaxConcurrentTasks = MaxConcurrentTasks > 0 ? MaxConcurrentTasks : configuration.MaxConcurrentTasks,
+                MaxConcurrentTasks = MaxConcurrentTasks is { } tasks and not 0 ? Math.Max(0, tasks) : configuration.MaxConcurrentTasks,
                 IdleOnComplete = idle,
                 Data = Data ?? configuration.Data,
                 Direct = configuration.Direct with { TargetDir = TargetDir ?? configuration.Direct.TargetDir, Environment = environment },

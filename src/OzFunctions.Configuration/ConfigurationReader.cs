@@ -41,8 +41,10 @@ internal static class ConfigurationReader
         {
             WorkerId = root.Text("worker_id", WorkerIdRule.FindFault),
             Cleanup = root.Flag("cleanup") ?? defaults.Cleanup,
-            MaxConcurrentTasks = root.Number("max_concurrent_tasks", 0, int.MaxValue),
-            IdleOnComplete = root.Duration("idle_on_complete", TimeSpan.Zero, Longest) ?? defaults.IdleOnComplete,
+
+            // Negative is no limit, as 0 is (facts B1.10).
+            MaxConcurrentTasks = root.Number("max_concurrent_tasks", int.MinValue, int.MaxValue) is { } tasks ? Math.Max(0, tasks) : null,
+            IdleOnComplete = root.HumanDuration("idle_on_complete", TimeSpan.Zero, Longest) ?? defaults.IdleOnComplete,
             Direct = ReadBackend(root),
             Lease = root.Duration("lease", TimeSpan.FromMinutes(2), TimeSpan.FromHours(24)) ?? defaults.Lease,
             Limits = ReadLimits(root),

@@ -9,6 +9,8 @@ namespace OzFunctions.Configuration;
 /// </summary>
 internal sealed class Section
 {
+    private delegate bool DurationParser(string? text, out TimeSpan duration);
+
     private readonly ConfigurationFaults _faults;
     private readonly Dictionary<string, (int Line, YamlItem Value)> _entries = new(StringComparer.Ordinal);
     private readonly List<string> _known = [];
@@ -101,7 +103,7 @@ internal sealed class Section
 
         return item is YamlText { IsPlain: true } text && int.TryParse(text.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
             ? number
-            : Wrong<int?>(key, item, string.Create(CultureInfo.InvariantCulture, $"must be a whole number {(most == int.MaxValue ? $"of at least {least}" : $"from {least} to {most}")}, without quotes"));
+            : Wrong<int?>(key, item, string.Create(CultureInfo.InvariantCulture, $"must be a whole number{(most < int.MaxValue ? $" from {least} to {most}" : least > int.MinValue ? $" of at least {least}" : "")}, without quotes"));
     }
 
     public double? Fraction(string key, double least, double most)
@@ -116,16 +118,22 @@ internal sealed class Section
             : Wrong<double?>(key, item, string.Create(CultureInfo.InvariantCulture, $"must be a number from {least} to {most}, without quotes"));
     }
 
-    public TimeSpan? Duration(string key, TimeSpan least, TimeSpan most)
+    public TimeSpan? Duration(string key, TimeSpan least, TimeSpan most) => Duration(key, least, most, DurationText.TryParse, DurationText.Rule);
+
+    /// <summary>For a key of the vendor's, whose durations have more forms than ours.</summary>
+    public TimeSpan? HumanDuration(string key, TimeSpan least, TimeSpan most) =>
+        Duration(key, least, most, Configuration.HumanDuration.TryParse, Configuration.HumanDuration.Rule);
+
+    private TimeSpan? Duration(string key, TimeSpan least, TimeSpan most, DurationParser parse, string rule)
     {
         if (Find(key) is not { } item)
         {
             return null;
         }
 
-        if (item is not YamlText text || !DurationText.TryParse(text.Value, out var duration))
+        if (item is not YamlText text || !parse(text.Value, out var duration))
         {
-            return Wrong<TimeSpan?>(key, item, $"must be {DurationText.Rule}");
+            return Wrong<TimeSpan?>(key, item, $"must be {rule}");
         }
 
         return duration >= least && duration <= most

@@ -115,6 +115,17 @@ public sealed class StepTests
     }
 
     [Fact(Timeout = 180_000)]
+    public async Task Step_2_fails_at_the_policys_time_when_the_request_asks_for_more()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { SetupCommand = "sleep 600 & wait", Policy = new RunPolicy { MaxTimeout = TimeSpan.FromSeconds(1) } };
+
+        var outcome = await rig.RunAsync(BackendRig.Fake("noop") with { SetupTimeout = TimeSpan.FromHours(1) });
+
+        Assert.Equal((RunReason.SetupTimeout, StoppedBy.Timeout), (outcome.Reason, outcome.Attempt.StoppedBy));
+    }
+
+    [Fact(Timeout = 180_000)]
     public async Task Step_3_the_environment_file_reaches_the_agent()
     {
         await using var rig = new BackendRig();
@@ -246,6 +257,18 @@ public sealed class StepTests
         var outcome = await rig.RunAsync(BackendRig.Fake("hang") with { Timeout = TimeSpan.FromSeconds(1) });
 
         Assert.Equal((RunReason.TaskTimeout, StoppedBy.Timeout), (outcome.Reason, outcome.Attempt.StoppedBy));
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Step_5_fails_at_the_policys_time_when_the_request_asks_for_more()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { Policy = new RunPolicy { MaxTimeout = TimeSpan.FromSeconds(1) } };
+
+        var outcome = await rig.RunAsync(BackendRig.Fake("hang") with { Timeout = TimeSpan.FromHours(1) });
+
+        Assert.Equal((RunReason.TaskTimeout, StoppedBy.Timeout), (outcome.Reason, outcome.Attempt.StoppedBy));
+        Assert.Contains("ran longer than 1s", outcome.Message, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = 180_000)]
@@ -419,6 +442,24 @@ public sealed class StepTests
 
         Assert.Equal(kept, Directory.Exists(rig.WorkspaceOf(attempt)));
         Assert.True(File.Exists(rig.Temp["precious"]));
+    }
+
+    [Theory(Timeout = 180_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Step_8_keeps_the_workspace_without_cleanup_and_teardown_has_run_in_it(bool shared)
+    {
+        await using var rig = new BackendRig();
+        rig.Temp.Write("shared/precious", "x");
+        rig.Options = rig.Options with { Cleanup = false, TargetDir = shared ? rig.Temp["shared"] : null, TeardownCommand = "cat made >torn-down; pwd" };
+        var attempt = rig.Claim(BackendRig.Fake("write made by-the-agent"));
+
+        var outcome = await rig.RunAsync(attempt);
+
+        var kept = shared ? rig.Temp["shared"] : rig.WorkspaceOf(attempt);
+        Assert.Equal(new TeardownResult(true, 0), outcome.Attempt.Teardown);
+        Assert.Contains($"teardown: {kept}\n", rig.LogOf(attempt), StringComparison.Ordinal);
+        Assert.StartsWith("by-the-agent", File.ReadAllText(Path.Combine(kept, "torn-down")), StringComparison.Ordinal);
     }
 
     [Fact(Timeout = 180_000)]

@@ -108,6 +108,11 @@ internal static partial class WorkerCommand
             NoApiKey(logger);
         }
 
+        if (setup.NamesTempDirectory)
+        {
+            OwnTempDirectory(logger);
+        }
+
         if (setup.Direct.User is { } account)
         {
             OtherUser(logger, account.Name);
@@ -132,6 +137,9 @@ internal static partial class WorkerCommand
 
     [LoggerMessage(LogLevel.Warning, "No run gets WARP_API_KEY, so oz will ask for a login: give it with -e WARP_API_KEY, in backend.direct.agent_environment, or from the setup's environment file")]
     private static partial void NoApiKey(ILogger logger);
+
+    [LoggerMessage(LogLevel.Warning, "TMPDIR in environment has no effect: each run has a temp directory of its own, which goes with it; setup may write another into OZ_ENVIRONMENT_FILE")]
+    private static partial void OwnTempDirectory(ILogger logger);
 
     [LoggerMessage(LogLevel.Information, "Runs belong to this host's own user: they can read its files (a container or a virtual machine is the boundary)")]
     private static partial void OneUser(ILogger logger);

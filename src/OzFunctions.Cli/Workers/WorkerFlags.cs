@@ -43,9 +43,12 @@ internal sealed class WorkerFlags
     /// <summary>Hidden flags of the vendor's worker that name servers of its own (facts B1.12): taken, so that start scripts work, and without effect.</summary>
     public Option<string?>[] WithoutEffect { get; } = [new("--web-socket-url") { Hidden = true }, new("--server-root-url") { Hidden = true }, new("--session-sharing-server-url") { Hidden = true }];
 
+    /// <summary>Of the vendor's container backend (facts B1.8): taken, so that its refusal says what to do.</summary>
+    public Option<string[]> Volumes { get; } = new("--volumes", "-v") { Hidden = true };
+
     public Symbol[] All =>
     [
-        WorkerId, MaxConcurrentTasks, ConsumeRequests, Once, OnSigterm, DrainTimeout, Env, TargetDir, NoCleanup, IdleOnComplete, LogLevel, LogFormat, StatusPort, ApiKey, Backend, .. WithoutEffect,
+        WorkerId, MaxConcurrentTasks, ConsumeRequests, Once, OnSigterm, DrainTimeout, Env, TargetDir, NoCleanup, IdleOnComplete, LogLevel, LogFormat, StatusPort, ApiKey, Backend, Volumes, .. WithoutEffect,
     ];
 
     /// <summary>Those that <c>ozf up</c> takes too: it consumes requests anyway, and goes on after a run.</summary>
@@ -71,6 +74,7 @@ internal sealed class WorkerFlags
         MaxConcurrentTasks = context.Get(MaxConcurrentTasks),
         IdleOnComplete = context.Get(IdleOnComplete),
         Env = context.Get(Env) ?? [],
+        Volumes = context.Get(Volumes) ?? [],
         ApiKey = context.Get(ApiKey),
     };
 

@@ -23,6 +23,9 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
         (Direct.OzPath is null || Path.GetFileName(Direct.OzPath) == "oz")
         && !Direct.Environment.Concat(Direct.AgentEnvironment).Any(entry => entry.Name == ApiKey);
 
+    /// <summary>True when configuration or flags name TMPDIR, which each run has of its own.</summary>
+    public bool NamesTempDirectory => Direct.Environment.Concat(Direct.AgentEnvironment).Any(entry => entry.Name == "TMPDIR");
+
     public static WorkerSetup Create(Settings settings, WorkerBehaviour behaviour, IReadOnlyDictionary<string, string> hostEnvironment)
     {
         var configuration = settings.Configuration;

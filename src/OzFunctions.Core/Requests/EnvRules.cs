@@ -33,7 +33,7 @@ internal static class EnvRules
         }
         else if (variable.Secret is null && SecretNames.IsSecret(name))
         {
-            faults.Add(path, null, $$"""the name says that this is a secret: write {"secret":"NAME"} and define NAME in the worker's secrets[]; a literal is refused""");
+            faults.Add(path, null, $$"""the name says that this is a secret: write {"secret":"NAME"} and define NAME in secrets[] of the configuration that the run is executed with; a literal is refused""");
         }
 
         if (variable.Secret is { } secret)

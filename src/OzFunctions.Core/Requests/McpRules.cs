@@ -90,7 +90,7 @@ internal static partial class McpRules
         }
     }
 
-    private const string Literal = "the name says that this is a secret: write ${secret:NAME} and define NAME in the worker's secrets[]; a literal is refused";
+    private const string Literal = "the name says that this is a secret: write ${secret:NAME} and define NAME in secrets[] of the configuration that the run is executed with; a literal is refused";
 
     private static void CheckString(string path, string? name, string value, FaultList faults)
     {

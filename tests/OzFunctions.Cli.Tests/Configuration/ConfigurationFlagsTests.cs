@@ -33,6 +33,12 @@ public sealed class ConfigurationFlagsTests
     }
 
     [Fact]
+    public void A_negative_number_of_tasks_is_no_limit_whatever_the_file_says() => Assert.Equal(0, Apply(new ConfigurationFlags { MaxConcurrentTasks = -1 }).MaxConcurrentTasks);
+
+    [Fact]
+    public void The_time_to_stay_may_have_long_units_and_blanks() => Assert.Equal(TimeSpan.FromMinutes(90), Apply(new ConfigurationFlags { IdleOnComplete = "1hour 30 min" }).IdleOnComplete);
+
+    [Fact]
     public void Environments_are_overlaid_by_name() => Assert.Equal(
         [new("A", "flag=a,b"), new("B", "file-b"), new("C", null), new("D", "")],
         Apply(new ConfigurationFlags { Env = ["A=first", "C", "D=", "A=flag=a,b"] }).Direct.Environment);
@@ -54,15 +60,15 @@ public sealed class ConfigurationFlagsTests
             WorkerId = "warp-x",
             Backend = "docker",
             TargetDir = "",
-            MaxConcurrentTasks = -1,
             IdleOnComplete = "soon",
             Env = ["", "=hunter2", "A B=hunter2", "OZ_RUN_ID=hunter2"],
+            Volumes = ["/a:/b"],
         };
 
         var merged = flags.Apply(new OzfConfiguration());
 
         Assert.Null(merged.Configuration);
-        Assert.Equal(["--backend", "--worker-id", "--target-dir", "--max-concurrent-tasks", "--idle-on-complete", "--env", "--env", "--env", "--env"], merged.Faults.Select(fault => fault.Key));
+        Assert.Equal(["--backend", "--worker-id", "--target-dir", "--volumes", "--idle-on-complete", "--env", "--env", "--env", "--env"], merged.Faults.Select(fault => fault.Key));
         Assert.All(merged.Faults, fault => Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal));
     }
 

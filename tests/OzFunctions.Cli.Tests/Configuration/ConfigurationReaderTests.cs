@@ -142,14 +142,40 @@ public sealed class ConfigurationReaderTests
     }
 
     [Theory]
+    [InlineData("10m", 600_000)]
+    [InlineData("10min", 600_000)]
+    [InlineData("1h 30m", 5_400_000)]
+    [InlineData("2 hours", 7_200_000)]
+    [InlineData("1hour 2minutes 5seconds 10msec", 3_725_010)]
+    [InlineData("30s 1m", 90_000)]
+    [InlineData("2weeks", 1_209_600_000)]
+    [InlineData("1500us", 1)]
+    [InlineData("0", 0)]
+    public void The_time_to_stay_is_read_as_the_vendors_agent_reads_it(string text, long milliseconds)
+    {
+        var read = ConfigurationReader.Read($"idle_on_complete: {text}");
+
+        Assert.Empty(read.Faults);
+        Assert.Equal(milliseconds, (long)read.Configuration!.IdleOnComplete.TotalMilliseconds);
+    }
+
+    [Fact]
+    public void A_negative_number_of_tasks_is_no_limit() => Assert.Equal(0, ConfigurationReader.Read("max_concurrent_tasks: -1").Configuration!.MaxConcurrentTasks);
+
+    [Theory]
     [InlineData("worker_id: a\nworkerid: b", "workerid", 2, "did you mean 'worker_id'?")]
     [InlineData("worker_id: warp-1", "worker_id", 1, "reserved")]
     [InlineData("worker_id: [a]", "worker_id", 1, "must be a text")]
     [InlineData("cleanup: yes", "cleanup", 1, "true or false")]
     [InlineData("cleanup: 'true'", "cleanup", 1, "without quotes")]
-    [InlineData("max_concurrent_tasks: -1", "max_concurrent_tasks", 1, "at least 0")]
+    [InlineData("max_concurrent_tasks: 1.5", "max_concurrent_tasks", 1, "must be a whole number, without quotes")]
     [InlineData("max_concurrent_tasks: two", "max_concurrent_tasks", 1, "whole number")]
     [InlineData("\nidle_on_complete: -5s", "idle_on_complete", 2, "a duration")]
+    [InlineData("idle_on_complete: 5 apples", "idle_on_complete", 1, "a duration")]
+    [InlineData("idle_on_complete: 5", "idle_on_complete", 1, "a duration")]
+    [InlineData("idle_on_complete: 99999999999999999 weeks", "idle_on_complete", 1, "a duration")]
+    [InlineData("idle_on_complete: 2 months", "idle_on_complete", 1, "from 0s to 30d")]
+    [InlineData("lease: 5 minutes", "lease", 1, "a duration")]
     [InlineData("lease: 30s", "lease", 1, "from 2m to 1d")]
     [InlineData("worker_id: a\ncleanup: true\nworker_id: b", "worker_id", 3, "first in line 1")]
     [InlineData("backend:\n  docker: {}", "backend.docker", 2, "configure 'backend.direct'")]

@@ -63,12 +63,12 @@ public sealed class ParityTests
             Sample.Replace("/var/lib/oz/workspaces", rig.Place + "/root", StringComparison.Ordinal).Replace("/usr/local/bin/oz", agent, StringComparison.Ordinal)
                 .Replace("/opt/scripts/setup.sh", setup, StringComparison.Ordinal).Replace("/opt/scripts/teardown.sh", teardown, StringComparison.Ordinal),
             Cancellation);
-        var environment = new Dictionary<string, string?> { ["OZF_CONFIG"] = file, ["WARP_API_KEY"] = "wk-host-key-12345", ["LANG"] = "de_DE.UTF-8" };
+        var environment = new Dictionary<string, string?> { ["WARP_API_KEY"] = "wk-host-key-12345", ["LANG"] = "de_DE.UTF-8" };
 
-        var submit = rig.Start(["run", "-p", "x"], new(environment));
+        var submit = rig.Start(["run", "-p", "x", "--config-file", file], new(environment));
         Assert.Equal(0, await submit.WaitForExitAsync(Cancellation));
         var id = submit.Output[0];
-        var worker = rig.Start(["worker", "--once", "--worker-id", "direct-worker", "--backend", "direct"], new(environment));
+        var worker = rig.Start(["worker", "--once", "--config-file", file, "--worker-id", "direct-worker", "--backend", "direct"], new(environment));
         Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
 
         var run = await rig.GetAsync(id);
@@ -92,19 +92,56 @@ public sealed class ParityTests
     public async Task Every_flag_of_the_vendors_worker_is_taken()
     {
         await using var rig = new OzfProcessRig();
-        await rig.SubmitAsync("env A C", "--host", "w-1");
+        await rig.SubmitAsync("env A C TMPDIR", "--host", "w-1");
 
         var worker = rig.Start(
             "worker", "--api-key", "wk-from-the-flag-1", "--worker-id", "w-1", "--backend", "direct", "--log-level", "debug", "--no-cleanup", "-e", "A=b,c", "--env", "C=d", "-e", "WARP_API_KEY",
-            "--max-concurrent-tasks", "1", "--idle-on-complete", "0s", "--server-root-url", "https://app.warp.dev", "--web-socket-url", "wss://x", "--session-sharing-server-url", "wss://y", "--once");
+            "--max-concurrent-tasks", "-1", "--idle-on-complete", "0 sec", "-e", "TMPDIR=/big/tmp", "--server-root-url", "https://app.warp.dev", "--web-socket-url", "wss://x", "--session-sharing-server-url", "wss://y", "--once");
 
         Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
         Assert.Contains(worker.Errors, line => line.Contains("--server-root-url", StringComparison.Ordinal) && line.Contains("no effect", StringComparison.Ordinal));
+        Assert.Contains(worker.Errors, line => line.Contains("a container or a virtual machine is the boundary", StringComparison.Ordinal));
+        Assert.Contains(worker.Errors, line => line.Contains("TMPDIR in environment has no effect", StringComparison.Ordinal));
         Assert.DoesNotContain(worker.Errors, line => line.Contains("wk-from-the-flag-1", StringComparison.Ordinal));
         var run = await rig.LastRunAsync();
         var log = await rig.RunAsync("runs", "logs", run.GetProperty("run_id").GetString()!);
         Assert.Contains("env A=b,c", log.Output, StringComparison.Ordinal);
+        Assert.Contains($"env TMPDIR={rig.Place}/ws/.ozf/", log.Output, StringComparison.Ordinal);
         Assert.Single(Directory.EnumerateDirectories(Path.Combine(rig.Place, "ws")), path => !path.EndsWith(".ozf", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("-v", "/a:/b")]
+    [InlineData("--volumes", "/a:/b,/c:/d")]
+    public async Task Volumes_are_refused_with_the_way_out(params string[] flag)
+    {
+        using var rig = new OzfRig();
+
+        var answer = await rig.RunAsync(["worker", .. flag, "--backend", "direct"]);
+        var help = await rig.RunAsync("worker", "--help");
+
+        answer.Ends(64);
+        Assert.Contains("leave it out", answer.Error, StringComparison.Ordinal);
+        Assert.Contains("oz-agent-worker", answer.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("volumes", help.Output, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Teardown_runs_after_a_cancel_and_after_a_shutdown_and_is_told_which()
+    {
+        await using var rig = new OzfProcessRig("""    teardown_command: 'echo "$OZF_RUN_REASON" >> "$OZ_WORKSPACE_ROOT/../../trace"'""");
+        var worker = rig.Start("worker", "--drain-timeout", "0s");
+        var cancelled = rig.Start("run", "--wait", "-p", "fake:say ready; hang");
+        await cancelled.WaitForLineAsync("ready", Cancellation);
+
+        Assert.Equal(0, (await rig.RunAsync("runs", "cancel", cancelled.Output[0])).ExitCode);
+        Assert.Equal(130, await cancelled.WaitForExitAsync(Cancellation));
+        var interrupted = rig.Start("run", "--wait", "-p", "fake:say ready; hang");
+        await interrupted.WaitForLineAsync("ready", Cancellation);
+        worker.Signal(Signals.Terminate);
+
+        Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
+        Assert.Equal(["task_cancelled", "graceful_shutdown"], await File.ReadAllLinesAsync(Path.Combine(rig.Place, "trace"), Cancellation));
     }
 
     [Fact(Timeout = Limit)]

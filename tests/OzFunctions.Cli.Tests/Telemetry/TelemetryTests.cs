@@ -133,6 +133,30 @@ public sealed partial class TelemetryTests
         }
     }
 
+    [Fact]
+    public void The_units_own_steps_make_all_that_it_needs()
+    {
+        var text = File.ReadAllText(Path.Combine(Root, "infra/systemd/ozf-worker.service"));
+        var steps = text[..text.IndexOf("[Unit]", StringComparison.Ordinal)];
+        string Value(string key) => text.Split('\n').Single(line => line.StartsWith(key + "=", StringComparison.Ordinal))[(key.Length + 1)..];
+
+        Assert.Contains($"useradd --system --home-dir /var/lib/ozf --shell /usr/sbin/nologin {Value("User")}\n", steps, StringComparison.Ordinal);
+        Assert.All(Value("ExecStart").Split(' ').Where(word => word.StartsWith('/')), path => Assert.Contains(path, steps, StringComparison.Ordinal));
+        var credential = Value("LoadCredential").Split(':');
+        Assert.Contains($"install -D -m 0600 KEYFILE {credential[1]}", steps, StringComparison.Ordinal);
+        Assert.Contains($"/run/credentials/ozf-worker.service/{credential[0]}", steps, StringComparison.Ordinal);
+        Assert.Contains("remove the line LoadCredential=", steps, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Alert_and_dashboard_count_the_same_hosts_as_saturated()
+    {
+        const string OfHostsWithALimit = "sum(oz_worker_tasks_active and on(job, instance) (oz_worker_tasks_max_concurrent > 0)) / sum(oz_worker_tasks_max_concurrent > 0)";
+
+        Assert.Contains($"expr: {OfHostsWithALimit} > 0.9\n", File.ReadAllText(Path.Combine(Root, "infra/prometheus/ozf-alerts.yaml")), StringComparison.Ordinal);
+        Assert.Contains($"\"expr\": \"{OfHostsWithALimit}\"", File.ReadAllText(Path.Combine(Root, "infra/grafana/ozfunctions.json")), StringComparison.Ordinal);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task The_units_command_line_restarted_leaves_the_agent_alive()
     {

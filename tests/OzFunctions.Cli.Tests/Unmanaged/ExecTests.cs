@@ -61,15 +61,18 @@ public class ExecTests
         var agent = rig.Script("oz", """for a in "$@"; do printf '%s\n' "$a"; done""");
 
         var (code, output, error) = await rig.RawAsync(
-            $"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec -p 'do it, please' --share --share team:edit --share a@b.de --model m1 -n nightly --profile p1 --no-snapshot --debug --idle-on-fail --mcp-startup-timeout 5 --output-format text -- --new-flag 'with space'");
+            $"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec -p 'do it, please' --share --share team --share team:view --share team:edit --share a@b.de --share a@b.de:edit --model m1 -n nightly --profile p1 --no-snapshot --debug --idle-on-fail --mcp-startup-timeout 5 --output-format text -- --new-flag 'with space'");
 
         Assert.True(code == 0, error);
         Assert.Equal(
             [
-                "agent", "run", "--prompt=do it, please", "--model=m1", "--name=nightly", "--profile=p1", "--share", "--share=team:edit", "--share=a@b.de",
+                "agent", "run", "--prompt=do it, please", "--model=m1", "--name=nightly", "--profile=p1", "--share", "--share=team", "--share=team:view", "--share=team:edit", "--share=a@b.de", "--share=a@b.de:edit",
                 "--output-format=text", "--mcp-startup-timeout=5", "--idle-on-fail", "--no-snapshot", "--debug", "--new-flag", "with space",
             ],
             output.TrimEnd('\n').Split('\n'));
+
+        var saved = await rig.RawAsync($"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec --saved-prompt sp-1 --skill org/repo:fix --environment e-1 --mcp 3f0c");
+        Assert.Equal("agent\nrun\n--saved-prompt=sp-1\n--skill=org/repo:fix\n--mcp=3f0c\n--environment=e-1\n", saved.Output);
     }
 
     [Fact(Timeout = Limit)]
@@ -82,6 +85,32 @@ public class ExecTests
 
         Assert.Equal(0, code);
         Assert.Equal("wk-flag-key-value\nagent\nrun\n--prompt=x\n", output);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_secret_of_a_server_comes_by_reference_and_a_literal_is_refused_with_the_way_out()
+    {
+        await using var rig = NewRig();
+        rig.Script("oz", """for a in "$@"; do case $a in --mcp=*) cat "${a#--mcp=}" ;; esac; done""");
+        await File.AppendAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), $"\nsecrets: [{"{"}name: gh, file: {rig.Place}/gh.txt{"}"}]\n", Cancellation);
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "gh.txt"), "ghp_of_the_caller", Cancellation);
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "servers.json"), """{"c": {"env": {"GITHUB_TOKEN": "ghp_in_the_file"}}}""", Cancellation);
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), (await File.ReadAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), Cancellation)).Replace(Path.Combine(AppContext.BaseDirectory, "fake-oz"), rig.Place + "/oz", StringComparison.Ordinal), Cancellation);
+
+        var literal = await rig.RawAsync("""ozf exec -p x --mcp '{"a": {"env": {"GITHUB_TOKEN": "ghp_written_out"}}}'""");
+        var references = await rig.RawAsync("""ozf exec -p x --mcp '{"a": {"env": {"GITHUB_TOKEN": "${secret:gh}"}}}' --mcp '{"b": {"env": {"GITHUB_TOKEN": "${GITHUB_TOKEN}"}}}' --mcp servers.json""");
+
+        Assert.Equal(64, literal.ExitCode);
+        Assert.Contains("secrets[] of the configuration", literal.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("ghp_written_out", literal.Error, StringComparison.Ordinal);
+        Assert.True(references.ExitCode == 0, references.Error);
+        foreach (var expected in (string[])["ghp_of_the_caller", "${GITHUB_TOKEN}", "ghp_in_the_file"])
+        {
+            Assert.Contains(expected, references.Output, StringComparison.Ordinal);
+        }
+
+        var stored = await rig.LastRunAsync();
+        Assert.DoesNotContain("ghp_", stored.ToString(), StringComparison.Ordinal);
     }
 
     [Fact(Timeout = Limit)]

@@ -81,6 +81,30 @@ public sealed class ClaimTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_concurrency_key_has_as_many_live_attempts_as_the_policy_gives_it()
+    {
+        await using var world = new World { RoomPerKey = 2 };
+        var core = world.NewProcess().Core;
+        world.StartHost(world.NewMachine());
+        var first = await SubmitAsync(AgentPlan.UntilStopped);
+        var second = await SubmitAsync(AgentPlan.UntilStopped);
+        await world.UntilAsync(first, run => run.State == RunState.InProgress, Cancellation);
+        await world.UntilAsync(second, run => run.State == RunState.InProgress, Cancellation);
+        var third = await SubmitAsync(AgentPlan.Succeeds);
+
+        var waiting = await world.UntilAsync(third, run => run.WaitingFor == WaitingFor.ConcurrencyKey || run.State.IsTerminal(), Cancellation);
+        Assert.Equal((RunState.Queued, 0), (waiting.State, waiting.Starts));
+        await core.Cancels.CancelAsync(first, "ann", null, Cancellation);
+        await world.UntilSettledAsync(first, Cancellation);
+        world.Clock.Shift(TimeSpan.FromSeconds(6));
+
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(third, Cancellation)).State);
+        Assert.Equal(RunState.InProgress, (await world.FindAsync(second))!.State);
+
+        async Task<RunId> SubmitAsync(AgentPlan plan) => (await core.Intake.SubmitAsync(Keyed(plan), Cancellation)).Run.RunId;
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_holder_of_a_key_that_died_does_not_block_it()
     {
         await using var world = new World();

@@ -144,6 +144,15 @@ public sealed class IntakeTests
         Assert.Equal([$"keys/{RunBlobs.Hash("cli:k")}.json"], await world.NamesAsync("keys/"));
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("..")]
+    [InlineData("../../etc/01990000-0000-7000-8000-0000")]
+    [InlineData("01990000-0000-7000-8000-00000000000A")]
+    [InlineData("01990000-0000-4000-8000-000000000000")]
+    [InlineData("0199000000007000800000000000000000000000")]
+    public void What_is_no_plain_id_names_no_run_and_no_directory(string text) => Assert.False(RunId.TryParse(text, out _));
+
     [Fact]
     public async Task More_than_may_wait_is_refused_and_nothing_is_kept()
     {

@@ -47,6 +47,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>How often hosts beat, tick, list and adopt. A store beyond a network is not to be called twenty times a second by everybody.</summary>
     public TimeSpan Often { get; init; } = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>Live attempts that hosts let one concurrency key have.</summary>
+    public int RoomPerKey { get; init; } = 1;
+
     /// <summary>Every version of every record, in the order they were written.</summary>
     public ConcurrentQueue<RunRecord> Versions { get; } = new();
 

@@ -104,6 +104,17 @@ public sealed class CommandEnvironmentTests
     }
 
     [Fact]
+    public void The_temp_directory_is_the_runs_own_unless_setup_names_another()
+    {
+        var environment = new CommandEnvironment(
+            Plain with { Environment = [new("TMPDIR", "/big")], AgentEnvironment = [new("TMPDIR", null)] }, new AttemptPlaces("/private"), "/ws", TestRecords.Claimed(new RunRequest { Prompt = "x" }));
+
+        Assert.Equal("/private/tmp", Parse(environment.ForSetup())["TMPDIR"]);
+        Assert.Equal("/private/tmp", Parse(environment.ForAgent([], null))["TMPDIR"]);
+        Assert.Equal("/big", Parse(environment.ForAgent([new("TMPDIR", "/big")], null))["TMPDIR"]);
+    }
+
+    [Fact]
     public void Secrets_of_the_request_are_resolved_and_kept_from_git()
     {
         var request = new RunRequest { Prompt = "x", Env = new Dictionary<string, RunVariable> { ["PLAIN"] = RunVariable.Plain("v"), ["NPM_AUTH"] = RunVariable.FromSecret("NPM") } };
