@@ -94,19 +94,23 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
     {
         using var patience = new CancellationTokenSource(MostForAnswer + atMost, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        ShimStatus? known = null;
         try
         {
             await using var session = await shims.AttachAsync(places.Directory, _ => { }, time, either.Token);
+            known = session?.Status;
             await (session is null ? Task.CompletedTask : EndShimAsync(session, either.Token));
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            shims.Kill(places.Directory, known: null);
+            known ??= shims.Identify(places.Directory);
+            shims.Kill(places.Directory, known);
         }
 
-        if (HasStatus())
+        // Where nothing names its processes nobody could tell later either.
+        if ((known ?? shims.Identify(places.Directory)) is not null)
         {
-            await shims.SweepAsync(places.Directory, cancellationToken);
+            await shims.SweepAsync(places.Directory, known, cancellationToken);
         }
     }
 
@@ -123,18 +127,5 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         }
 
         await session.WaitForEndAsync(cancellationToken);
-    }
-
-    private bool HasStatus()
-    {
-        try
-        {
-            return shims.ReadStatus(places.Directory) is not null;
-        }
-        catch (ShimException)
-        {
-            // Which processes were its own stood there and nowhere else: nobody could tell later either.
-            return false;
-        }
     }
 }

@@ -64,7 +64,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         }
 
         // A dead shim that had begun: what it did is not done twice (protocol A4).
-        if (!shim.IsAlive && (scope.Journal.Has(JournalStep.AgentRequested) || shim.Status is { } left && (left.Commands.Count > 0 || left.LeaseOver)))
+        if (!shim.IsAlive && (shim.GivenUp || scope.Journal.Has(JournalStep.AgentRequested) || shim.Status is { } left && (left.Commands.Count > 0 || left.LeaseOver)))
         {
             return OfLostShim("It was killed before the agent was started.");
         }
@@ -304,7 +304,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         ? OfAgent(agent)
         : shim.GivenUp && scope.FindOrder() is { } order
         ? order with { Message = "The run was to be stopped and its supervisor did not answer; it was killed with all that it ran, so the exit code is not known." }
-        : shim.OutOfTime && shim.Find(ShimPhase.Agent) is not null
+        : shim.OutOfTime && scope.Journal.Has(JournalStep.AgentRequested)
         ? new(RunReason.TaskTimeout, $"The agent ran longer than {DurationText.Format(scope.Timeout)}; its supervisor did not answer any more and was killed with all that it ran.")
         : new(RunReason.HostLost, $"The supervisor of the run is gone and the exit code is not known. {message}");
 }

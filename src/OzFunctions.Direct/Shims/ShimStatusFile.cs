@@ -22,4 +22,17 @@ internal static class ShimStatusFile
             throw new ShimException($"The shim's status {path} cannot be read: {ex.Message}", ex);
         }
     }
+
+    /// <summary>The same; null also when it cannot be understood: then nobody can be named by it.</summary>
+    public static ShimStatus? Find(string privateDirectory)
+    {
+        try
+        {
+            return Read(privateDirectory);
+        }
+        catch (ShimException)
+        {
+            return null;
+        }
+    }
 }
