@@ -27,6 +27,7 @@ public sealed partial class DirectBackend : IRunBackend
     private readonly Shortages _shortages;
     private readonly LeftoverSweep _leftovers;
     private readonly MaskerCache _maskers = new();
+    private readonly AgentVersions? _versions;
 
     internal DirectBackend(DirectOptions options, IShims shims, OpenAttemptLog openLog, IBlobStore blobs, TimeProvider time, ILogger<DirectBackend> logger)
     {
@@ -34,6 +35,7 @@ public sealed partial class DirectBackend : IRunBackend
         _directories = new AttemptDirectories(options, shims, time, NotUnderstood, LeftBehind);
         _shortages = new Shortages(options);
         _leftovers = new LeftoverSweep(options, time, logger);
+        _versions = options.AsksVersion ? new AgentVersions(options.HostEnvironment) : null;
     }
 
     /// <summary>The backend with its own shims and logs, as a host composes it.</summary>
@@ -131,6 +133,7 @@ public sealed partial class DirectBackend : IRunBackend
             if (scope.Owned.Adopted)
             {
                 await shim.AttachAsync(detach);
+                await ClearInquiriesAsync(scope, detach);
             }
 
             if (known is not null)
@@ -140,7 +143,7 @@ public sealed partial class DirectBackend : IRunBackend
                 return known;
             }
 
-            verdict = await new AttemptStart(scope, shim, _shims).RunAsync(detach);
+            verdict = await new AttemptStart(scope, shim, _versions, Inquire).RunAsync(detach);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !detach.IsCancellationRequested)
         {
@@ -159,6 +162,24 @@ public sealed partial class DirectBackend : IRunBackend
         scope.Say(verdict.Message ?? "The agent has finished");
         scope.Journal.End(verdict.Reason, verdict.Message);
         return verdict;
+    }
+
+    private Inquiry Inquire(string directory) => new(_shims, directory, _time);
+
+    /// <summary>A host that was killed while it asked something, and its supervisor with it, leaves what that ran.</summary>
+    private async Task ClearInquiriesAsync(AttemptScope scope, CancellationToken cancellationToken)
+    {
+        try
+        {
+            foreach (var directory in scope.Places.Inquiries)
+            {
+                await Inquire(directory).ClearAsync(cancellationToken);
+            }
+        }
+        catch (ShimException exception)
+        {
+            scope.Warn(exception.Message);
+        }
     }
 
     [LoggerMessage(LogLevel.Warning, "What {Directory} is for cannot be read, so it is left as it is: an agent may work there. Make its intent.json readable, or remove the directory when nothing runs in it")]

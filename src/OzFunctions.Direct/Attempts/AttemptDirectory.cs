@@ -112,6 +112,11 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         {
             await shims.SweepAsync(places.Directory, known, cancellationToken);
         }
+
+        foreach (var inquiry in places.Inquiries)
+        {
+            await new Inquiry(shims, inquiry, time).ClearAsync(cancellationToken);
+        }
     }
 
     private static async Task EndShimAsync(IShimSession session, CancellationToken cancellationToken)

@@ -13,7 +13,7 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>C8 to the end of the agent: workspace, setup, environment file, agent. Every step looks first whether an earlier host did it.</summary>
-internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims shims)
+internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVersions? versions, Func<string, Inquiry> inquire)
 {
     // The CLI stops itself five minutes before its deadline (facts A5.18); a short run has no such room.
     private static readonly TimeSpan ShortRun = TimeSpan.FromMinutes(10);
@@ -78,7 +78,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
 
         if (scope.Journal.Find(JournalStep.WorkspaceReady) is null)
         {
-            await PolicyCheck.CheckAsync(scope.Options, scope.Record, veto => new VetoHook(veto, shims, scope.Places.Veto).FindReasonAsync(scope.Record, cancellationToken));
+            await PolicyCheck.CheckAsync(scope.Options, scope.Record, veto => new VetoHook(veto, inquire(scope.Places.Veto)).FindReasonAsync(scope.Record, cancellationToken));
             if (scope.FindOrder() is { } meanwhile)
             {
                 return meanwhile;
@@ -213,7 +213,8 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         IReadOnlyList<string> arguments, CommandEnvironment environment, IReadOnlyList<KeyValuePair<string, string>> variables, CancellationToken cancellationToken)
     {
         // Takes its time, which is not the agent's.
-        var version = scope.Options.AgentVersion is { } find && await find(arguments[0], cancellationToken) is { } said ? Shorten(scope.Masks.Mask(said)) : null;
+        var said = versions is null ? null : await versions.FindAsync(arguments[0], scope.Options.User, inquire(scope.Places.Version), cancellationToken);
+        var version = said is null ? null : Shorten(scope.Masks.Mask(said));
         var at = scope.Time.GetUtcNow();
         var given = environment.ForAgent(variables, FindSoftDeadline(at));
         NoteAudit(arguments, given, version);
