@@ -78,7 +78,12 @@ public sealed partial class DirectBackend : IRunBackend
         var reader = new AgentOutputReader(record.Request.Harness, _options.FinishedPattern);
         var masks = AttemptMasks.Open(_options, record.Request, directory.Places, _maskers);
         await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader, masks.CreateFilter);
-        var options = Settle(journal);
+        if (journal.Find(JournalStep.Begun) is null && journal.WorkspacePath is null)
+        {
+            BegunSettings.Note(journal, _options, _time.GetUtcNow());
+        }
+
+        var options = BegunSettings.Of(journal, _options);
         var scope = new AttemptScope(options, attempt, directory.Places with { Owner = options.User }, journal, log, masks, reader, _time);
         await using var shim = new AttemptShim(_shims, scope);
         var verdict = await DecideAsync(scope, shim, detach);
@@ -97,31 +102,6 @@ public sealed partial class DirectBackend : IRunBackend
 
         attempt.Probe.Passed(ProtocolStep.S6, record.RunId);
         return outcome;
-    }
-
-    /// <summary>The account that owns what was made, and the command that clears it away, are those that the attempt began with.</summary>
-    private DirectOptions Settle(AttemptJournal journal)
-    {
-        if (journal.Find(JournalStep.Begun) is { } begun)
-        {
-            return _options with { TeardownCommand = begun.TeardownCommand, TeardownTimeout = begun.TeardownTimeout ?? _options.TeardownTimeout, StopGrace = begun.StopGrace ?? _options.StopGrace, User = begun.User };
-        }
-
-        // One that an older host began has no such line.
-        if (journal.WorkspacePath is null)
-        {
-            journal.Note(new JournalEntry
-            {
-                At = _time.GetUtcNow(),
-                Step = JournalStep.Begun,
-                TeardownCommand = _options.TeardownCommand,
-                TeardownTimeout = _options.TeardownTimeout,
-                StopGrace = _options.StopGrace,
-                User = _options.User,
-            });
-        }
-
-        return _options;
     }
 
     private async Task<Verdict> DecideAsync(AttemptScope scope, AttemptShim shim, CancellationToken detach)

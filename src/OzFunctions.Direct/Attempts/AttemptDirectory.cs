@@ -44,8 +44,8 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         TimeSpan atMost;
         using (var journal = AttemptJournal.Open(places.Journal, time))
         {
-            var begun = journal.Find(JournalStep.Begun);
-            atMost = (2 * (begun?.StopGrace ?? options.StopGrace)) + (begun?.TeardownTimeout ?? options.TeardownTimeout);
+            var begun = BegunSettings.Of(journal, options);
+            atMost = (2 * begun.StopGrace) + begun.TeardownTimeout;
             owned = journal.OwnsWorkspace;
             workspace = journal.Has(JournalStep.WorkspaceMine) && !journal.Has(JournalStep.WorkspaceRemoved) ? journal.WorkspacePath : null;
         }

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using OzFunctions.Direct.Posix;
+using OzFunctions.Local;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Shims;
@@ -21,7 +21,7 @@ internal static class ShimHolder
     public static ShimStatus? Find(string privateDirectory)
     {
         // Without the device, which file systems made of several (btrfs, overlay) give another number here than there: the arguments settle whose lock it is.
-        if (Libc.FindFacts(Path.Combine(privateDirectory, ShimProtocol.LockFile)) is not { IsRegular: true } file)
+        if (Posix.Libc.FindFacts(Path.Combine(privateDirectory, ShimProtocol.LockFile)) is not { IsRegular: true } file)
         {
             return null;
         }

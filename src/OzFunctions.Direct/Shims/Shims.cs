@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using OzFunctions.Local;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Shims;
