@@ -436,9 +436,10 @@ public sealed class AdoptionTests
     }
 
     [Theory(Timeout = 180_000)]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task An_attempt_whose_intent_cannot_be_read_is_left_as_it_is_and_taken_when_it_can(bool asDirectory)
+    [InlineData("half")]
+    [InlineData("directory")]
+    [InlineData("fifo")]
+    public async Task An_attempt_whose_intent_cannot_be_read_is_left_as_it_is_and_taken_when_it_can(string instead)
     {
         await using var rig = new BackendRig();
         var backend = rig.CreateBackend();
@@ -447,9 +448,13 @@ public sealed class AdoptionTests
         var intent = Path.Combine(rig.PrivateOf(first), "intent.json");
         var content = await File.ReadAllBytesAsync(intent, BackendRig.Cancellation);
         File.Delete(intent);
-        if (asDirectory)
+        if (instead == "directory")
         {
             Directory.CreateDirectory(intent);
+        }
+        else if (instead == "fifo")
+        {
+            await TestProcess.RunAsync("/usr/bin/mkfifo", [intent], BackendRig.Cancellation);
         }
         else
         {
@@ -459,11 +464,7 @@ public sealed class AdoptionTests
         Assert.Empty(backend.TakeAbandonedDirectories(BackendRig.Store));
 
         Assert.True(Path.Exists(intent));
-        if (asDirectory)
-        {
-            Directory.Delete(intent);
-        }
-
+        await TestProcess.RunAsync("/bin/rm", ["-r", intent], BackendRig.Cancellation);
         await File.WriteAllBytesAsync(intent, content, BackendRig.Cancellation);
         var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
 

@@ -64,11 +64,13 @@ public sealed class OrderTests
         Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
     }
 
-    [Fact(Timeout = 180_000)]
-    public async Task A_run_that_removes_the_status_of_its_supervisor_and_shoots_it_leaves_no_process()
+    [Theory(Timeout = 180_000)]
+    [InlineData("")]
+    [InlineData("mkfifo \"$TMPDIR/../status.json\"")]
+    public async Task A_run_that_removes_the_status_of_its_supervisor_and_shoots_it_leaves_no_process(string instead)
     {
         await using var rig = new BackendRig();
-        rig.UseScript("(setsid sleep 600 >/dev/null 2>&1 &); rm -f \"$TMPDIR/../status.json\"; kill -9 $PPID; sleep 600");
+        rig.UseScript($"(setsid sleep 600 >/dev/null 2>&1 &); rm -f \"$TMPDIR/../status.json\"\n{instead}\nkill -9 $PPID; sleep 600");
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
 
         var outcome = await rig.RunAsync(attempt);

@@ -26,7 +26,7 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(places.Outcome), RunJson.Wire.AttemptOutcome);
+            return JsonSerializer.Deserialize(Posix.RegularFile.ReadAll(places.Outcome), RunJson.Wire.AttemptOutcome);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {

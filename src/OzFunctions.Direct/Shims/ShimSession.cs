@@ -228,7 +228,7 @@ internal sealed class ShimSession : IShimSession
         {
             last = ShimStatusFile.Read(_privateDirectory);
         }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or ShimException)
+        catch (ShimException)
         {
             // Then what it told last is what is known.
         }
