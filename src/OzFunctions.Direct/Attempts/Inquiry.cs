@@ -120,7 +120,7 @@ internal sealed class Inquiry(IShims shims, string directory, TimeProvider time)
     }
 
     // They go into records and onto screens.
-    private static IReadOnlyList<string> Lines(MemoryStream text) =>
+    private static string[] Lines(MemoryStream text) =>
         [.. System.Text.Encoding.UTF8.GetString(text.ToArray()).Split('\n').Select(line => string.Concat(line.Where(character => !char.IsControl(character))).Trim())];
 }
 
