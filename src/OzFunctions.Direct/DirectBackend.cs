@@ -27,6 +27,7 @@ public sealed partial class DirectBackend : IRunBackend
     private readonly Shortages _shortages;
     private readonly LeftoverSweep _leftovers;
     private readonly MaskerCache _maskers = new();
+    private readonly AgentVersions? _versions;
 
     internal DirectBackend(DirectOptions options, IShims shims, OpenAttemptLog openLog, IBlobStore blobs, TimeProvider time, ILogger<DirectBackend> logger)
     {
@@ -34,6 +35,7 @@ public sealed partial class DirectBackend : IRunBackend
         _directories = new AttemptDirectories(options, shims, time, NotUnderstood, LeftBehind);
         _shortages = new Shortages(options);
         _leftovers = new LeftoverSweep(options, time, logger);
+        _versions = options.AsksVersion ? new AgentVersions(options.HostEnvironment) : null;
     }
 
     /// <summary>The backend with its own shims and logs, as a host composes it.</summary>
@@ -76,7 +78,12 @@ public sealed partial class DirectBackend : IRunBackend
         var reader = new AgentOutputReader(record.Request.Harness, _options.FinishedPattern);
         var masks = AttemptMasks.Open(_options, record.Request, directory.Places, _maskers);
         await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader, masks.CreateFilter);
-        var options = Settle(journal);
+        if (journal.Find(JournalStep.Begun) is null && journal.WorkspacePath is null)
+        {
+            BegunSettings.Note(journal, _options, _time.GetUtcNow());
+        }
+
+        var options = BegunSettings.Of(journal, _options);
         var scope = new AttemptScope(options, attempt, directory.Places with { Owner = options.User }, journal, log, masks, reader, _time);
         await using var shim = new AttemptShim(_shims, scope);
         var verdict = await DecideAsync(scope, shim, detach);
@@ -98,31 +105,6 @@ public sealed partial class DirectBackend : IRunBackend
         return outcome;
     }
 
-    /// <summary>The account that owns what was made, and the command that clears it away, are those that the attempt began with.</summary>
-    private DirectOptions Settle(AttemptJournal journal)
-    {
-        if (journal.Find(JournalStep.Begun) is { } begun)
-        {
-            return _options with { TeardownCommand = begun.TeardownCommand, TeardownTimeout = begun.TeardownTimeout ?? _options.TeardownTimeout, StopGrace = begun.StopGrace ?? _options.StopGrace, User = begun.User };
-        }
-
-        // One that an older host began has no such line.
-        if (journal.WorkspacePath is null)
-        {
-            journal.Note(new JournalEntry
-            {
-                At = _time.GetUtcNow(),
-                Step = JournalStep.Begun,
-                TeardownCommand = _options.TeardownCommand,
-                TeardownTimeout = _options.TeardownTimeout,
-                StopGrace = _options.StopGrace,
-                User = _options.User,
-            });
-        }
-
-        return _options;
-    }
-
     private async Task<Verdict> DecideAsync(AttemptScope scope, AttemptShim shim, CancellationToken detach)
     {
         var known = scope.Journal.Find(JournalStep.Ended) is { } ended ? new Verdict(ended.Reason, ended.Message) : null;
@@ -132,6 +114,7 @@ public sealed partial class DirectBackend : IRunBackend
             if (scope.Owned.Adopted)
             {
                 await shim.AttachAsync(detach);
+                await ClearInquiriesAsync(scope, detach);
             }
 
             if (known is not null)
@@ -141,7 +124,7 @@ public sealed partial class DirectBackend : IRunBackend
                 return known;
             }
 
-            verdict = await new AttemptStart(scope, shim, _shims).RunAsync(detach);
+            verdict = await new AttemptStart(scope, shim, _versions, Inquire).RunAsync(detach);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !detach.IsCancellationRequested)
         {
@@ -160,6 +143,24 @@ public sealed partial class DirectBackend : IRunBackend
         scope.Say(verdict.Message ?? "The agent has finished");
         scope.Journal.End(verdict.Reason, verdict.Message);
         return verdict;
+    }
+
+    private Inquiry Inquire(string directory) => new(_shims, directory, _time);
+
+    /// <summary>A host that was killed while it asked something, and its supervisor with it, leaves what that ran.</summary>
+    private async Task ClearInquiriesAsync(AttemptScope scope, CancellationToken cancellationToken)
+    {
+        try
+        {
+            foreach (var directory in scope.Places.Inquiries)
+            {
+                await Inquire(directory).ClearAsync(cancellationToken);
+            }
+        }
+        catch (ShimException exception)
+        {
+            scope.Warn(exception.Message);
+        }
     }
 
     [LoggerMessage(LogLevel.Warning, "What {Directory} is for cannot be read, so it is left as it is: an agent may work there. Make its intent.json readable, or remove the directory when nothing runs in it")]

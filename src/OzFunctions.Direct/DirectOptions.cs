@@ -60,8 +60,8 @@ public sealed record DirectOptions
     /// <summary>Sees every piece of the agent's output as it came, on the reader's thread. Default: nobody.</summary>
     public Action<SpoolStream, ReadOnlyMemory<byte>>? Output { get; init; }
 
-    /// <summary>Answers the version of the agent at a path; null: not known. Default: nobody is asked.</summary>
-    public Func<string, CancellationToken, Task<string?>>? AgentVersion { get; init; }
+    /// <summary>Whether agents that are known to answer are asked for their version (<c>--version</c>), for the record. Default: false.</summary>
+    public bool AsksVersion { get; init; }
 
     /// <summary>Sees what is started for whom, one line of JSON without secrets. Default: only the run's log has it.</summary>
     public Action<RunRecord, string>? Audit { get; init; }

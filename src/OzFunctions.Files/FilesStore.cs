@@ -23,7 +23,6 @@ public sealed partial class FilesStore : IDisposable
         _options = options;
         Time = time;
         Directory = directory;
-        BootId = ReadBootId();
         BlobDirectory = Path.Join(directory, "ozfunctions");
         MetadataDirectory = Path.Join(directory, "meta");
         _stripes = [.. Enumerable.Range(0, 256).Select(number => new Stripe(this, Path.Join(directory, "locks", number.ToString("x2"))))];
@@ -45,7 +44,7 @@ public sealed partial class FilesStore : IDisposable
     /// <summary>This opening of the store; others see by a lock whether it lives.</summary>
     internal string Instance { get; private set; } = "";
 
-    internal string BootId { get; }
+    internal string BootId => Local.BootId.Current;
 
     internal string BlobDirectory { get; }
 
@@ -178,18 +177,6 @@ public sealed partial class FilesStore : IDisposable
             }
 
             MakeDirectories(parent);
-        }
-    }
-
-    private static string ReadBootId()
-    {
-        try
-        {
-            return File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
-        }
-        catch (Exception exception) when (StoreFaults.IsFault(exception))
-        {
-            return "";
         }
     }
 

@@ -5,8 +5,9 @@ namespace OzFunctions.Shim.Protocol;
 /// <summary>The clocks of one command: its total time, its silence, and output that ended before its leader (design section 8.5). All times are those of the ladder's clock.</summary>
 internal sealed class CommandClocks(ShimCommand command, StopLadder ladder, long startedAt)
 {
-    private readonly long _startedAt = startedAt;
     private long _outputEndedAt = -1;
+
+    public long StartedAt { get; } = startedAt;
 
     public long LastOutputAt { get; private set; } = startedAt;
 
@@ -18,7 +19,7 @@ internal sealed class CommandClocks(ShimCommand command, StopLadder ladder, long
     /// <summary>Stops the command when its time is over; answers when to look again, at the latest <paramref name="due"/>.</summary>
     public long Check(long now, long due)
     {
-        Check(_startedAt, command.Timeout, ShimStopCause.Timeout, "ran for {0} s");
+        Check(StartedAt, command.Timeout, ShimStopCause.Timeout, "ran for {0} s");
         Check(LastOutputAt, _outputEndedAt < 0 ? command.SilenceTimeout : null, ShimStopCause.Silence, "no output for {0} s");
         Check(_outputEndedAt, _outputEndedAt < 0 ? null : command.FinishedGrace, ShimStopCause.Finished, "closed its output and did not exit for {0} s");
         return due;

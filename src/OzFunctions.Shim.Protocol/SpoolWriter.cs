@@ -70,7 +70,7 @@ public sealed class SpoolWriter : IDisposable
                 CloseSegment();
             }
 
-            if (_file is null)
+            if (_offset == 0)
             {
                 OpenSegment();
             }
@@ -83,7 +83,7 @@ public sealed class SpoolWriter : IDisposable
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
             // The next segment's start record says what is missing here.
-            if (_file is not null)
+            if (_offset > 0)
             {
                 CloseSegment();
             }
@@ -124,7 +124,9 @@ public sealed class SpoolWriter : IDisposable
     {
         Span<byte> start = stackalloc byte[SpoolFormat.SegmentStartSize];
         SpoolFormat.WriteSegmentStart(start, _totals, _time.GetUtcNow());
-        _file = File.OpenHandle(SpoolFormat.PathOf(_directory, _segment), FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+
+        // One whose start record the disk refused stays: a file for each refused piece would fill the directory, and a reader may hold it open already.
+        _file ??= File.OpenHandle(SpoolFormat.PathOf(_directory, _segment), FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
         RandomAccess.Write(_file, start, 0);
         _offset = start.Length;
         if (_segment >= _headSegments)

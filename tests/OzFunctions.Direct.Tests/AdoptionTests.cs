@@ -247,24 +247,20 @@ public sealed class AdoptionTests
         Assert.Equal("teardown: its own", Assert.Single(rig.LogOf(second).Split('\n'), line => line.StartsWith("teardown:", StringComparison.Ordinal)));
     }
 
-    [Fact(Timeout = 180_000)]
-    public async Task A_cancel_reaches_a_run_whose_shim_does_not_answer()
+    [Theory(Timeout = 180_000)]
+    [InlineData(Status.Its)]
+    [InlineData(Status.Gone)]
+    [InlineData(Status.Nonsense)]
+    public async Task A_cancel_reaches_a_run_whose_shim_does_not_answer(Status status)
     {
         await using var rig = new BackendRig();
         rig.UseScript($"touch {rig.Temp["started"]}; (setsid sleep 600 >/dev/null 2>&1 &); sleep 600");
         var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
 
         // Told to go on, it is stopped again at once, and its queue of hosts that want to talk is full.
-        var shim = BackendRig.ShimOf(first).Id;
-        BackendRig.FreezeShimOf(first);
+        var freezing = FreezeAgainAndAgainAsync(first);
         using var knocking = new Knocking(rig.PrivateOf(first));
-        var freezing = Task.Run(() =>
-        {
-            while (Testing.ProcessTable.IsAlive(shim))
-            {
-                BackendRig.Freeze(shim);
-            }
-        }, BackendRig.Cancellation);
+        Leave(status, rig.PrivateOf(first));
 
         var backend = rig.CreateBackend();
         var second = rig.Adopt(first, backend);
@@ -276,6 +272,99 @@ public sealed class AdoptionTests
         Assert.Contains("did not answer", outcome.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
         Assert.Empty(Testing.ProcessTable.WithTag(first.Directory.Name));
+    }
+
+    [Theory(Timeout = 180_000)]
+    [InlineData(Status.Gone)]
+    [InlineData(Status.Nonsense)]
+    public async Task A_frozen_shim_whose_status_is_gone_is_told_to_go_on_by_the_next_host(Status status)
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; echo after; exit 6");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+        BackendRig.FreezeShimOf(first);
+        Leave(status, rig.PrivateOf(first));
+        rig.Temp.Write("go", "");
+
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.AgentInvocation, 6, 0), (outcome.Reason, outcome.Attempt.ExitCode, second.Starts));
+        Assert.Contains("out: after\n", rig.LogOf(second), StringComparison.Ordinal);
+    }
+
+    [Theory(Timeout = 180_000)]
+    [InlineData(Status.Its)]
+    [InlineData(Status.Gone)]
+    public async Task A_shim_that_stays_frozen_gains_its_run_no_time_with_the_next_host(Status status)
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"touch {rig.Temp["started"]}; (setsid sleep 600 >/dev/null 2>&1 &); sleep 600");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromSeconds(8) });
+        var freezing = FreezeAgainAndAgainAsync(first);
+        Leave(status, rig.PrivateOf(first));
+
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        await freezing;
+        Assert.True(outcome.Reason == RunReason.TaskTimeout, $"{outcome.Reason}: {outcome.Message}");
+        Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
+        Assert.Empty(Testing.ProcessTable.WithTag(first.Directory.Name));
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_frozen_shim_of_a_directory_that_is_nobodys_ends_though_its_status_is_gone()
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"touch {rig.Temp["started"]}; sleep 600");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+        BackendRig.FreezeShimOf(first);
+        Leave(Status.Gone, rig.PrivateOf(first));
+
+        var second = rig.Adopt(first, rig.CreateBackend());
+        await second.Directory.DiscardAsync(BackendRig.Cancellation);
+
+        Assert.False(Directory.Exists(rig.WorkspaceOf(first)));
+        Assert.False(Directory.Exists(rig.PrivateOf(first)));
+        Assert.Empty(Testing.ProcessTable.WithTag(first.Directory.Name));
+    }
+
+    /// <summary>What stands in a shim's status when the next host comes.</summary>
+    public enum Status
+    {
+        Its,
+        Gone,
+        Nonsense,
+    }
+
+    private static void Leave(Status status, string privateDirectory)
+    {
+        var file = Path.Combine(privateDirectory, Shim.Protocol.ShimProtocol.StatusFile);
+        if (status == Status.Gone)
+        {
+            File.Delete(file);
+        }
+        else if (status == Status.Nonsense)
+        {
+            File.WriteAllText(file, "nonsense");
+        }
+    }
+
+    /// <summary>Until it is dead.</summary>
+    private static Task FreezeAgainAndAgainAsync(FakeOwnedAttempt attempt)
+    {
+        var shim = BackendRig.ShimOf(attempt).Id;
+        BackendRig.Freeze(shim);
+        return Task.Run(() =>
+        {
+            while (Testing.ProcessTable.IsAlive(shim))
+            {
+                BackendRig.Freeze(shim);
+            }
+        }, BackendRig.Cancellation);
     }
 
     /// <summary>More connections than a shim that accepts none can queue.</summary>
@@ -347,9 +436,10 @@ public sealed class AdoptionTests
     }
 
     [Theory(Timeout = 180_000)]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task An_attempt_whose_intent_cannot_be_read_is_left_as_it_is_and_taken_when_it_can(bool asDirectory)
+    [InlineData("half")]
+    [InlineData("directory")]
+    [InlineData("fifo")]
+    public async Task An_attempt_whose_intent_cannot_be_read_is_left_as_it_is_and_taken_when_it_can(string instead)
     {
         await using var rig = new BackendRig();
         var backend = rig.CreateBackend();
@@ -358,9 +448,13 @@ public sealed class AdoptionTests
         var intent = Path.Combine(rig.PrivateOf(first), "intent.json");
         var content = await File.ReadAllBytesAsync(intent, BackendRig.Cancellation);
         File.Delete(intent);
-        if (asDirectory)
+        if (instead == "directory")
         {
             Directory.CreateDirectory(intent);
+        }
+        else if (instead == "fifo")
+        {
+            await TestProcess.RunAsync("/usr/bin/mkfifo", [intent], BackendRig.Cancellation);
         }
         else
         {
@@ -370,11 +464,7 @@ public sealed class AdoptionTests
         Assert.Empty(backend.TakeAbandonedDirectories(BackendRig.Store));
 
         Assert.True(Path.Exists(intent));
-        if (asDirectory)
-        {
-            Directory.Delete(intent);
-        }
-
+        await TestProcess.RunAsync("/bin/rm", ["-r", intent], BackendRig.Cancellation);
         await File.WriteAllBytesAsync(intent, content, BackendRig.Cancellation);
         var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
 

@@ -1,5 +1,7 @@
+using System.Text;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Tests;
 
@@ -42,6 +44,44 @@ public sealed class FullDiskTests : IAsyncLifetime
         Assert.EndsWith("host: The agent exited with code 3.\n", rig.LogOf(attempt), StringComparison.Ordinal);
         Assert.Equal([".ozf"], Directory.GetFileSystemEntries(_disk.Path).Select(Path.GetFileName));
         Assert.DoesNotContain(Directory.GetFileSystemEntries(Path.Join(_disk.Path, ".ozf")), entry => Path.GetFileName(entry) != "bin");
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Output_that_a_full_disk_refuses_makes_no_file_for_each_piece_and_is_counted()
+    {
+        Assert.SkipUnless(_mounted, "needs root, to mount a small disk");
+        using var spool = new SpoolWriter(_disk["spool"], 1 << 20, TimeProvider.System);
+        var line = Encoding.UTF8.GetBytes(new string('x', 70) + "\n");
+        spool.Append(SpoolStream.AgentOut, line);
+        using var reader = new SpoolReader(_disk["spool"], SpoolPosition.Start);
+        Assert.True(reader.TryRead(out _));
+        await TestProcess.RunAsync("/bin/sh", ["-c", $"head -c 64000000 /dev/zero >{_disk["junk"]}"], BackendRig.Cancellation);
+
+        var refused = 0;
+        var read = 1L;
+        for (var i = 0; i < 10_000; i++)
+        {
+            try
+            {
+                spool.Append(SpoolStream.AgentOut, line);
+            }
+            catch (IOException)
+            {
+                refused++;
+            }
+
+            read += reader.TryRead(out _) ? 1 : 0;
+        }
+
+        Assert.InRange(refused, 9_000, 10_000);
+        Assert.InRange(Directory.GetFiles(_disk["spool"]).Length, 1, 3);
+        File.Delete(_disk["junk"]);
+        spool.Append(SpoolStream.AgentOut, "after\n"u8);
+
+        Assert.True(reader.TryRead(out var after));
+        Assert.Equal("after\n", Encoding.UTF8.GetString(after.Bytes.Span));
+        Assert.Equal((refused, refused * line.Length, refused), (after.Cut.Records, after.Cut.Bytes, after.Cut.Lines));
+        Assert.Equal(10_001, read + refused);
     }
 
     [Fact(Timeout = 180_000)]

@@ -33,7 +33,7 @@ public sealed class OrderTests
     public async Task A_cancel_reaches_a_run_that_stops_its_own_supervisor()
     {
         await using var rig = new BackendRig();
-        rig.UseScript($"(setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); touch {rig.Temp["started"]}; sleep 600");
+        rig.UseScript($"(setsid timeout 170 sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); touch {rig.Temp["started"]}; sleep 600");
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         var running = rig.RunAsync(attempt);
         await rig.WaitForFileAsync(rig.Temp["started"]);
@@ -48,9 +48,9 @@ public sealed class OrderTests
 
     [Theory(Timeout = 240_000)]
     [InlineData("kill -STOP $PPID; sleep 600")]
-    [InlineData("rm -f \"$TMPDIR/../status.json\"; kill -STOP $PPID; (setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
-    [InlineData("echo nonsense > \"$TMPDIR/../status.json\"; (setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
-    [InlineData("(setsid sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
+    [InlineData("rm -f \"$TMPDIR/../status.json\"; kill -STOP $PPID; (setsid timeout 170 sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
+    [InlineData("echo nonsense > \"$TMPDIR/../status.json\"; (setsid timeout 170 sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
+    [InlineData("(setsid timeout 170 sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
     public async Task A_run_that_stops_its_own_supervisor_gains_no_time(string script)
     {
         await using var rig = new BackendRig();
@@ -64,11 +64,13 @@ public sealed class OrderTests
         Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
     }
 
-    [Fact(Timeout = 180_000)]
-    public async Task A_run_that_removes_the_status_of_its_supervisor_and_shoots_it_leaves_no_process()
+    [Theory(Timeout = 180_000)]
+    [InlineData("")]
+    [InlineData("mkfifo \"$TMPDIR/../status.json\"")]
+    public async Task A_run_that_removes_the_status_of_its_supervisor_and_shoots_it_leaves_no_process(string instead)
     {
         await using var rig = new BackendRig();
-        rig.UseScript("(setsid sleep 600 >/dev/null 2>&1 &); rm -f \"$TMPDIR/../status.json\"; kill -9 $PPID; sleep 600");
+        rig.UseScript($"(setsid sleep 600 >/dev/null 2>&1 &); rm -f \"$TMPDIR/../status.json\"\n{instead}\nkill -9 $PPID; sleep 600");
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
 
         var outcome = await rig.RunAsync(attempt);

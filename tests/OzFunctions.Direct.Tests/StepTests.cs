@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using OzFunctions.Protocol;
 using OzFunctions.Requests;
@@ -178,24 +179,19 @@ public sealed class StepTests
     public async Task Step_4_tells_an_agent_with_much_time_when_to_stop_by_itself()
     {
         await using var rig = new BackendRig();
-        rig.UseScript("echo $WARP_SANDBOX_DEADLINE $(date +%s)");
-        var asked = DateTimeOffset.MinValue;
+
+        // An agent that is slow to say what it is has no less time for its work.
         rig.Options = rig.Options with
         {
-            AgentVersion = async (_, cancellationToken) =>
-            {
-                // An agent that is slow to say what it is has no less time for its work.
-                await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, cancellationToken);
-                asked = TimeProvider.System.GetUtcNow();
-                return "slow 1.0";
-            },
+            AsksVersion = true,
+            OzPath = rig.Temp.Write("bin/oz", $"#!/bin/sh\n[ \"$1\" = --version ] && sleep 2 && date +%s >{rig.Temp["asked"]} && echo slow 1.0 && exit 0\necho $WARP_SANDBOX_DEADLINE $(date +%s)\n", executable: true),
         };
         var attempt = rig.Claim(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromMinutes(30) });
 
         await rig.RunAsync(attempt);
 
         var times = rig.LogOf(attempt).Split('\n').Single(line => line.StartsWith("out: ", StringComparison.Ordinal))[5..].Split(' ').Select(long.Parse).ToArray();
-        Assert.InRange(times[0], (asked.ToUnixTimeMilliseconds() / 1_000) + 1800 - 1 + 300, times[1] + 1800 - 1 + 300 + 1);
+        Assert.InRange(times[0], long.Parse(File.ReadAllText(rig.Temp["asked"]), CultureInfo.InvariantCulture) + 1800 - 1 + 300, times[1] + 1800 - 1 + 300 + 1);
     }
 
     [Fact(Timeout = 180_000)]

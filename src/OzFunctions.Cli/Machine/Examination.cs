@@ -8,6 +8,7 @@ using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Direct.Agents;
+using OzFunctions.Direct.Attempts;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Shims.InProcess;
 using OzFunctions.Direct.Workspaces;
@@ -195,10 +196,7 @@ internal sealed class Examination(CommandContext context)
         }
         else
         {
-            // As a run would see it: the host's credentials are not for asking a version.
-            var answer = await new AgentVersions(context.Surroundings.Environment, setup.Direct.User, context.Time).AskAsync(path, AnswerWithin, cancellationToken);
-            var said = settings.Mask(answer?.Output.Split('\n')[0].Trim() ?? "");
-            Judge(answer is { ExitCode: 0 }, "agent", answer is { ExitCode: 0 } ? $"{path} ({said})" : $"{path} did not answer --version{(answer is null ? " in time" : $", it ended with {answer.ExitCode}")}.", "Try it by hand; a wrong file at backend.direct.oz_path fails every run.");
+            await AskAgentAsync(path, settings, setup, cancellationToken);
         }
 
         if (setup.LacksApiKey)
@@ -213,6 +211,34 @@ internal sealed class Examination(CommandContext context)
                 "WARP_API_KEY",
                 given is null ? "not needed, the agent is not oz" : given.Value is null && context.Surroundings.Variable(WorkerSetup.ApiKey) is null ? "Runs are to get it from this host's environment, which has none." : "reaches the agent",
                 "Set it where the worker is started.");
+        }
+    }
+
+    /// <summary>As a host asks it: as the account of runs, and with nothing left running.</summary>
+    private async Task AskAgentAsync(string path, Settings settings, WorkerSetup setup, CancellationToken cancellationToken)
+    {
+        var directory = Path.Combine(Path.GetTempPath(), "ozf-doctor-" + Guid.NewGuid().ToString("N"));
+        IShims shims = HostSystem.IsLinux ? new Shims(new(ShimBinary.Beside(AppContext.BaseDirectory)), context.Time) : new InProcessShims(context.Time);
+        try
+        {
+            var answer = await new AgentVersions(context.Surroundings.Environment).AskAsync(path, setup.Direct.User, AnswerWithin, new Inquiry(shims, directory, context.Time), cancellationToken);
+            var fault = answer.Status switch
+            {
+                { SpawnError: not 0, StopDetail: var detail } => $"cannot be executed: {detail}",
+                null or { StoppedBy: not null } => "did not answer --version in time.",
+                { ExitCode: 0 } => null,
+                { Signal: { } signal } => $"did not answer --version, it was ended by signal {SignalNames.Get(signal)}.",
+                { ExitCode: var code } => $"did not answer --version, it ended with {code}.",
+            };
+            Judge(fault is null, "agent", fault is null ? $"{path} ({settings.Mask(answer.Output[0])})" : $"{path} {fault}", "Try it by hand; a wrong file at backend.direct.oz_path fails every run.");
+        }
+        catch (Exception ex) when (ex is ShimException or IOException or UnauthorizedAccessException)
+        {
+            Warn("agent", $"{path} was not asked for its version: {ex.Message}");
+        }
+        finally
+        {
+            TreeRemover.RemoveOnce(directory);
         }
     }
 

@@ -5,8 +5,8 @@ using System.Text;
 namespace OzFunctions.Cli.Machine;
 
 /// <summary>
-/// Asks another program something and waits for its answer: <c>git</c> for the demo, <c>oz --version</c> for the doctor, the command of an event's publisher. Never a
-/// command of a run.
+/// Asks another program something and waits for its answer: <c>git</c> for the demo and the doctor, the command of an event's publisher. Never a command of a run, nor
+/// a file that runs may write.
 /// </summary>
 internal static class ShortProcess
 {
@@ -16,7 +16,6 @@ internal static class ShortProcess
     /// <summary>Null when the program is not there or did not answer in time.</summary>
     /// <param name="environment">All that the program sees of the environment.</param>
     /// <param name="input">Its standard input.</param>
-    /// <param name="account">Whom it runs as, where this process is root's; null: as this process.</param>
     /// <param name="mostOutput">Characters kept of each of its outputs, the last whole lines; what is more is drained and dropped.</param>
     public static async Task<ShortAnswer?> AskAsync(
         string program,
@@ -27,8 +26,7 @@ internal static class ShortProcess
         TimeProvider time,
         CancellationToken cancellationToken,
         ReadOnlyMemory<byte> input = default,
-        int mostOutput = 1 << 20,
-        string? account = null)
+        int mostOutput = 1 << 20)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -37,11 +35,6 @@ internal static class ShortProcess
             RedirectStandardError = true,
             WorkingDirectory = directory,
         };
-        if (account is not null)
-        {
-            start.UserName = account;
-        }
-
         start.Environment.Clear();
         foreach (var (name, value) in environment)
         {

@@ -48,7 +48,6 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
     {
         var (configuration, direct, limits) = (settings.Configuration, settings.Configuration.Direct, settings.Configuration.Limits);
         var standard = new DirectOptions();
-        var user = FindAccount(direct.User);
         return standard with
         {
             WorkspaceRoot = direct.WorkspaceRoot ?? standard.WorkspaceRoot,
@@ -69,7 +68,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             TeardownTimeout = direct.TeardownTimeout,
             StopGrace = direct.StopGrace,
             FinishedGrace = direct.FinishedGrace,
-            User = user,
+            User = FindAccount(direct.User),
             Limits = direct.Limits with { CgroupParent = CgroupDelegation.Find() },
             FinishedPattern = direct.FinishedPattern is { } pattern ? new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)) : null,
             Artifacts = new() { FileBytes = limits.ArtifactFileBytes, Count = limits.ArtifactCount, TotalBytes = limits.ArtifactTotalBytes },
@@ -80,7 +79,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             Secrets = settings.Secrets.ByName(configuration.Secrets),
             OtherSecrets = [.. settings.Secrets.All, .. StorageSetting.FindSecrets(settings.Storage, configuration, settings.Secrets)],
             HostCredentials = [.. CredentialVariables(configuration)],
-            AgentVersion = new AgentVersions(hostEnvironment, user, TimeProvider.System).FindAsync,
+            AsksVersion = true,
             Policy = new()
             {
                 MaxTimeout = configuration.Policy.MaxTimeout,

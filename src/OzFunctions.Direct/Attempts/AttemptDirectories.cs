@@ -199,7 +199,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(places.Intent), RunJson.Wire.AttemptIntent) ?? throw new JsonException($"{places.Intent} holds nothing.");
+            return JsonSerializer.Deserialize(Posix.RegularFile.ReadAll(places.Intent), RunJson.Wire.AttemptIntent) ?? throw new JsonException($"{places.Intent} holds nothing.");
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -26,7 +26,7 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(places.Outcome), RunJson.Wire.AttemptOutcome);
+            return JsonSerializer.Deserialize(Posix.RegularFile.ReadAll(places.Outcome), RunJson.Wire.AttemptOutcome);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -44,8 +44,8 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         TimeSpan atMost;
         using (var journal = AttemptJournal.Open(places.Journal, time))
         {
-            var begun = journal.Find(JournalStep.Begun);
-            atMost = (2 * (begun?.StopGrace ?? options.StopGrace)) + (begun?.TeardownTimeout ?? options.TeardownTimeout);
+            var begun = BegunSettings.Of(journal, options);
+            atMost = (2 * begun.StopGrace) + begun.TeardownTimeout;
             owned = journal.OwnsWorkspace;
             workspace = journal.Has(JournalStep.WorkspaceMine) && !journal.Has(JournalStep.WorkspaceRemoved) ? journal.WorkspacePath : null;
         }
@@ -94,19 +94,28 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
     {
         using var patience = new CancellationTokenSource(MostForAnswer + atMost, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        ShimStatus? known = null;
         try
         {
             await using var session = await shims.AttachAsync(places.Directory, _ => { }, time, either.Token);
+            known = session?.Status;
             await (session is null ? Task.CompletedTask : EndShimAsync(session, either.Token));
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            shims.Kill(places.Directory, known: null);
+            known ??= shims.Identify(places.Directory);
+            shims.Kill(places.Directory, known);
         }
 
-        if (HasStatus())
+        // Where nothing names its processes nobody could tell later either.
+        if ((known ?? shims.Identify(places.Directory)) is not null)
         {
-            await shims.SweepAsync(places.Directory, cancellationToken);
+            await shims.SweepAsync(places.Directory, known, cancellationToken);
+        }
+
+        foreach (var inquiry in places.Inquiries)
+        {
+            await new Inquiry(shims, inquiry, time).ClearAsync(cancellationToken);
         }
     }
 
@@ -123,18 +132,5 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         }
 
         await session.WaitForEndAsync(cancellationToken);
-    }
-
-    private bool HasStatus()
-    {
-        try
-        {
-            return shims.ReadStatus(places.Directory) is not null;
-        }
-        catch (ShimException)
-        {
-            // Which processes were its own stood there and nowhere else: nobody could tell later either.
-            return false;
-        }
     }
 }

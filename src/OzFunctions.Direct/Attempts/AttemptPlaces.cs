@@ -43,6 +43,12 @@ internal sealed record AttemptPlaces(string Directory)
     /// <summary>Of the command that may refuse the run; gone when it has answered.</summary>
     public string Veto => Path.Combine(Directory, "veto");
 
+    /// <summary>Of the agent that is asked for its version; gone when it has answered.</summary>
+    public string Version => Path.Combine(Directory, "version");
+
+    /// <summary>Where something is asked beside the attempt's own commands.</summary>
+    public IReadOnlyList<string> Inquiries => [Veto, Version];
+
     public string Reserve => Path.Combine(Directory, ShimProtocol.ReserveFile);
 
     public string McpFile(int number) => Path.Combine(Directory, $"mcp-{number}.json");

@@ -17,6 +17,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private CancellationTokenSource? _closing;
     private IShimSession? _session;
     private ShimStatus? _known;
+    private ShimStatus? _identity;
     private Task _renewing = Task.CompletedTask;
 
     /// <summary>It did not answer when it was to stop what it ran, or past the time that it should have watched, and was killed.</summary>
@@ -41,7 +42,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         {
             KeepLease();
         }
-        else if (Status is not null)
+        else if (Identity is not null)
         {
             await SweepAsync(cancellationToken);
         }
@@ -181,15 +182,26 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 
     public async ValueTask DisposeAsync() => await CloseAsync();
 
+    /// <summary>By what its processes are found: what it said counts more than what lies where they can reach it.</summary>
+    private ShimStatus? Identity => _session?.Status ?? _known ?? _identity ?? ReadLeft();
+
     private async Task<IShimSession?> TryAttachAsync(CancellationToken cancellationToken)
     {
         IShimSession? session = null;
+        var lease = scope.Owned.LeaseLeft;
+        var time = TimeOfAgentLeft();
         await PatientlyAsync(
             async patience => session = await shims.AttachAsync(scope.Places.Directory, exception => scope.Warn(exception.Message), scope.Time, patience),
-            scope.Owned.LeaseLeft + Leeway,
+            (time < lease ? time.Value : lease) + Leeway,
             cancellationToken);
+        OutOfTime = GivenUp && time < lease;
         return session;
     }
+
+    /// <summary>As far as the journal tells when the agent was started; null: it was not.</summary>
+    private TimeSpan? TimeOfAgentLeft() => scope.Journal.Find(JournalStep.AgentRequested) is { At: var at } && at + scope.Timeout - scope.Time.GetUtcNow() is var left
+        ? left > TimeSpan.Zero ? left : TimeSpan.Zero
+        : null;
 
     /// <summary>Beyond what is asked of the shim: the time of its answer, and of the stop that follows.</summary>
     private TimeSpan Leeway => MostForAnswer + (2 * scope.Options.StopGrace);
@@ -233,7 +245,10 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private void GiveUp()
     {
         GivenUp = true;
-        shims.Kill(scope.Places.Directory, Status);
+
+        // Before it is dead: what the kernel tells of it goes with it.
+        _identity = _session?.Status ?? _known ?? shims.Identify(scope.Places.Directory);
+        shims.Kill(scope.Places.Directory, _identity);
     }
 
     /// <summary>Waits for a signal to fire.</summary>
@@ -264,7 +279,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private async Task SweepAsync(CancellationToken cancellationToken)
     {
         await CloseAsync();
-        var ended = await shims.SweepAsync(scope.Places.Directory, Status, cancellationToken);
+        var ended = await shims.SweepAsync(scope.Places.Directory, Identity, cancellationToken);
         if (ended > 0)
         {
             scope.Warn($"The shim of this attempt was killed; {ended} processes that it had left running were ended.");

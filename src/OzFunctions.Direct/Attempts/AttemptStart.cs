@@ -13,7 +13,7 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>C8 to the end of the agent: workspace, setup, environment file, agent. Every step looks first whether an earlier host did it.</summary>
-internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims shims)
+internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVersions? versions, Func<string, Inquiry> inquire)
 {
     // The CLI stops itself five minutes before its deadline (facts A5.18); a short run has no such room.
     private static readonly TimeSpan ShortRun = TimeSpan.FromMinutes(10);
@@ -64,7 +64,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         }
 
         // A dead shim that had begun: what it did is not done twice (protocol A4).
-        if (!shim.IsAlive && (scope.Journal.Has(JournalStep.AgentRequested) || shim.Status is { } left && (left.Commands.Count > 0 || left.LeaseOver)))
+        if (!shim.IsAlive && (shim.GivenUp || scope.Journal.Has(JournalStep.AgentRequested) || shim.Status is { } left && (left.Commands.Count > 0 || left.LeaseOver)))
         {
             return OfLostShim("It was killed before the agent was started.");
         }
@@ -81,7 +81,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
             try
             {
                 await PolicyCheck.CheckAsync(
-                    scope.Options, scope.Record, veto => new VetoHook(veto, shims, scope.Places.Veto).FindReasonAsync(scope.Record, scope.Owned.StopOrdered, cancellationToken));
+                    scope.Options, scope.Record, veto => new VetoHook(veto, inquire(scope.Places.Veto)).FindReasonAsync(scope.Record, scope.Owned.StopOrdered, cancellationToken));
             }
             catch (RunRefusedException) when (scope.FindOrder() is not null)
             {
@@ -222,7 +222,8 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         IReadOnlyList<string> arguments, CommandEnvironment environment, IReadOnlyList<KeyValuePair<string, string>> variables, CancellationToken cancellationToken)
     {
         // Takes its time, which is not the agent's.
-        var version = scope.Options.AgentVersion is { } find && await find(arguments[0], cancellationToken) is { } said ? Shorten(scope.Masks.Mask(said)) : null;
+        var said = versions is null ? null : await versions.FindAsync(arguments[0], scope.Options.User, inquire(scope.Places.Version), cancellationToken);
+        var version = said is null ? null : Shorten(scope.Masks.Mask(said));
         var at = scope.Time.GetUtcNow();
         var given = environment.ForAgent(variables, FindSoftDeadline(at));
         NoteAudit(arguments, given, version);
@@ -307,7 +308,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, IShims 
         ? OfAgent(agent)
         : shim.GivenUp && scope.FindOrder() is { } order
         ? order with { Message = "The run was to be stopped and its supervisor did not answer; it was killed with all that it ran, so the exit code is not known." }
-        : shim.OutOfTime && shim.Find(ShimPhase.Agent) is not null
+        : shim.OutOfTime && scope.Journal.Has(JournalStep.AgentRequested)
         ? new(RunReason.TaskTimeout, $"The agent ran longer than {DurationText.Format(scope.Timeout)}; its supervisor did not answer any more and was killed with all that it ran.")
         : new(RunReason.HostLost, $"The supervisor of the run is gone and the exit code is not known. {message}");
 }

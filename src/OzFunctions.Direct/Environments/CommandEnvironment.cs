@@ -135,7 +135,7 @@ internal sealed class CommandEnvironment
 
         // The real CLI would take OZ_RUN_ID for a run id of Warp's.
         variables.Remove("OZ_RUN_ID");
-        variables["GIT_CONFIG_GLOBAL"] = _places.GitConfig;
+        AddPrivate(variables);
         variables["OZF_RUN_ID"] = _record.RunId.Value;
         variables["OZF_ATTEMPT"] = _record.Attempt.ToString(CultureInfo.InvariantCulture);
         variables["OZ_ARTIFACTS_DIR"] = _places.Artifacts;
@@ -160,17 +160,23 @@ internal sealed class CommandEnvironment
         AddConfigured(variables, _options.Environment);
         Overlay(variables, _requested);
         AddHarness(variables);
-        variables["GIT_CONFIG_GLOBAL"] = _places.GitConfig;
+        AddPrivate(variables);
         variables["OZ_WORKSPACE_ROOT"] = _workspace;
         variables["OZ_RUN_ID"] = _record.RunId.Value;
         variables["OZ_WORKER_BACKEND"] = "direct";
         return variables;
     }
 
+    /// <summary>Last of all: these lie in the private directory whatever a layer says, are measured there and go with it.</summary>
+    private void AddPrivate(SortedDictionary<string, string> variables)
+    {
+        variables["TMPDIR"] = _places.Temp;
+        variables["GIT_CONFIG_GLOBAL"] = _places.GitConfig;
+    }
+
     private void AddBase(SortedDictionary<string, string> variables)
     {
         variables["PATH"] = _options.HostEnvironment.GetValueOrDefault("PATH") is { Length: > 0 } path ? path : DefaultPath;
-        variables["TMPDIR"] = _places.Temp;
         variables["HOME"] = _options.User?.Home ?? (_options.HostEnvironment.GetValueOrDefault("HOME") is { Length: > 0 } home ? home : "/");
         if (_options.PrivateHome)
         {
@@ -193,7 +199,7 @@ internal sealed class CommandEnvironment
 
     private void AddConfigured(SortedDictionary<string, string> variables, IReadOnlyList<EnvironmentEntry> entries)
     {
-        foreach (var entry in entries.Where(entry => entry.Name != "TMPDIR"))
+        foreach (var entry in entries)
         {
             variables[entry.Name] = entry.Value ?? _options.HostEnvironment.GetValueOrDefault(entry.Name) ?? "";
         }

@@ -7,6 +7,37 @@ namespace OzFunctions.Direct.Posix;
 /// <summary>Opens files that an agent may have made: a link, device or fifo is refused and never followed, opened or waited for.</summary>
 internal static class RegularFile
 {
+    /// <summary>
+    /// The whole content of a file of ours, in whose place a command of the same account may have put anything else. Throws <see cref="FileNotFoundException"/> where nothing
+    /// stands there, and <see cref="IOException"/> where it is something else or cannot be read.
+    /// </summary>
+    public static byte[] ReadAll(string path)
+    {
+        if (!HostSystem.IsLinux)
+        {
+            return File.ReadAllBytes(path);
+        }
+
+        // Looked at once it is open only: others are replaced while they are read. Without NONBLOCK a fifo would be waited for.
+        var descriptor = Libc.Open(path, Libc.OReadOnly | Libc.ONoFollow | Libc.ONonBlock | Libc.OCloseOnExec, 0);
+        if (descriptor < 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            throw error == Libc.Enoent ? new FileNotFoundException($"{path} is not there.", path) : new IOException($"{path} cannot be read: {Libc.Describe(error)}.");
+        }
+
+        using var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        if (Libc.FindFacts(descriptor) is not { IsRegular: true })
+        {
+            throw new IOException($"{path} cannot be read: it is no regular file.");
+        }
+
+        using var stream = new FileStream(handle, FileAccess.Read, bufferSize: 0);
+        var content = new MemoryStream();
+        stream.CopyTo(content);
+        return content.ToArray();
+    }
+
     /// <summary>The open file and its length; or null and why.</summary>
     /// <param name="path">The file.</param>
     /// <param name="root">A directory without links that the file must lie in; null: anywhere.</param>

@@ -17,9 +17,15 @@ public interface IShims
     /// <summary>What the shim wrote durably, also after its death; null when it never came to be ready.</summary>
     ShimStatus? ReadStatus(string privateDirectory);
 
+    /// <summary>
+    /// Whom a directory's shim can be recognised by, also when a command has removed or replaced what it wrote: what it wrote where that is of the one that lives, else its
+    /// process and tag as the kernel knows them, without a word of its commands. Null when there is neither.
+    /// </summary>
+    ShimStatus? Identify(string privateDirectory);
+
     /// <summary>Lets a shim that was stopped by a signal (SIGSTOP) go on. Harmless to one that works, and when none lives.</summary>
     /// <param name="privateDirectory">Its own.</param>
-    /// <param name="known">What it said itself, which counts more than a file that its commands may reach; null: only the file is known.</param>
+    /// <param name="known">What it said itself, which counts more than anything that its commands may reach; null: as <see cref="Identify"/> tells.</param>
     void Continue(string privateDirectory, ShimStatus? known);
 
     /// <summary>Kills a shim that lives and does not answer, and nothing else; what it ran is for <see cref="SweepAsync"/>. Harmless when none lives.</summary>

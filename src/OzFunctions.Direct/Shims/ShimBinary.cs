@@ -5,7 +5,7 @@ namespace OzFunctions.Direct.Shims;
 /// <summary>Which file is executed as <c>ozf-shim</c>; the composition root says it.</summary>
 public sealed record ShimBinary(string Path)
 {
-    private const string FileName = "ozf-shim";
+    internal const string FileName = "ozf-shim";
 
     /// <summary>Where a build or publish puts it, beside the program: <c>shim/ozf-shim</c>.</summary>
     public static string Beside(string baseDirectory) => System.IO.Path.Combine(baseDirectory, "shim", FileName);

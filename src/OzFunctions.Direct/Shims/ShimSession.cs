@@ -8,13 +8,12 @@ internal sealed class ShimSession : IShimSession
 {
     private readonly ShimConnection _connection;
     private readonly string _privateDirectory;
-    private readonly TimeProvider _time;
     private readonly Func<Task> _reap;
     private readonly CancellationTokenSource _closing = new();
     private readonly Lock _gate = new();
     private readonly Dictionary<uint, TaskCompletionSource<byte[]>> _asked = [];
+    private readonly ChangeSignal _changes;
     private readonly Task _reading;
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private SpoolPosition _position;
     private ShimStatus _status;
     private uint _lastId;
@@ -27,8 +26,8 @@ internal sealed class ShimSession : IShimSession
         _connection = connection;
         _status = status;
         _privateDirectory = privateDirectory;
-        _time = time;
         _reap = reap;
+        _changes = new(_gate, time);
         _reading = ReadAsync();
     }
 
@@ -57,71 +56,19 @@ internal sealed class ShimSession : IShimSession
 
     public async Task<ShimCommandStatus> WaitAsync(string phase, CancellationToken cancellationToken)
     {
-        while (true)
-        {
-            Task changed;
-            lock (_gate)
-            {
-                var command = _status.Find(phase);
-                if (command is { Ended: true })
-                {
-                    return command;
-                }
-
-                if (_gone)
-                {
-                    throw Lost();
-                }
-
-                if (command is null)
-                {
-                    throw new InvalidOperationException($"'{phase}' was not started, so there is nothing to wait for.");
-                }
-
-                changed = _changed.Task;
-            }
-
-            await changed.WaitAsync(cancellationToken);
-        }
+        ShimCommandStatus? command = null;
+        await _changes.UntilAsync(
+            () => (command = _status.Find(phase)) is { Ended: true }
+                || (_gone ? throw Lost() : command is null ? throw new InvalidOperationException($"'{phase}' was not started, so there is nothing to wait for.") : false),
+            Timeout.InfiniteTimeSpan,
+            cancellationToken);
+        return command!;
     }
 
-    public async Task WaitForOutputAsync(SpoolPosition position, TimeSpan atMost, CancellationToken cancellationToken)
-    {
-        var begun = _time.GetTimestamp();
-        while (true)
-        {
-            Task changed;
-            lock (_gate)
-            {
-                if (_position.CompareTo(position) > 0 || _status.Commands.All(command => command.Ended))
-                {
-                    return;
-                }
-
-                if (_gone)
-                {
-                    throw Lost();
-                }
-
-                changed = _changed.Task;
-            }
-
-            var left = atMost - _time.GetElapsedTime(begun);
-            if (left <= TimeSpan.Zero)
-            {
-                return;
-            }
-
-            try
-            {
-                await changed.WaitAsync(left, _time, cancellationToken);
-            }
-            catch (TimeoutException)
-            {
-                return;
-            }
-        }
-    }
+    public Task WaitForOutputAsync(SpoolPosition position, TimeSpan atMost, CancellationToken cancellationToken) => _changes.UntilAsync(
+        () => _position.CompareTo(position) > 0 || _status.Commands.All(command => command.Ended) || (_gone ? throw Lost() : false),
+        atMost,
+        cancellationToken);
 
     public async Task StopAsync(ShimStopCause cause, TimeSpan grace, CancellationToken cancellationToken)
     {
@@ -269,7 +216,7 @@ internal sealed class ShimSession : IShimSession
                 answer.SetResult(bytes);
             }
 
-            SignalChange();
+            _changes.Raise();
         }
     }
 
@@ -281,7 +228,7 @@ internal sealed class ShimSession : IShimSession
         {
             last = ShimStatusFile.Read(_privateDirectory);
         }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or ShimException)
+        catch (ShimException)
         {
             // Then what it told last is what is known.
         }
@@ -300,14 +247,8 @@ internal sealed class ShimSession : IShimSession
             }
 
             _asked.Clear();
-            SignalChange();
+            _changes.Raise();
         }
-    }
-
-    private void SignalChange()
-    {
-        _changed.TrySetResult();
-        _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     private ShimException Lost()

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Shims;
@@ -11,15 +12,28 @@ internal static class ShimStatusFile
         var path = Path.Combine(privateDirectory, ShimProtocol.StatusFile);
         try
         {
-            return ShimStatusJson.Read(File.ReadAllBytes(path));
+            return ShimStatusJson.Read(RegularFile.ReadAll(path));
         }
         catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
         }
-        catch (JsonException ex)
+        catch (Exception ex) when (ex is JsonException or IOException or UnauthorizedAccessException)
         {
             throw new ShimException($"The shim's status {path} cannot be read: {ex.Message}", ex);
+        }
+    }
+
+    /// <summary>The same; null also when it cannot be understood: then nobody can be named by it.</summary>
+    public static ShimStatus? Find(string privateDirectory)
+    {
+        try
+        {
+            return Read(privateDirectory);
+        }
+        catch (ShimException)
+        {
+            return null;
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OzFunctions.Local;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Shims;
@@ -29,7 +30,7 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
         var begun = time.GetTimestamp();
 
         // Whoever forks while it is looked for is found another time. Where the shim itself saw the last one end, one look is the proof of it.
-        var looks = status.Commands.All(command => command is { Ended: true, Clean: true }) ? 1 : QuietLooks;
+        var looks = status.Commands.Count > 0 && status.Commands.All(command => command is { Ended: true, Clean: true }) ? 1 : QuietLooks;
         for (var quiet = 0; quiet < looks;)
         {
             var found = new List<int>();
@@ -83,43 +84,12 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
     private bool IsOurs(int pid)
     {
         // Cheapest first: every process of the machine is asked.
-        if (status.Tag != 0 && !HasTag(pid))
+        if (status.Tag != 0 && !ShimTag.IsOn(pid, status.Tag))
         {
             return false;
         }
 
         return ProcessStat.Find(pid) is { IsOver: false } stat && (status.Tag != 0 || IsInRecordedSession(pid, stat));
-    }
-
-    private bool HasTag(int pid)
-    {
-        Span<byte> room = stackalloc byte[4096];
-        ReadOnlySpan<byte> text = room[..ShimLibc.ReadFile($"/proc/{pid}/limits", room)];
-
-        // Its own tag is the hard value, as a process may lower its soft one; a shim inside carries the tags of those around it in both values of another limit.
-        return Values(text, "Max file locks"u8).Hard == status.Tag
-            || (Values(text, "Max resident set"u8) is var (soft, hard) && (soft == status.Tag || hard == status.Tag));
-    }
-
-    /// <summary>Soft and hard value of a limit; 0: unlimited, or not told.</summary>
-    private static (long Soft, long Hard) Values(ReadOnlySpan<byte> text, ReadOnlySpan<byte> limit)
-    {
-        var at = text.IndexOf(limit);
-        if (at < 0)
-        {
-            return default;
-        }
-
-        var columns = text[(at + limit.Length)..].TrimStart((byte)' ');
-        var blank = columns.IndexOf((byte)' ');
-        if (blank < 0)
-        {
-            return default;
-        }
-
-        _ = System.Buffers.Text.Utf8Parser.TryParse(columns[..blank], out long soft, out _);
-        _ = System.Buffers.Text.Utf8Parser.TryParse(columns[blank..].TrimStart((byte)' '), out long hard, out _);
-        return (soft, hard);
     }
 
     /// <summary>Where no tag could be set: the leader, and who stayed in its session.</summary>

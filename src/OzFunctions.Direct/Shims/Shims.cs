@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using OzFunctions.Local;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Shims;
@@ -95,6 +96,12 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
 
     public ShimStatus? ReadStatus(string privateDirectory) => ShimStatusFile.Read(privateDirectory);
 
+    public ShimStatus? Identify(string privateDirectory)
+    {
+        var left = ShimStatusFile.Find(privateDirectory);
+        return ShimHolder.Find(privateDirectory) is { } holder && !(holder.Pid == left?.Pid && holder.StartTicks == left.StartTicks) ? holder : left;
+    }
+
     public void Continue(string privateDirectory, ShimStatus? known) => Signal(privateDirectory, known, ShimLibc.SigContinue);
 
     public void Kill(string privateDirectory, ShimStatus? known) => Signal(privateDirectory, known, ShimLibc.SigKill);
@@ -125,7 +132,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
 
     private void Signal(string privateDirectory, ShimStatus? known, int signal)
     {
-        if ((known ?? ReadLeft(privateDirectory)) is not { } status || status.BootId != BootId.Current)
+        if ((known ?? Identify(privateDirectory)) is not { } status || status.BootId != BootId.Current)
         {
             return;
         }
@@ -143,19 +150,6 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         }
 
         _ = ShimLibc.Close(process);
-    }
-
-    /// <summary>Null also when it cannot be understood: then nobody can be named.</summary>
-    private ShimStatus? ReadLeft(string privateDirectory)
-    {
-        try
-        {
-            return ReadStatus(privateDirectory);
-        }
-        catch (ShimException)
-        {
-            return null;
-        }
     }
 
     /// <summary>The first word of every shim: what it knows, and which version of our language it speaks.</summary>

@@ -19,7 +19,6 @@ internal sealed class RunningCommand
     private readonly StopLadder _ladder;
     private readonly CommandClocks _clocks;
     private readonly LimitWatch _limits;
-    private readonly long _startedAt = Clock.Monotonic;
     private long _endedAt = -1;
     private long _killedAt = -1;
     private bool _killAsked;
@@ -130,7 +129,7 @@ internal sealed class RunningCommand
         {
             Ended = true,
             EndedAt = now,
-            RanSeconds = (_endedAt - _startedAt) / 1000.0,
+            RanSeconds = (_endedAt - _clocks.StartedAt) / 1000.0,
             ExitCode = signal == 0 ? (word >> 8) & 0xff : null,
             Signal = signal is null or 0 ? null : signal,
             StoppedBy = _breach is not null && _ladder.Cause is null ? ShimStopCause.Limit : _ladder.Cause,

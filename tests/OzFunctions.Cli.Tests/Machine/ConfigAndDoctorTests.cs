@@ -72,6 +72,24 @@ public sealed class ConfigAndDoctorTests : IDisposable
         Assert.Matches("^memory (by cgroup|sampled .*); nice by the kernel for each process; workspace measured on disk$", limits);
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData("echo 'oz 1.2'", "ok", "(oz 1.2)")]
+    [InlineData("exit 3", "warn", "did not answer --version, it ended with 3.")]
+    [InlineData("kill -9 $$", "warn", "did not answer --version, it was ended by signal SIGKILL.")]
+    [InlineData("kill -9 $PPID; sleep 600", "warn", "did not answer --version in time.")]
+    public async Task What_an_agent_left_running_that_the_doctor_asked_is_ended(string answer, string status, string said)
+    {
+        var marker = $"doctor-{Guid.NewGuid():N}";
+        _ozf.Write("oz", $"#!/bin/sh\n( setsid env -i sh -c 'sleep 600; : {marker}' & )\n{answer}\n");
+        File.SetUnixFileMode($"{_ozf.Place}/oz", (UnixFileMode)0x1ED);
+        _ozf.Write("ozf.yaml", $"backend: {{direct: {{oz_path: {_ozf.Place}/oz, workspace_root: {_ozf.Place}/ws}}}}");
+
+        var found = (await _ozf.RunAsync("doctor", "--config-file", "ozf.yaml", "--output", "json")).Json.GetProperty("checks").EnumerateArray().Single(check => check.GetProperty("check").GetString() == "agent");
+
+        Assert.Equal((status, $"{_ozf.Place}/oz {said}"), (found.GetProperty("status").GetString(), found.GetProperty("message").GetString()));
+        Assert.Empty(Testing.ProcessTable.WithTag(marker));
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task The_doctor_says_what_is_missing_and_the_way_out()
     {

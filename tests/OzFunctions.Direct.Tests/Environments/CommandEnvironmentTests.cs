@@ -36,6 +36,18 @@ public sealed class CommandEnvironmentTests
     }
 
     [Fact]
+    public void No_layer_moves_temporary_files_or_the_configuration_of_git_out_of_the_private_directory()
+    {
+        var elsewhere = new EnvironmentEntry[] { new("TMPDIR", "/elsewhere"), new("GIT_CONFIG_GLOBAL", "/elsewhere") };
+        var record = TestRecords.Claimed(new RunRequest { Prompt = "x", Env = new Dictionary<string, RunVariable> { ["TMPDIR"] = RunVariable.Plain("/elsewhere") } });
+        var environment = new CommandEnvironment(Plain with { Environment = elsewhere, AgentEnvironment = elsewhere, InheritHookEnvironment = true }, new AttemptPlaces("/private"), "/ws", record);
+
+        var commands = new[] { environment.ForSetup(), environment.ForAgent([new("TMPDIR", "/elsewhere")], null), environment.ForTeardown(RunReason.Completed, 0) };
+
+        Assert.All(commands.Select(Parse), command => Assert.Equal(("/private/tmp", "/private/git/config"), (command["TMPDIR"], command["GIT_CONFIG_GLOBAL"])));
+    }
+
+    [Fact]
     public void Setup_gets_the_run_id_and_the_agent_does_not()
     {
         var record = TestRecords.Claimed(new RunRequest { Prompt = "x" });

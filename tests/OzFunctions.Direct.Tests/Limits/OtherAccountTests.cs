@@ -100,6 +100,19 @@ public sealed class OtherAccountTests
         Assert.Null(outcome.Attempt.Warnings);
     }
 
+    [Fact(Timeout = 180_000)]
+    public async Task An_agent_is_asked_for_its_version_as_that_account()
+    {
+        await using var rig = Start();
+        rig.Options = rig.Options with { AsksVersion = true, OzPath = rig.Temp.Write("bin/oz", "#!/bin/sh\n[ \"$1\" = --version ] && echo \"$(id -un) $(id -Gn) $HOME\"; exit 0\n", executable: true) };
+        File.SetUnixFileMode(Path.GetDirectoryName(rig.Options.OzPath)!, (UnixFileMode)0x1ED);
+        File.SetUnixFileMode(rig.Options.OzPath, (UnixFileMode)0x1ED);
+
+        var outcome = await rig.RunAsync(new RunRequest { Prompt = "x" });
+
+        Assert.Equal((RunReason.Completed, $"nobody nogroup {rig.Options.User!.Home}"), (outcome.Reason, outcome.Attempt.AgentVersion));
+    }
+
     [Fact]
     public void An_account_that_does_not_exist_or_is_root_is_refused()
     {

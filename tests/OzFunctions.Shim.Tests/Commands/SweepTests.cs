@@ -82,6 +82,44 @@ public sealed class SweepTests
         Assert.Equal(3, sessions.Select(session => session.Status.Tag).Distinct().Count());
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData(null)]
+    [InlineData("{")]
+    [InlineData("another's")]
+    public async Task A_living_shim_is_known_by_its_lock_whatever_stands_in_its_status(string? status)
+    {
+        await using var rig = new ShimRig();
+        await using var other = new ShimRig();
+        var session = await rig.LaunchAsync();
+        var others = await other.LaunchAsync();
+        await session.StartAsync(rig.Sh("setsid sleep 300 & exec sleep 300"), ShimRig.Cancellation);
+        var file = Path.Combine(rig.PrivateDirectory, ShimProtocol.StatusFile);
+        File.Delete(file);
+        if (status is not null)
+        {
+            await File.WriteAllBytesAsync(file, status == "{" ? "{"u8.ToArray() : ShimStatusJson.Write(others.Status), ShimRig.Cancellation);
+        }
+
+        var found = ShimRig.Shims.Identify(rig.PrivateDirectory)!;
+        Assert.Equal((session.Status.Pid, session.Status.StartTicks, session.Status.Tag), (found.Pid, found.StartTicks, found.Tag));
+        ShimRig.Shims.Kill(rig.PrivateDirectory, known: null);
+        await Assert.ThrowsAsync<ShimLostException>(() => session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation));
+        Assert.True(await ShimRig.Shims.SweepAsync(rig.PrivateDirectory, found, ShimRig.Cancellation) > 0);
+
+        Assert.Empty(Tagged.Processes(found.Tag));
+        await others.PingAsync(ShimRig.Cancellation);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task What_a_living_shim_wrote_counts_where_it_is_its_own()
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+        await rig.RunAsync(session, rig.Sh("exit 3"));
+
+        Assert.Equal(3, ShimRig.Shims.Identify(rig.PrivateDirectory)?.Find(ShimPhase.Agent)?.ExitCode);
+    }
+
     /// <summary>This program as a host (see Program.cs), by way of env because commands have an environment of their own.</summary>
     private static IEnumerable<string> Host(ShimRig rig, string script) =>
     [

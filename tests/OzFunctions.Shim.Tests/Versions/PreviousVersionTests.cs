@@ -18,16 +18,7 @@ public sealed class PreviousVersionTests
         await using var session = await ShimRig.Shims.TryAttachAsync(temp.Path, ShimRig.Cancellation);
         Assert.NotNull(session);
         Assert.Equal((1, null, null, 0), (session.Status.Version, session.Status.Limits, session.Status.Cgroup, session.Status.Commands.Count));
-        var started = await session.StartAsync(
-            new ShimCommand
-            {
-                Phase = ShimPhase.Agent,
-                Arguments = ["/bin/sh", "-c", "echo out; echo err >&2; exec sleep 60"],
-                Environment = ["PATH=/usr/bin:/bin"],
-                WorkingDirectory = "/tmp",
-                Timeout = TimeSpan.FromHours(1),
-            },
-            ShimRig.Cancellation);
+        var started = await session.StartAsync(Sh(ShimPhase.Agent, "echo out; echo err >&2; exec sleep 60"), ShimRig.Cancellation);
         Assert.Equal((false, 0), (started.Ended, started.SpawnError));
         await session.WaitForOutputAsync(SpoolPosition.Start, TimeSpan.FromSeconds(30), ShimRig.Cancellation);
         await session.RenewAsync(TimeSpan.FromMinutes(20), ShimRig.Cancellation);
@@ -36,6 +27,43 @@ public sealed class PreviousVersionTests
         await session.EndAsync(ShimRig.Cancellation);
 
         Assert.Equal((true, 2, ShimStopCause.Cancel, null, true), (ended.Ended, ended.Signal, ended.StoppedBy, ended.Limit, ended.Clean));
+        Assert.Empty(await shim.DifferencesAsync());
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task An_agent_that_a_host_of_version_1_started_is_taken_over_and_cancelled()
+    {
+        using var temp = new TempDirectory();
+        await using var shim = new RecordedShim(temp.Path, "version1-cancelled.txt");
+
+        await using var session = await ShimRig.Shims.TryAttachAsync(temp.Path, ShimRig.Cancellation);
+        Assert.NotNull(session);
+        Assert.Equal((true, false), (session.Status.Find(ShimPhase.Setup)!.Ended, session.Status.Find(ShimPhase.Agent)!.Ended));
+        await session.RenewAsync(TimeSpan.FromMinutes(20), ShimRig.Cancellation);
+        await session.WaitForOutputAsync(SpoolPosition.Start, TimeSpan.FromSeconds(30), ShimRig.Cancellation);
+        await session.StopAsync(ShimStopCause.Cancel, TimeSpan.FromSeconds(10), ShimRig.Cancellation);
+        var ended = await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation);
+        var tornDown = await TearDownAsync(session);
+
+        Assert.Equal((7, null, ShimStopCause.Cancel, true), (ended.ExitCode, ended.Signal, ended.StoppedBy, ended.Clean));
+        Assert.Equal((true, 0), (tornDown.Ended, tornDown.ExitCode));
+        Assert.Empty(await shim.DifferencesAsync());
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task An_agent_that_ended_between_a_host_of_version_1_and_this_one_has_its_exit_code_and_its_teardown()
+    {
+        using var temp = new TempDirectory();
+        await using var shim = new RecordedShim(temp.Path, "version1-away.txt");
+
+        await using var session = await ShimRig.Shims.TryAttachAsync(temp.Path, ShimRig.Cancellation);
+        Assert.NotNull(session);
+        await session.RenewAsync(TimeSpan.FromMinutes(20), ShimRig.Cancellation);
+        var again = await session.StartAsync(Sh(ShimPhase.Agent, "exit 0"), ShimRig.Cancellation);
+        var tornDown = await TearDownAsync(session);
+
+        Assert.Equal((true, 6, null, true), (again.Ended, again.ExitCode, again.StoppedBy, again.Clean));
+        Assert.Equal((true, 0), (tornDown.Ended, tornDown.ExitCode));
         Assert.Empty(await shim.DifferencesAsync());
     }
 
@@ -65,4 +93,21 @@ public sealed class PreviousVersionTests
         Assert.Equal((1, true, 9, ShimStopCause.Silence), (status.Version, status.LeaseOver, status.Find(ShimPhase.Agent)!.Signal, status.Find(ShimPhase.Agent)!.StoppedBy));
         Assert.Equal(0, await ShimRig.Shims.SweepAsync(temp.Path, ShimRig.Cancellation));
     }
+
+    private static async Task<ShimCommandStatus> TearDownAsync(IShimSession session)
+    {
+        await session.StartAsync(Sh(ShimPhase.Teardown, "echo torn down"), ShimRig.Cancellation);
+        var status = await session.WaitAsync(ShimPhase.Teardown, ShimRig.Cancellation);
+        await session.EndAsync(ShimRig.Cancellation);
+        return status;
+    }
+
+    private static ShimCommand Sh(string phase, string script) => new()
+    {
+        Phase = phase,
+        Arguments = ["/bin/sh", "-c", script],
+        Environment = ["PATH=/usr/bin:/bin"],
+        WorkingDirectory = "/tmp",
+        Timeout = TimeSpan.FromHours(1),
+    };
 }

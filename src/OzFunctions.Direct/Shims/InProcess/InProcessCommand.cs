@@ -17,14 +17,15 @@ internal sealed class InProcessCommand
     private readonly Lock _gate = new();
     private readonly StopLadder _ladder;
     private readonly CommandClocks _clocks;
+    private readonly ChangeSignal _changes;
     private readonly long _begun;
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _closed;
 
     public InProcessCommand(ShimCommand command, Child child, Action<SpoolStream, ReadOnlySpan<byte>> take, Action<string> say, TimeProvider time)
     {
         (_command, _child, _take, _say, _time) = (command, child, take, say, time);
         _begun = time.GetTimestamp();
+        _changes = new(_gate, time);
         _ladder = new StopLadder(command.Phase, child.TrySignal, () => Now, say);
         _clocks = new CommandClocks(command, _ladder, Now);
     }
@@ -43,7 +44,7 @@ internal sealed class InProcessCommand
                 _ladder.Stop(cause, grace ?? _command.StopGrace, detail);
             }
 
-            Wake();
+            _changes.Raise();
         }
     }
 
@@ -99,7 +100,7 @@ internal sealed class InProcessCommand
             Task changed;
             lock (_gate)
             {
-                changed = _changed.Task;
+                changed = _changes.Next;
                 if (pumping.IsCompleted)
                 {
                     _clocks.NoteOutputEnd(Now);
@@ -160,11 +161,5 @@ internal sealed class InProcessCommand
         {
             // Closed while somebody outside still held it.
         }
-    }
-
-    private void Wake()
-    {
-        _changed.TrySetResult();
-        _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

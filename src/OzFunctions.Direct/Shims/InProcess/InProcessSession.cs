@@ -14,12 +14,12 @@ internal sealed class InProcessSession : IShimSession
     private readonly Func<ShimCommand, Child> _start;
     private readonly Lock _gate = new();
     private readonly SpoolWriter _spool;
+    private readonly ChangeSignal _changes;
     private readonly CancellationTokenSource _over = new();
     private readonly Task _leasing;
     private ShimStatus _status;
     private InProcessCommand? _running;
     private Task _work = Task.CompletedTask;
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset _leaseUntil;
     private bool _ending;
     private bool _disposed;
@@ -28,6 +28,7 @@ internal sealed class InProcessSession : IShimSession
     {
         (_directory, _status, _start, _time) = (launch.PrivateDirectory, status, start, time);
         _spool = new SpoolWriter(Path.Combine(_directory, ShimProtocol.SpoolDirectory), launch.SpoolBytes, time);
+        _changes = new(_gate, time);
         _leaseUntil = time.GetUtcNow() + launch.Lease;
         Save();
         _leasing = WatchLeaseAsync(_over.Token);
@@ -94,50 +95,16 @@ internal sealed class InProcessSession : IShimSession
 
     public async Task<ShimCommandStatus> WaitAsync(string phase, CancellationToken cancellationToken)
     {
-        while (true)
-        {
-            Task changed;
-            lock (_gate)
-            {
-                var command = _status.Find(phase) ?? throw new InvalidOperationException($"'{phase}' was not started, so there is nothing to wait for.");
-                if (command.Ended)
-                {
-                    return command;
-                }
-
-                changed = _changed.Task;
-            }
-
-            await changed.WaitAsync(cancellationToken);
-        }
+        ShimCommandStatus? command = null;
+        await _changes.UntilAsync(
+            () => (command = _status.Find(phase) ?? throw new InvalidOperationException($"'{phase}' was not started, so there is nothing to wait for.")).Ended,
+            Timeout.InfiniteTimeSpan,
+            cancellationToken);
+        return command!;
     }
 
-    public async Task WaitForOutputAsync(SpoolPosition position, TimeSpan atMost, CancellationToken cancellationToken)
-    {
-        var begun = _time.GetTimestamp();
-        while (true)
-        {
-            Task changed;
-            lock (_gate)
-            {
-                if (_spool.Position.CompareTo(position) > 0 || _status.Commands.All(command => command.Ended))
-                {
-                    return;
-                }
-
-                changed = _changed.Task;
-            }
-
-            try
-            {
-                await changed.WaitAsync(atMost - _time.GetElapsedTime(begun) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellationToken);
-            }
-            catch (TimeoutException)
-            {
-                return;
-            }
-        }
-    }
+    public Task WaitForOutputAsync(SpoolPosition position, TimeSpan atMost, CancellationToken cancellationToken) =>
+        _changes.UntilAsync(() => _spool.Position.CompareTo(position) > 0 || _status.Commands.All(command => command.Ended), atMost, cancellationToken);
 
     public Task StopAsync(ShimStopCause cause, TimeSpan grace, CancellationToken cancellationToken)
     {
@@ -296,7 +263,7 @@ internal sealed class InProcessSession : IShimSession
                 // The spool counts it as missing.
             }
 
-            SignalChange();
+            _changes.Raise();
         }
     }
 
@@ -314,14 +281,8 @@ internal sealed class InProcessSession : IShimSession
             // How it ends is known here as long as this process lives, which is as long as the command does.
         }
 
-        SignalChange();
+        _changes.Raise();
     }
 
     private void Save() => DurableFiles.Replace(Path.Combine(_directory, ShimProtocol.StatusFile), ShimStatusJson.Write(_status));
-
-    private void SignalChange()
-    {
-        _changed.TrySetResult();
-        _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
 }

@@ -46,6 +46,8 @@ public sealed class InProcessShims(TimeProvider time) : IShims
 
     public ShimStatus? ReadStatus(string privateDirectory) => ShimStatusFile.Read(privateDirectory);
 
+    public ShimStatus? Identify(string privateDirectory) => ShimStatusFile.Find(privateDirectory);
+
     /// <summary>Nothing: a supervisor within this process answers as long as this process does.</summary>
     public void Continue(string privateDirectory, ShimStatus? known)
     {
