@@ -17,8 +17,11 @@ public sealed class MaskStream
     private readonly PatternTree _tree;
     private readonly List<(int Start, int End)> _found = [];
 
+    /// <summary>Line end and indent, written in JSON inside of JSON; what is longer stands between two things, not inside of one, and is not held.</summary>
+    private const int LongestBreak = 32;
+
     // Where line breaks stand inside of what is begun.
-    private readonly List<int> _breaks = [];
+    private readonly List<(int Start, int Length)> _breaks = [];
     private byte[] _held = [];
     private int _length;
     private int _state = PatternTree.Root;
@@ -122,10 +125,10 @@ public sealed class MaskStream
             }
         }
 
-        _breaks.RemoveAll(place => place < hold);
+        _breaks.RemoveAll(line => line.Start < hold);
         for (var i = 0; i < _breaks.Count; i++)
         {
-            _breaks[i] -= hold;
+            _breaks[i] = (_breaks[i].Start - hold, _breaks[i].Length);
         }
 
         output.Write(text[done..hold]);
@@ -144,9 +147,10 @@ public sealed class MaskStream
                 broken = _tree.Shorten(broken);
             }
 
-            if (_tree.DepthOf(broken) > _tree.DepthOf(next))
+            // The letter of \n may be the next one of what is begun as well: behind its backslash it is not.
+            if (_tree.DepthOf(broken) > _tree.DepthOf(next) || (broken != PatternTree.Root && IsBehindBreak(at) && char.IsAsciiLetter((char)text[at])))
             {
-                _breaks.Add(at);
+                AddBreak(at);
                 return broken;
             }
         }
@@ -155,13 +159,28 @@ public sealed class MaskStream
     }
 
     /// <summary>A line feed, also as JSON has it inside of a text, with what stands around it.</summary>
-    private bool IsBreak(ReadOnlySpan<byte> text, int at) => text[at] switch
+    private bool IsBreak(ReadOnlySpan<byte> text, int at) =>
+        !(IsBehindBreak(at) && _breaks[^1].Length >= LongestBreak) && text[at] switch
+        {
+            (byte)'\n' or (byte)'\r' or (byte)'\\' => true,
+            (byte)' ' or (byte)'\t' => IsBehindBreak(at),
+            (byte)'n' or (byte)'r' => IsBehindBreak(at) && text[at - 1] == (byte)'\\',
+            _ => false,
+        };
+
+    private bool IsBehindBreak(int at) => _breaks.Count > 0 && _breaks[^1].Start + _breaks[^1].Length == at;
+
+    private void AddBreak(int at)
     {
-        (byte)'\n' or (byte)'\r' or (byte)'\\' => true,
-        (byte)' ' or (byte)'\t' => _breaks.Count > 0 && _breaks[^1] == at - 1,
-        (byte)'n' or (byte)'r' => _breaks.Count > 0 && _breaks[^1] == at - 1 && text[at - 1] == (byte)'\\',
-        _ => false,
-    };
+        if (IsBehindBreak(at))
+        {
+            _breaks[^1] = (_breaks[^1].Start, _breaks[^1].Length + 1);
+        }
+        else
+        {
+            _breaks.Add((at, 1));
+        }
+    }
 
     /// <summary>The longest beginning that no line break stands in, or only where it may.</summary>
     private int Whole(int state, int end)
@@ -184,7 +203,7 @@ public sealed class MaskStream
 
     private int LongestAt(int state, int end)
     {
-        if (_breaks.Count > 0 && _breaks[^1] == end - 1)
+        if (IsBehindBreak(end))
         {
             return 0;
         }
@@ -212,17 +231,17 @@ public sealed class MaskStream
     private bool IsTorn(int state, int end)
     {
         var start = StartOf(_tree.DepthOf(state), end);
-        var first = _breaks.FindIndex(place => place >= start);
-        return first >= 0 && (!_tree.Wraps(state) || _breaks[first] - start < PatternTree.LeastBeforeBreak);
+        var first = _breaks.FindIndex(line => line.Start >= start);
+        return first >= 0 && (!_tree.Wraps(state) || _breaks[first].Start - start < PatternTree.LeastBeforeBreak);
     }
 
     /// <summary>Where a number of bytes that end at a place begin, line breaks not counted.</summary>
     private int StartOf(int length, int end)
     {
         var start = end - length;
-        for (var i = _breaks.Count - 1; i >= 0 && length > 0 && _breaks[i] >= start; i--)
+        for (var i = _breaks.Count - 1; i >= 0 && length > 0 && _breaks[i].Start + _breaks[i].Length > start; i--)
         {
-            start--;
+            start -= _breaks[i].Length;
         }
 
         return start;

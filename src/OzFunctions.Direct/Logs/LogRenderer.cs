@@ -35,7 +35,7 @@ internal sealed class LogRenderer
     {
         if (piece.CutLines != 0 || piece.CutBytes != 0)
         {
-            Cut(piece.CutLines, piece.CutBytes);
+            Cut(piece.CutLines, piece.CutBytes, piece.EndsPhase != 0 ? piece.EndsPhase : LogPhases.Of(piece.Stream));
         }
 
         if (piece.EndsPhase != 0)
@@ -129,11 +129,14 @@ internal sealed class LogRenderer
     }
 
     /// <summary>An unfinished line is lost with its end, which is counted there, and what comes of a stream up to its next line end is lost with its beginning.</summary>
-    private void Cut(long lines, long bytes)
+    /// <param name="lines">Line ends that are lost.</param>
+    /// <param name="bytes">Bytes that are lost.</param>
+    /// <param name="last">The phase of what stands behind the gap: later ones had not begun; 0: that is not known.</param>
+    private void Cut(long lines, long bytes, byte last)
     {
         _cutLines += lines;
         _cutBytes += bytes;
-        foreach (var stream in LogPhases.UpTo(LogPhases.All).Where(stream => LogPhases.Of(stream) is var phase && phase != 0 && phase >= _phase))
+        foreach (var stream in LogPhases.UpTo(last == 0 ? LogPhases.All : last).Where(stream => LogPhases.Of(stream) is var phase && phase != 0 && phase >= _phase))
         {
             _torn.Add(stream);
             if (_used.Contains(stream))

@@ -98,7 +98,7 @@ public sealed class MaskerTests
             var letters = random.Next(1, 4);
             byte[] Some(int length) => [.. Enumerable.Range(0, length).Select(_ => (byte)('a' + random.Next(letters)))];
             byte[][] patterns = [.. Enumerable.Range(0, random.Next(4)).Select(_ => Some(random.Next(2, 10)))];
-            byte[][] wrapped = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => Some(random.Next(4, 14)))];
+            byte[][] wrapped = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => WithLettersOfBreaks(Some(random.Next(4, 14)), random))];
             var whole = Enumerable.Range(0, random.Next(1, 6)).SelectMany(_ => random.Next(3) == 0 ? Some(random.Next(8)) : random.Next(3) == 0 && patterns.Length > 0 ? patterns[random.Next(patterns.Length)] : wrapped[random.Next(wrapped.Length)]);
             var often = random.Next(2, 7);
             byte[] text = [.. whole.SelectMany(letter => random.Next(often) == 0 ? [letter, .. Break(random)] : (byte[])[letter])];
@@ -115,7 +115,30 @@ public sealed class MaskerTests
         }
     }
 
-    private static byte[] Break(Random random) => random.Next(5) switch { 0 => "\r\n"u8.ToArray(), 1 => "\\n"u8.ToArray(), 2 => "\n  "u8.ToArray(), _ => "\n"u8.ToArray() };
+    [Fact]
+    public void Line_breaks_without_end_are_not_held_without_end()
+    {
+        var masker = Masker("ghp_0123456789abcdefghij");
+        var begun = Encoding.ASCII.GetBytes(Convert.ToBase64String(Encoding.UTF8.GetBytes("ghp_0123456789"))[..8]);
+        var stream = masker.OpenStream();
+        var output = new ArrayBufferWriter<byte>();
+
+        stream.Write(begun, output);
+        for (var i = 0; i < 500; i++)
+        {
+            stream.Write(Enumerable.Repeat((byte)'\n', 10_000).ToArray(), output);
+            Assert.InRange(stream.Held.Length, 0, 100);
+        }
+
+        stream.Complete(output);
+        Assert.Equal(begun.Length + 5_000_000, output.WrittenCount);
+    }
+
+    // Not the first one: behind a backslash it is a line break's, whatever begins there.
+    private static byte[] WithLettersOfBreaks(byte[] pattern, Random random) =>
+        [pattern[0], .. pattern[1..].Select(letter => random.Next(4) == 0 ? (byte)"nr"[random.Next(2)] : letter)];
+
+    private static byte[] Break(Random random) => random.Next(6) switch { 5 => [(byte)'\n', .. Enumerable.Repeat((byte)' ', random.Next(29, 34))], 0 => "\r\n"u8.ToArray(), 1 => "\\n"u8.ToArray(), 2 => "\n  "u8.ToArray(), _ => "\n"u8.ToArray() };
 
     [Fact]
     public void Secrets_in_ordinary_output_are_found_wherever_it_is_cut()

@@ -70,7 +70,7 @@ internal static class PlainMasker
 
     private static int BehindBreaks(byte[] text, int at)
     {
-        for (var first = at; at < text.Length; at++)
+        for (var first = at; at < text.Length && at - first < 32; at++)
         {
             var isBreak = text[at] is (byte)'\n' or (byte)'\r' or (byte)'\\'
                 || (at > first && (text[at] is (byte)' ' or (byte)'\t' || (text[at] is (byte)'n' or (byte)'r' && text[at - 1] == (byte)'\\')));

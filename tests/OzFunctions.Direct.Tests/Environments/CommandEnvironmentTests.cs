@@ -116,14 +116,13 @@ public sealed class CommandEnvironmentTests
     }
 
     [Fact]
-    public void The_temp_directory_is_the_runs_own_unless_setup_names_another()
+    public void The_temp_directory_is_the_runs_own_whatever_is_configured()
     {
         var environment = new CommandEnvironment(
             Plain with { Environment = [new("TMPDIR", "/big")], AgentEnvironment = [new("TMPDIR", null)] }, new AttemptPlaces("/private"), "/ws", TestRecords.Claimed(new RunRequest { Prompt = "x" }));
 
         Assert.Equal("/private/tmp", Parse(environment.ForSetup())["TMPDIR"]);
         Assert.Equal("/private/tmp", Parse(environment.ForAgent([], null))["TMPDIR"]);
-        Assert.Equal("/big", Parse(environment.ForAgent([new("TMPDIR", "/big")], null))["TMPDIR"]);
     }
 
     [Fact]

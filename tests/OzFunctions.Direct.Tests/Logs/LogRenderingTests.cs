@@ -141,6 +141,7 @@ public sealed class LogRenderingTests
             new(SpoolStream.AgentOut, Time, "ond\nnext\n"u8.ToArray()),
             new(SpoolStream.AgentErr, Time, "half\nerr\n"u8.ToArray()),
             new(SpoolStream.AgentOut, Time, "on\n"u8.ToArray()),
+            new(SpoolStream.TeardownErr, Time, "torn down\n"u8.ToArray()),
             new() { EndsPhase = LogPhases.All },
         ];
 
@@ -156,7 +157,7 @@ public sealed class LogRenderingTests
             Array.ForEach(pieces[at..], next.Add);
 
             var lines = Parse(Encoding.UTF8.GetString(first.Content.Span) + Encoding.UTF8.GetString(second.Content.Span));
-            Assert.Equal(["whole", """{"lines":3,"bytes":40}""", "next", """{"lines":1,"bytes":5}""", "err", "on"], lines.Select(line => line.TryGetProperty("cut", out var cut) ? cut.GetRawText() : line.GetProperty("m").GetString()));
+            Assert.Equal(["whole", """{"lines":3,"bytes":40}""", "next", """{"lines":1,"bytes":5}""", "err", "on", "torn down"], lines.Select(line => line.TryGetProperty("cut", out var cut) ? cut.GetRawText() : line.GetProperty("m").GetString()));
             Assert.Equal(45, second.CutBytes);
         }
     }
