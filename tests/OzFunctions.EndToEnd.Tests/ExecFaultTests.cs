@@ -5,7 +5,7 @@ using OzFunctions.Testing.Faults;
 
 namespace OzFunctions.EndToEnd.Tests;
 
-/// <summary>One <c>ozf exec</c> whose store fails at one of its first calls, and does or does not do what it was asked, at once or later: it is one run all the same.</summary>
+/// <summary>One <c>ozf exec</c> whose store fails at one of its first calls, and does or does not do what it was asked: it is one run all the same.</summary>
 public sealed class ExecFaultTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -13,7 +13,6 @@ public sealed class ExecFaultTests
     [Theory(Timeout = 600_000)]
     [InlineData(FaultKind.FailBefore)]
     [InlineData(FaultKind.FailAfter)]
-    [InlineData(FaultKind.LateByOne)]
     public async Task A_call_whose_first_writes_get_no_answer_is_one_run_with_the_agents_own_end(FaultKind kind)
     {
         var (kept, twice) = (0, 0);

@@ -11,15 +11,18 @@ namespace OzFunctions.Cli.Unmanaged;
 internal static class ExecPlaces
 {
     /// <summary>Where private directories of attempts may be, the preferred place first: below the data, else where a spool would be.</summary>
-    public static IReadOnlyList<string> Roots(Settings settings, Surroundings surroundings) =>
-        [.. Spools(settings, surroundings).Prepend(settings.DataDirectory).Select(RootOf)];
+    public static IReadOnlyList<ExecRoot> Roots(Settings settings, Surroundings surroundings) =>
+        [RootOf(settings), .. Spools(settings, surroundings).Select(RootOfSpool)];
 
-    /// <summary>Those of them in which somebody's attempt is, perhaps one that goes on.</summary>
-    public static IEnumerable<string> RootsWithAttempts(Settings settings, Surroundings surroundings) =>
-        Roots(settings, surroundings).Where(root => AttemptDirectories.Find(Path.Combine(root, ".ozf")).Any());
+    /// <summary>Those of them in which an attempt of this account is, perhaps one that goes on. What another account put there is passed over.</summary>
+    public static IEnumerable<ExecRoot> RootsWithAttempts(Settings settings, Surroundings surroundings) =>
+        Roots(settings, surroundings).Where(root => root.IsOwn && HasAttempts(root.Path));
 
-    /// <summary>The one that belongs to a store of plain files or to a spool.</summary>
-    public static string RootOf(string data) => Path.Combine(data, "exec");
+    /// <summary>The one below the data.</summary>
+    public static ExecRoot RootOf(Settings settings) => new(Path.Combine(settings.DataDirectory, "exec"), null);
+
+    /// <summary>The one that belongs to a spool.</summary>
+    public static ExecRoot RootOfSpool(string spool) => new(Path.Combine(spool, "exec"), spool);
 
     /// <summary>Spools, the preferred one first: small stores of plain files that <c>ozf sync</c> empties.</summary>
     public static IEnumerable<string> Spools(Settings settings, Surroundings surroundings)
@@ -63,4 +66,32 @@ internal static class ExecPlaces
             return $"{path} cannot be made: {ex.Message.TrimEnd('.')}; remove what is in the way, or name another directory with --data";
         }
     }
+
+    /// <summary>True: this account's, as far as this system can tell.</summary>
+    public static bool IsOwn(string path) => Directory.Exists(path) && (Libc.FindFacts(path) is not { } facts || Libc.IsOwn(facts));
+
+    private static bool HasAttempts(string root)
+    {
+        try
+        {
+            return AttemptDirectories.Find(Path.Combine(root, ".ozf")).Any();
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            // Not a place that a call could have used.
+            return false;
+        }
+    }
+}
+
+/// <summary>A place for private directories of attempts.</summary>
+/// <param name="Path">Where it is.</param>
+/// <param name="Spool">The spool it lies in; null: the data. Spools may lie where every account may make directories.</param>
+internal sealed record ExecRoot(string Path, string? Spool)
+{
+    /// <summary>True: it is there, this account's, and nobody else can put another directory in its place.</summary>
+    public bool IsOwn => (Spool is null || ExecPlaces.IsOwn(Spool)) && ExecPlaces.IsOwn(Path);
+
+    /// <summary>As <see cref="ExecPlaces.FindFault"/>, the spool first: who owns that could put another directory in the place of one below it.</summary>
+    public string? FindFault() => (Spool is null ? null : ExecPlaces.FindFault(Spool)) ?? ExecPlaces.FindFault(Path);
 }

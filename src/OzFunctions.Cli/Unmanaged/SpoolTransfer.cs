@@ -14,7 +14,7 @@ namespace OzFunctions.Cli.Unmanaged;
 /// Moves finished runs from a spool into the store: log and artifacts first, then the record, then the event. Killed anywhere it is repeated from the start, and the
 /// first end that stands there wins.
 /// </summary>
-internal static class SpoolTransfer
+internal static partial class SpoolTransfer
 {
     private const int PageSize = 100;
 
@@ -27,14 +27,14 @@ internal static class SpoolTransfer
             await using var source = LocalStore.Open(spool, surroundings, loggers);
             if (source.Core.Ports.StoreId != target.Ports.StoreId)
             {
-                await SendAsync(source.Core, target, sent, cancellationToken);
+                await SendAsync(source.Core, target, sent, loggers.CreateLogger("OzFunctions.Cli"), cancellationToken);
             }
         }
 
         return sent;
     }
 
-    private static async Task SendAsync(OzCore source, OzCore target, List<RunId> sent, CancellationToken cancellationToken)
+    private static async Task SendAsync(OzCore source, OzCore target, List<RunId> sent, ILogger logger, CancellationToken cancellationToken)
     {
         var waiting = new List<RunId>();
         string? continuation = null;
@@ -48,10 +48,18 @@ internal static class SpoolTransfer
 
         foreach (var runId in waiting)
         {
-            if (await source.Records.FindAsync(runId, cancellationToken) is { } run)
+            try
             {
-                await SendAsync(source, target, run, cancellationToken);
-                sent.Add(runId);
+                if (await source.Records.FindAsync(runId, cancellationToken) is { } run)
+                {
+                    await SendAsync(source, target, run, cancellationToken);
+                    sent.Add(runId);
+                }
+            }
+            catch (UnreadableRecordException ex)
+            {
+                // It stays for a version that can; the others need not wait for that.
+                NotRead(logger, runId, ex);
             }
         }
     }
@@ -111,4 +119,7 @@ internal static class SpoolTransfer
             await to.UploadAsync(blob.Name, content, type, blob.Metadata, cancellationToken);
         }
     }
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId}, which 'ozf exec' kept on this machine, is not sent: its record there or in the store cannot be read")]
+    private static partial void NotRead(ILogger logger, RunId runId, Exception exception);
 }

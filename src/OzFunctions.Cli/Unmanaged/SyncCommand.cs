@@ -12,6 +12,9 @@ namespace OzFunctions.Cli.Unmanaged;
 /// <summary><c>ozf sync</c>: settles what killed or cut-off <c>ozf exec</c> calls left on this machine, and sends what was kept while the store was away.</summary>
 internal static partial class SyncCommand
 {
+    /// <summary>Receivers and commands of events are waited for this long; what they are still owed, a host sends.</summary>
+    private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
+
     public static Command Create(Surroundings surroundings) =>
         new Command("sync", "Send what 'ozf exec' kept here while the store was away").Does(surroundings, RunAsync);
 
@@ -33,8 +36,9 @@ internal static partial class SyncCommand
     public static async Task SendAfterAsync(CommandContext context, TrackedExec tracked, Settings settings, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         var faults = new List<string>();
-        await SettleAsync(context, tracked.Store, settings, ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Where(root => root != tracked.Root), faults, loggers, cancellationToken);
+        await SettleAsync(context, tracked.Store, settings, ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Where(root => root.Path != tracked.Root), faults, loggers, cancellationToken);
         await EmptySpoolsAsync(context, tracked.Store.Core, settings, faults, loggers, cancellationToken);
+        await tracked.Store.Core.Outbox.DrainAsync(EventGrace, cancellationToken);
     }
 
     private static async Task<int> RunAsync(CommandContext context, CancellationToken cancellationToken)
@@ -44,10 +48,12 @@ internal static partial class SyncCommand
         using var loggers = context.Loggers(LogLevel.Warning);
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         var faults = new List<string>();
-        var own = ExecPlaces.RootOf(settings.DataDirectory);
-        var roots = ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Concat(Directory.Exists(own) ? [own] : []).Distinct();
+        store.Core.Outbox.Start();
+        var own = ExecPlaces.RootOf(settings);
+        var roots = ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Concat(Directory.Exists(own.Path) ? [own] : []).Distinct();
         var settled = await SettleAsync(context, store, settings, roots, faults, loggers, cancellationToken);
         var (settledThere, sent) = await EmptySpoolsAsync(context, store.Core, settings, faults, loggers, cancellationToken);
+        await store.Core.Outbox.DrainAsync(EventGrace, cancellationToken);
         Show(context, settled + settledThere, sent);
         foreach (var fault in faults.Distinct())
         {
@@ -76,12 +82,12 @@ internal static partial class SyncCommand
     /// <param name="roots">Where to look for their attempts.</param>
     /// <param name="faults">Gets a sentence for each place that cannot be used.</param>
     private static async Task<int> SettleAsync(
-        CommandContext context, OpenStore store, Settings settings, IEnumerable<string> roots, List<string> faults, ILoggerFactory loggers, CancellationToken cancellationToken)
+        CommandContext context, OpenStore store, Settings settings, IEnumerable<ExecRoot> roots, List<string> faults, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         var settled = 0;
         foreach (var root in roots)
         {
-            if (ExecPlaces.FindFault(root) is { } fault)
+            if (root.FindFault() is { } fault)
             {
                 faults.Add(fault);
                 continue;
@@ -90,7 +96,7 @@ internal static partial class SyncCommand
             try
             {
                 var direct = WorkerSetup.Create(settings, new(), context.Surroundings.Environment).Direct with { Managed = false, SetupCommand = null, TeardownCommand = null };
-                var host = await TrackedExec.CreateHostAsync(context, store, settings, root, direct, loggers, cancellationToken);
+                var host = await TrackedExec.CreateHostAsync(context, store, settings, root.Path, direct, loggers, cancellationToken);
                 settled += await host.SettleOnlyAsync(cancellationToken);
             }
             catch (ShimException ex)

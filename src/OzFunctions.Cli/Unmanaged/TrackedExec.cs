@@ -71,7 +71,7 @@ internal sealed class TrackedExec : IAsyncDisposable
                 TrackedExec tracked;
                 try
                 {
-                    IReadOnlyList<string> roots = [.. ExecPlaces.Roots(settings, context.Surroundings).Prepend(ExecPlaces.RootOf(spool)).Distinct()];
+                    IReadOnlyList<ExecRoot> roots = [.. ExecPlaces.Roots(settings, context.Surroundings).Prepend(ExecPlaces.RootOfSpool(spool)).Distinct()];
                     tracked = await BeginInAsync(context, ExecPlaces.SettingsOfSpool(settings, spool), roots, direct, submission, runId, begun, spooled: true, loggers, cancellationToken);
                 }
                 catch (Exception ex) when (IsAway(ex) && !cancellationToken.IsCancellationRequested)
@@ -126,7 +126,7 @@ internal sealed class TrackedExec : IAsyncDisposable
     private static async Task<TrackedExec> BeginInAsync(
         CommandContext context,
         Settings settings,
-        IReadOnlyList<string> roots,
+        IReadOnlyList<ExecRoot> roots,
         DirectOptions direct,
         RunSubmission submission,
         RunId runId,
@@ -157,26 +157,26 @@ internal sealed class TrackedExec : IAsyncDisposable
 
     /// <summary>Makes the attempt's private directory in the first place that can hold it.</summary>
     private static async Task<(string Root, (DirectBackend Own, DirectBackend Others) Backends, IAttemptDirectory Directory)> PrepareAsync(
-        CommandContext context, OpenStore store, IReadOnlyList<string> roots, DirectOptions direct, AttemptIntent intent, ILoggerFactory loggers, CancellationToken cancellationToken)
+        CommandContext context, OpenStore store, IReadOnlyList<ExecRoot> roots, DirectOptions direct, AttemptIntent intent, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         var faults = new List<string>();
         foreach (var root in roots)
         {
             try
             {
-                if (ExecPlaces.FindFault(root) is { } fault)
+                if (root.FindFault() is { } fault)
                 {
                     throw new IOException(fault);
                 }
 
-                var backends = await CreateBackendsAsync(context, store, root, direct, loggers, cancellationToken);
+                var backends = await CreateBackendsAsync(context, store, root.Path, direct, loggers, cancellationToken);
                 var directory = backends.Own.CreateDirectory(intent);
                 if (faults.Count > 0)
                 {
-                    context.Screen.Warn($"{faults[0]}. This run's private files are in {root} instead.");
+                    context.Screen.Warn($"{faults[0]}. This run's private files are in {root.Path} instead.");
                 }
 
-                return (root, backends, directory);
+                return (root.Path, backends, directory);
             }
             catch (Exception ex) when (ex is ShimException or IOException or UnauthorizedAccessException)
             {

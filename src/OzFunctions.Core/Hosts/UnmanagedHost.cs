@@ -138,10 +138,15 @@ public sealed partial class UnmanagedHost
         await Task.WhenAny(others, Task.Delay(settled ? OthersGrace : TimeSpan.Zero, _ports.Time, cancellationToken));
         await over.CancelAsync();
         await Task.WhenAll(loops).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _outbox.StopAsync(settled ? EventGrace : TimeSpan.Zero);
+        if (settled)
+        {
+            // A store that hangs after the end was written holds the caller no longer than one that hung before it (ADR 0014).
+            await _outbox.DrainAsync(EventGrace, _leave.Token);
+        }
+
         var record = settled ? attempt.Record : null;
         attempt.Dispose();
-        await LeaveAsync(settled && others.IsCompleted);
+        await LeaveAsync(settled && others.IsCompleted && !_leave.IsCancellationRequested);
         return record;
     }
 
@@ -156,7 +161,7 @@ public sealed partial class UnmanagedHost
         using var leave = cancellationToken.Register(_leave.Cancel);
         _outbox.Start();
         var count = await SettleOthersAsync(cancellationToken);
-        await _outbox.StopAsync(cancellationToken.IsCancellationRequested ? TimeSpan.Zero : EventGrace);
+        await _outbox.DrainAsync(EventGrace, cancellationToken);
         await LeaveAsync(settled: !cancellationToken.IsCancellationRequested);
         return count;
     }

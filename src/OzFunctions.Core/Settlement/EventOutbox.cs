@@ -70,12 +70,22 @@ public sealed partial class EventOutbox : IAsyncDisposable
             return;
         }
 
-        using var deadline = new CancellationTokenSource(grace, _ports.Time);
-        await Task.WhenAll(_beside.Keys).WaitAsync(deadline.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await Task.WhenAll(_lanes.Values.Select(lane => lane.WhenIdleAsync(deadline.Token))).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await DrainAsync(grace, CancellationToken.None);
         await _stop.CancelAsync();
         await Task.WhenAll(_beside.Keys);
         await _running;
+    }
+
+    /// <summary>Waits up to <paramref name="grace"/>, or until the token ends it, for deliveries that are under way or due. It goes on taking more.</summary>
+    public async Task DrainAsync(TimeSpan grace, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(grace, _ports.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        await Task.WhenAll(_beside.Keys).WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_running is not null)
+        {
+            await Task.WhenAll(_lanes.Values.Select(lane => lane.WhenIdleAsync(either.Token))).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -39,7 +39,12 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
     private async Task CreateAsync(ApiCall call)
     {
         var request = CreateBody.Read(await call.ReadObjectAsync());
-        request = request with { IdempotencyKey = call.IdempotencyKey(request.IdempotencyKey) };
+        if (call.Header("Idempotency-Key") is not null)
+        {
+            // What is wrong with a key of the body is told with all other faults of the request.
+            request = request with { IdempotencyKey = call.IdempotencyKey(request.IdempotencyKey) };
+        }
+
         await SubmitAsync(call, new()
         {
             Request = request,

@@ -26,7 +26,7 @@ public sealed class ConfigAndDoctorTests : IDisposable
     [Fact]
     public async Task Validation_names_every_fault_with_its_line()
     {
-        _ozf.Write("bad.yaml", "worker_id: warp-1\nmax_concurrent_tasks: -2\nbogus: 1\n");
+        _ozf.Write("bad.yaml", "worker_id: warp-1\nmax_concurrent_tasks: many\nbogus: 1\n");
 
         var text = (await _ozf.RunAsync("config", "validate", "bad.yaml")).Ends(ExitCodes.Usage);
         var json = (await _ozf.RunAsync("config", "validate", "bad.yaml", "--output", "json")).Ends(ExitCodes.Usage);

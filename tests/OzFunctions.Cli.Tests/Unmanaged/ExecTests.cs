@@ -265,7 +265,18 @@ public class ExecTests
             Assert.Equal("host_lost", (await rig.LastRunAsync()).GetProperty("reason").GetString());
             await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
         }
+
+        // What the other place still holds when this one can be used again is settled by the next call, and what is owed of it is sent.
+        var last = rig.Start("exec", "--agent-command", rig.Script("agent.sh", "echo ready\nexec sleep 600"));
+        await last.WaitForLineAsync("ready", Cancellation);
+        await last.KillAsync();
+        File.SetUnixFileMode(place, (UnixFileMode)0x1C0);
+        Assert.Equal(0, (await rig.RunAsync("exec", "--agent-command", "true")).ExitCode);
+        Assert.Empty(OwedOf(rig));
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
     }
+
+    private static string[] OwedOf(OzfProcessRig rig) => Directory.GetFiles(Path.Combine(rig.Data, "ozfunctions", "active"));
 
     [Fact(Timeout = Limit)]
     public async Task A_run_that_was_kept_here_and_killed_is_settled_and_sent_by_the_next_call()
@@ -284,6 +295,7 @@ public class ExecTests
         var record = await rig.GetAsync(killed.GetProperty("run_id").GetString()!);
         Assert.Equal(("ERROR", "host_lost"), (record.GetProperty("state").GetString(), record.GetProperty("reason").GetString()));
         Assert.Contains($"{killed.GetProperty("run_id").GetString()}:1:completed", (await rig.RunAsync("events", "--output", "json")).Output, StringComparison.Ordinal);
+        Assert.Empty(OwedOf(rig));
         Assert.Empty(Directory.EnumerateFiles(Path.Combine(rig.Place, "tmp"), "*.ndjson", SearchOption.AllDirectories));
         await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
     }

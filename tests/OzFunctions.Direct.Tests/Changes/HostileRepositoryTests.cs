@@ -40,7 +40,7 @@ public sealed class HostileRepositoryTests
         await scene.ShAsync(attack);
         if (plainGitRunsIt)
         {
-            await scene.ShAsync("echo tried >tried.txt; git add -A || true; git diff --textconv HEAD >/dev/null || true; git reset -q || true; rm tried.txt");
+            await scene.ShAsync("echo tried >tried.txt; touch *.txt; git add -A || true; git diff --textconv HEAD >/dev/null || true; git reset -q || true; rm tried.txt");
             Assert.True(scene.CanaryRan, "The attack is none: plain git ran nothing.");
         }
 

@@ -75,12 +75,12 @@ public sealed class CreateTests
     public async Task Bad_input_is_400_with_every_fault_where_the_caller_wrote_it()
     {
         var answer = (await _rig.PostAsync("/api/v1/agent/runs", """
-            {"prompt":7,"timout":"1h","env":{"PATH":"x"},"config":{"model":"m","worker_host":"warp-7","idle_timeout_minutes":99,"mcp_servers":{"a":{"command":"x","env":{"API_TOKEN":"literal"}},"b":{},"c":{"warp_id":"../../etc/mcp.json"}}}}
+            {"prompt":7,"timout":"1h","idempotency_key":"two\nlines","env":{"PATH":"x"},"config":{"model":"m","worker_host":"warp-7","idle_timeout_minutes":99,"mcp_servers":{"a":{"command":"x","env":{"API_TOKEN":"literal"}},"b":{},"c":{"warp_id":"../../etc/mcp.json"}}}}
             """)).Is(400);
 
         Assert.Equal("invalid_request", answer.Code);
         var faults = answer.Json.GetProperty("faults").EnumerateArray().Select(fault => fault.GetProperty("path").GetString()).ToList();
-        foreach (var path in new[] { "prompt", "timout", "env.PATH", "config.model", "config.worker_host", "config.idle_timeout_minutes", "config.mcp_servers.a.env.API_TOKEN", "config.mcp_servers.b", "config.mcp_servers.c.warp_id" })
+        foreach (var path in new[] { "prompt", "timout", "idempotency_key", "env.PATH", "config.model", "config.worker_host", "config.idle_timeout_minutes", "config.mcp_servers.a.env.API_TOKEN", "config.mcp_servers.b", "config.mcp_servers.c.warp_id" })
         {
             Assert.Contains(path, faults);
         }
