@@ -16,7 +16,12 @@ internal sealed class AgentVersions(IReadOnlyDictionary<string, string> hostEnvi
     private readonly ConcurrentDictionary<(string Path, DateTime Written), string?> _asked = new();
 
     /// <summary>What it said in its first line; null: not known, not asked, or no answer.</summary>
-    public async Task<string?> FindAsync(string path, Account? user, Inquiry inquiry, CancellationToken cancellationToken)
+    /// <param name="path">The agent's file.</param>
+    /// <param name="user">The account it is asked as; null: this process'.</param>
+    /// <param name="inquiry">By which it is asked.</param>
+    /// <param name="stopOrdered">The run is to be stopped: no answer is waited for.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    public async Task<string?> FindAsync(string path, Account? user, Inquiry inquiry, CancellationToken stopOrdered, CancellationToken cancellationToken)
     {
         if (!Known.Contains(Path.GetFileName(path)))
         {
@@ -31,7 +36,7 @@ internal sealed class AgentVersions(IReadOnlyDictionary<string, string> hostEnvi
 
         try
         {
-            var answer = await AskAsync(path, user, AnswerWithin, inquiry, cancellationToken);
+            var answer = await inquiry.AskAsync(Question(path, user, AnswerWithin) with { Unwanted = stopOrdered }, cancellationToken);
 
             // A machine that was too busy to answer in time may do so the next time.
             return answer.Status is not { StoppedBy: null, ExitCode: { } code } ? null : _asked[key] = code == 0 && answer.Output[0].Length > 0 ? answer.Output[0] : null;
@@ -45,18 +50,19 @@ internal sealed class AgentVersions(IReadOnlyDictionary<string, string> hostEnvi
 
     /// <summary>Asks any program.</summary>
     /// <inheritdoc cref="Inquiry.AskAsync"/>
-    public Task<InquiryAnswer> AskAsync(string path, Account? user, TimeSpan within, Inquiry inquiry, CancellationToken cancellationToken)
+    public Task<InquiryAnswer> AskAsync(string path, Account? user, TimeSpan within, Inquiry inquiry, CancellationToken cancellationToken) =>
+        inquiry.AskAsync(Question(path, user, within), cancellationToken);
+
+    private InquiryQuestion Question(string path, Account? user, TimeSpan within)
     {
         var home = user?.Home ?? hostEnvironment.GetValueOrDefault("HOME");
         var given = new[] { ("PATH", hostEnvironment.GetValueOrDefault("PATH")), ("HOME", home) };
-        return inquiry.AskAsync(
-            new()
-            {
-                Arguments = [path, "--version"],
-                Environment = [.. given.Where(pair => pair.Item2 is not null).Select(pair => $"{pair.Item1}={pair.Item2}")],
-                Within = within,
-                User = user?.ToShim(),
-            },
-            cancellationToken);
+        return new()
+        {
+            Arguments = [path, "--version"],
+            Environment = [.. given.Where(pair => pair.Item2 is not null).Select(pair => $"{pair.Item1}={pair.Item2}")],
+            Within = within,
+            User = user?.ToShim(),
+        };
     }
 }

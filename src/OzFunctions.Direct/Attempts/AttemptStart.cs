@@ -116,12 +116,15 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
         NoteSetup(variables);
         NoteUnmasked(scope.Masks.Fix(variables));
         scope.Owned.Probe.Passed(ProtocolStep.C8, scope.Record.RunId);
+        var arguments = AgentCommand.Write(agent, scope.Options, scope.Record.Request, scope.Places);
+
+        // Takes its time, which is not the agent's; an order that comes meanwhile is seen before C9.
+        var said = versions is null ? null : await versions.FindAsync(arguments[0], scope.Options.User, inquire(scope.Places.Version), scope.Owned.StopOrdered, cancellationToken);
         if (scope.FindOrder() is { } order)
         {
             return order;
         }
 
-        var arguments = AgentCommand.Write(agent, scope.Options, scope.Record.Request, scope.Places);
         switch (await scope.Owned.StartAsync(cancellationToken))
         {
             case StartPermission.Cancelled:
@@ -131,7 +134,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
                 return new(RunReason.HostLost, "Another host owns the run.");
         }
 
-        return await RunAgentAsync(arguments, environment, variables, cancellationToken);
+        return await RunAgentAsync(arguments, environment, variables, said, cancellationToken);
     }
 
     // ENOSPC or EDQUOT, as the BCL or the shared file code words them.
@@ -219,10 +222,8 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
     }
 
     private async Task<Verdict> RunAgentAsync(
-        IReadOnlyList<string> arguments, CommandEnvironment environment, IReadOnlyList<KeyValuePair<string, string>> variables, CancellationToken cancellationToken)
+        IReadOnlyList<string> arguments, CommandEnvironment environment, IReadOnlyList<KeyValuePair<string, string>> variables, string? said, CancellationToken cancellationToken)
     {
-        // Takes its time, which is not the agent's.
-        var said = versions is null ? null : await versions.FindAsync(arguments[0], scope.Options.User, inquire(scope.Places.Version), cancellationToken);
         var version = said is null ? null : Shorten(scope.Masks.Mask(said));
         var at = scope.Time.GetUtcNow();
         var given = environment.ForAgent(variables, FindSoftDeadline(at));

@@ -93,6 +93,9 @@ internal sealed class Inquiry(IShims shims, string directory, TimeProvider time)
 
             var status = await answer;
             await session.EndAsync(either.Token);
+
+            // That all of it ended is the proof after which one look is enough; whom to look for stays what was told before anything was executed.
+            _known = _known with { Commands = session.Status.Commands };
             return status;
         }
         catch (Exception exception) when (exception is ShimLostException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))

@@ -64,6 +64,25 @@ public sealed class AgentVersionTests
         Assert.Empty(Testing.ProcessTable.WithTag(marker));
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(StopOrder.Cancel, RunReason.TaskCancelled)]
+    [InlineData(StopOrder.Shutdown, RunReason.GracefulShutdown)]
+    [InlineData(StopOrder.Fenced, RunReason.HostLost)]
+    public async Task An_order_that_comes_while_it_is_asked_keeps_the_agent_from_being_executed(StopOrder order, RunReason reason)
+    {
+        await using var rig = NewRig(": >\"$HOME/asked\"; sleep 3600");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
+        var running = rig.RunAsync(attempt);
+        await rig.WaitForFileAsync(rig.Temp["asked"]);
+
+        attempt.Order(order);
+        var outcome = await running;
+
+        Assert.Equal((reason, 0), (outcome.Reason, attempt.Starts));
+        Assert.DoesNotContain(Protocol.ProtocolStep.C10, attempt.Steps);
+        Assert.False(Directory.Exists(Path.Combine(rig.PrivateOf(attempt), "version")));
+    }
+
     [Fact(Timeout = Limit)]
     public async Task It_is_asked_once_until_its_file_is_another()
     {
