@@ -8,8 +8,9 @@ namespace OzFunctions.Intake;
 
 /// <summary>
 /// How many runs wait, for the limits on them: those that are ready, and those whose time is ahead (<c>not_before</c>, <c>retry_at</c>), else a flood would pass the
-/// dam by coming a second later. It must cost next to nothing while the limit is far: the indexes are listed at most once a second and worker, and what this process
-/// took in since is added, without gaps. Exact within one process; with several, each may let in what the others took in within that second.
+/// dam by coming a second later. It must cost next to nothing while the limit is far: the indexes are listed at most once a second and worker, records are read
+/// only where all those names could fill it, and what this process took in since is added, without gaps. Exact within one process; with several, each may let in what the
+/// others took in within that second.
 /// </summary>
 internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
 {
@@ -23,8 +24,8 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
 
     private readonly ConcurrentDictionary<string, Worker> _workers = new(StringComparer.Ordinal);
 
-    /// <summary>Of the time index when it was listed last; a run whose record nobody can read is nobody's.</summary>
-    private volatile IReadOnlyDictionary<RunId, Origin?> _later = new Dictionary<RunId, Origin?>();
+    /// <summary>Of those of the time index of which it is known, of all workers; a run whose record nobody can read is nobody's. Forgetting one costs a read.</summary>
+    private readonly ConcurrentDictionary<RunId, Origin?> _later = new();
 
     /// <summary>Takes a place for a run that is about to be accepted. Throws <see cref="QueueFullException"/> when there is none.</summary>
     public async Task TakeAsync(RunRecord record, int? mostOfWorker, int? mostOfWebhook, CancellationToken cancellationToken)
@@ -34,7 +35,7 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
         var came = ports.Time.GetTimestamp();
         while (!TryTake(worker, record, webhook, mostOfWorker, mostOfWebhook, came, out var counted))
         {
-            await CountAsync(worker, record.WorkerId, counted, mostOfWebhook is not null, cancellationToken);
+            await CountAsync(worker, record.WorkerId, counted, mostOfWorker, mostOfWebhook, cancellationToken);
         }
     }
 
@@ -61,7 +62,7 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
         lock (worker.Lock)
         {
             counted = worker.CountedAt;
-            if (counted is not { } at || IsTooOld(at, Fresh) || (mostOfWebhook is not null && !worker.KnowsWebhooks))
+            if (counted is not { } at || IsTooOld(at, Fresh))
             {
                 return false;
             }
@@ -69,6 +70,13 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
             if (FindFull(worker, record, webhook, mostOfWorker, mostOfWebhook) is { } full)
             {
                 return IsTooOld(at, FreshWhenFull) ? false : throw full;
+            }
+
+            // As if all were this worker's and this webhook's; there is room even then, or the records must say.
+            var most = CountCertain(worker) + worker.Unknown;
+            if ((worker.Unknown > 0 && most >= mostOfWorker) || (!worker.KnowsWebhooks && most >= mostOfWebhook))
+            {
+                return false;
             }
 
             worker.Added[record.RunId] = webhook;
@@ -81,7 +89,7 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
 
     private static QueueFullException? FindFull(Worker worker, RunRecord record, string? webhook, int? mostOfWorker, int? mostOfWebhook)
     {
-        if (mostOfWorker is { } most && worker.Listed.Count + worker.Added.Keys.Count(run => !worker.Listed.ContainsKey(run)) >= most)
+        if (mostOfWorker is { } most && CountCertain(worker) >= most)
         {
             return QueueFullException.OfWorker(record.WorkerId, most);
         }
@@ -92,13 +100,15 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
             : null;
     }
 
+    private static int CountCertain(Worker worker) => worker.Listed.Count + worker.Added.Keys.Count(run => !worker.Listed.ContainsKey(run));
+
     /// <summary>Lists, one caller at a time and nobody held up but those who need the count.</summary>
-    private async Task CountAsync(Worker worker, string workerId, long? old, bool byWebhook, CancellationToken cancellationToken)
+    private async Task CountAsync(Worker worker, string workerId, long? old, int? mostOfWorker, int? mostOfWebhook, CancellationToken cancellationToken)
     {
         await worker.Turn.WaitAsync(cancellationToken);
         try
         {
-            if (worker.CountedAt != old && (worker.KnowsWebhooks || !byWebhook))
+            if (worker.CountedAt != old)
             {
                 // Somebody else counted while we waited for our turn.
                 return;
@@ -108,35 +118,66 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
             HashSet<RunId> before;
             lock (worker.Lock)
             {
-                // Once asked for, always told apart: records are read once a run, not with every other count.
-                byWebhook |= worker.KnowsWebhooks;
                 before = [.. worker.Added.Keys.Where(run => !worker.UnderWay.Contains(run))];
             }
 
             // The time index first: a run that comes due meanwhile stands in the ready index before it leaves this one.
-            var listed = new ConcurrentDictionary<RunId, string?>();
-            _later = await ListLaterAsync(worker, workerId, cancellationToken);
-            foreach (var (runId, origin) in _later)
+            var later = await ListAsync(LaterEntry.Prefix, name => LaterEntry.TryParse(name, out var entry) && !entry.Expires ? entry.RunId : null, cancellationToken);
+            var ready = await ListAsync(ReadyEntry.PrefixOf(workerId), name => ReadyEntry.TryParse(name, out var entry) ? entry.RunId : null, cancellationToken);
+            foreach (var run in _later.Keys.Where(run => !later.Contains(run)))
             {
-                if (origin?.WorkerId == workerId)
-                {
-                    listed[runId] = origin.Webhook;
-                }
+                _later.TryRemove(run, out _);
             }
 
-            await ForEachAsync(ReadyEntry.PrefixOf(workerId), cancellationToken, async (name, token) =>
+            var listed = new ConcurrentDictionary<RunId, string?>(ready.Select(run => KeyValuePair.Create(run, (string?)null)));
+            HashSet<RunId> unknown = [];
+            bool byWebhook;
+            bool byWorker;
+            lock (worker.Lock)
             {
-                if (ReadyEntry.TryParse(name, out var entry))
+                foreach (var run in later)
                 {
-                    listed[entry.RunId] = byWebhook ? (await FindOriginAsync(worker, workerId, entry.RunId, token))?.Webhook : null;
+                    if (TryFindKnown(worker, workerId, run, out var origin))
+                    {
+                        NoteLater(run, origin);
+                    }
+                    else if (!ready.Contains(run))
+                    {
+                        unknown.Add(run);
+                    }
                 }
-            });
+
+                // Records are read where a limit may be reached. Once asked for, webhooks are always told apart: that is read once a run, not with every other count.
+                var most = listed.Count + unknown.Count + worker.Added.Keys.Count(run => !listed.ContainsKey(run));
+                byWebhook = worker.KnowsWebhooks || most >= mostOfWebhook;
+                byWorker = byWebhook || (most >= mostOfWorker && listed.Count < mostOfWorker);
+            }
+
+            if (byWorker)
+            {
+                await ForEachAsync(unknown, cancellationToken, async (run, token) => NoteLater(run, await FindOriginAsync(worker, workerId, run, token)));
+                unknown.Clear();
+            }
+
+            if (byWebhook)
+            {
+                await ForEachAsync(ready, cancellationToken, async (run, token) => listed[run] = (await FindOriginAsync(worker, workerId, run, token))?.Webhook);
+            }
 
             lock (worker.Lock)
             {
                 // What had its entry before the listings began is listed, or is claimed already; all else may have missed it.
                 worker.Added = worker.Added.Where(run => !before.Contains(run.Key)).ToDictionary();
-                (worker.Listed, worker.KnowsWebhooks, worker.CountedAt) = (listed, byWebhook, at);
+                (worker.Listed, worker.Unknown, worker.KnowsWebhooks, worker.CountedAt) = (listed, unknown.Count, byWebhook, at);
+            }
+
+            void NoteLater(RunId run, Origin? origin)
+            {
+                _later[run] = origin;
+                if (origin?.WorkerId == workerId)
+                {
+                    listed[run] = origin.Webhook;
+                }
             }
         }
         finally
@@ -145,36 +186,27 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
         }
     }
 
-    private async Task<IReadOnlyDictionary<RunId, Origin?>> ListLaterAsync(Worker worker, string workerId, CancellationToken cancellationToken)
+    private async Task<HashSet<RunId>> ListAsync(string prefix, Func<string, RunId?> parse, CancellationToken cancellationToken)
     {
-        var listed = new ConcurrentDictionary<RunId, Origin?>();
-        await ForEachAsync(LaterEntry.Prefix, cancellationToken, async (name, token) =>
+        var runs = new HashSet<RunId>();
+        await foreach (var blob in ports.Blobs.ListAllAsync(prefix, cancellationToken))
         {
-            if (LaterEntry.TryParse(name, out var entry) && !entry.Expires)
+            if (parse(blob.Name) is { } run)
             {
-                listed[entry.RunId] = await FindOriginAsync(worker, workerId, entry.RunId, token);
-            }
-        });
-        return listed;
-    }
-
-    private async Task ForEachAsync(string prefix, CancellationToken cancellationToken, Func<string, CancellationToken, ValueTask> look) => await Parallel.ForEachAsync(
-        ports.Blobs.ListAllAsync(prefix, cancellationToken),
-        new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
-        (blob, token) => look(blob.Name, token));
-
-    /// <summary>The indexes do not say what asked for a run, nor the time index for which worker; each process reads that once a run.</summary>
-    private async Task<Origin?> FindOriginAsync(Worker worker, string workerId, RunId runId, CancellationToken cancellationToken)
-    {
-        lock (worker.Lock)
-        {
-            if ((worker.KnowsWebhooks && worker.Listed.TryGetValue(runId, out var webhook)) || worker.Added.TryGetValue(runId, out webhook))
-            {
-                return new(workerId, webhook);
+                runs.Add(run);
             }
         }
 
-        if (_later.TryGetValue(runId, out var known))
+        return runs;
+    }
+
+    private static async Task ForEachAsync(HashSet<RunId> runs, CancellationToken cancellationToken, Func<RunId, CancellationToken, ValueTask> look) =>
+        await Parallel.ForEachAsync(runs, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken }, look);
+
+    /// <summary>The indexes do not say what asked for a run, nor the time index for which worker; each process reads that once a run, and only when it matters.</summary>
+    private async Task<Origin?> FindOriginAsync(Worker worker, string workerId, RunId runId, CancellationToken cancellationToken)
+    {
+        if (TryFindKnown(worker, workerId, runId, out var known))
         {
             return known;
         }
@@ -191,6 +223,20 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
         }
     }
 
+    private bool TryFindKnown(Worker worker, string workerId, RunId runId, out Origin? origin)
+    {
+        lock (worker.Lock)
+        {
+            if ((worker.KnowsWebhooks && worker.Listed.TryGetValue(runId, out var webhook)) || worker.Added.TryGetValue(runId, out webhook))
+            {
+                origin = new(workerId, webhook);
+                return true;
+            }
+        }
+
+        return _later.TryGetValue(runId, out origin);
+    }
+
     private sealed record Origin(string WorkerId, string? Webhook);
 
     private sealed class Worker
@@ -205,6 +251,9 @@ internal sealed class WaitingRuns(OzPorts ports, RunRecords records)
 
         /// <summary>Waiting when it was counted last, each with its webhook if <see cref="KnowsWebhooks"/>.</summary>
         public IReadOnlyDictionary<RunId, string?> Listed { get; set; } = new Dictionary<RunId, string?>();
+
+        /// <summary>So many more of the time index may be this worker's: their records were not read.</summary>
+        public int Unknown { get; set; }
 
         public bool KnowsWebhooks { get; set; }
 

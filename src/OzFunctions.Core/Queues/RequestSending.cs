@@ -34,7 +34,7 @@ public static class RequestSending
         var isEnvelope = false;
         int? plain = null;
         int? data = null;
-        Range? encoded = null;
+        (byte[] Inside, Range At)? encoded = null;
         while (reader.Read())
         {
             plain ??= (int)reader.BytesConsumed;
@@ -56,14 +56,16 @@ public static class RequestSending
             else if (reader.ValueTextEquals("data_base64"u8))
             {
                 reader.Read();
-                encoded = ((int)reader.TokenStartIndex + 1 + mark)..((int)reader.BytesConsumed - 1 + mark);
+                if (reader.TokenType == JsonTokenType.String && reader.TryGetBytesFromBase64(out var inside))
+                {
+                    encoded = (inside, ((int)reader.TokenStartIndex + 1 + mark)..((int)reader.BytesConsumed - 1 + mark));
+                }
             }
         }
 
-        if (isEnvelope && data is null && encoded is { } range)
+        if (isEnvelope && data is null && encoded is { Inside: var request, At: var range })
         {
-            var inside = Convert.FromBase64String(Encoding.UTF8.GetString(body[range]));
-            return [.. body[..range.Start.Value], .. Encoding.ASCII.GetBytes(Convert.ToBase64String(Insert(inside, field))), .. body[range.End.Value..]];
+            return [.. body[..range.Start.Value], .. Encoding.ASCII.GetBytes(Convert.ToBase64String(Insert(request, field))), .. body[range.End.Value..]];
         }
 
         var at = (isEnvelope ? data : plain)!.Value + mark;

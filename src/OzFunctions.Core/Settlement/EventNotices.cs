@@ -14,6 +14,9 @@ public sealed partial class EventNotices(OzPorts ports, RunEvents events, EventO
 {
     private static readonly TimeSpan AtMost = TimeSpan.FromSeconds(3);
 
+    /// <summary>By themselves: what is slow for an event that nobody owes may do for one that is owed.</summary>
+    private readonly PutOffPublishers _putOff = new(ports.Time);
+
     public Task QueuedAsync(RunRecord record, CancellationToken cancellationToken) => SendAsync(record, RunEventKind.Queued, () => events.Queued(record), cancellationToken);
 
     public Task StartedAsync(RunRecord record, CancellationToken cancellationToken)
@@ -49,27 +52,31 @@ public sealed partial class EventNotices(OzPorts ports, RunEvents events, EventO
             return;
         }
 
-        if (outbox.IsPutOff(publisher.Name))
+        if (outbox.IsPutOff(publisher.Name) || _putOff.Contains(publisher.Name))
         {
             return;
         }
 
         using var deadline = new CancellationTokenSource(AtMost, ports.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        await TrySendAsync(publisher, rendered, either.Token);
+        var began = ports.Time.GetTimestamp();
+        var sent = await TrySendAsync(publisher, rendered, either.Token);
         cancellationToken.ThrowIfCancellationRequested();
+        _putOff.Note(publisher.Name, began, sent);
     }
 
-    private async Task TrySendAsync(IEventPublisher publisher, RunEvent rendered, CancellationToken cancellationToken)
+    private async Task<bool> TrySendAsync(IEventPublisher publisher, RunEvent rendered, CancellationToken cancellationToken)
     {
         try
         {
             await publisher.PublishAsync(rendered, cancellationToken);
+            return true;
         }
         catch (Exception ex)
         {
             // Best effort by contract: the completion event is the one that is owed.
             NotSent(rendered.Id, publisher.Name, ex);
+            return false;
         }
     }
 

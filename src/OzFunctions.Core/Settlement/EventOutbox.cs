@@ -26,6 +26,9 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// <summary>Two hosts that reserve in the same millisecond do not write the same: each would take the other's for its own.</summary>
     private static readonly TimeSpan ReservedApart = TimeSpan.FromMinutes(1);
 
+    /// <summary>A later time is no reservation.</summary>
+    internal static readonly TimeSpan ReservedAtMost = Reserved + ReservedApart;
+
     /// <summary>A host that stops waits this long for the store to take back what it reserved.</summary>
     private static readonly TimeSpan GivenBackWithin = TimeSpan.FromSeconds(1);
 
@@ -155,10 +158,11 @@ public sealed partial class EventOutbox : IAsyncDisposable
                 return await SettleAsync(runId, read, results, cancellationToken);
             }
 
-            _waits.Remember(runId, read, still);
-            foreach (var entry in still.Where(entry => FindOwn(run.Record.WorkerId, entry.Publisher) is not null))
+            List<OutboxEntry> ofLanes = [.. still.Where(entry => FindOwn(run.Record.WorkerId, entry.Publisher) is not null && FindLane(entry.Publisher) is not null)];
+            _waits.Remember(runId, read, still, ofLanes);
+            foreach (var entry in ofLanes)
             {
-                FindLane(entry.Publisher)?.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue);
+                FindLane(entry.Publisher)!.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue);
             }
 
             return false;
@@ -295,12 +299,14 @@ public sealed partial class EventOutbox : IAsyncDisposable
         var delivery = Result(publisher, entry, failure);
         if (failure is not null)
         {
-            PublishFailed(runId, publisher.Name, delivery.NextAt is { } next ? $"next try at {Json.TimeText.Format(next)}" : "it is not tried again by itself (ozf events redeliver)", failure);
+            PublishFailed(runId, publisher.Name, delivery.NextAt is { } again ? $"next try at {Json.TimeText.Format(again)}" : "it is not tried again by itself (ozf events redeliver)", failure);
         }
 
         // The log first: who sees that nothing is owed any more finds what became of it.
         await _log.NoteAsync(stored, delivery, cancellationToken);
-        var result = new SendResult(publisher.Name, delivery.NextAt is null ? null : entry with { Tries = delivery.Tries, NextAt = delivery.NextAt });
+        var tried = run.Record.Outbox?.FirstOrDefault(there => there.Publisher == publisher.Name) ?? entry;
+        var next = delivery.NextAt is null ? null : entry with { Tries = delivery.Tries, NextAt = delivery.NextAt };
+        var result = new SendResult(publisher.Name, next, failure is null ? null : tried);
         var last = false;
         await _records.UpdateAsync(
             runId,
@@ -368,12 +374,12 @@ public sealed partial class EventOutbox : IAsyncDisposable
         if (RunEvents.FindStored(record) is not { } stored)
         {
             NoEvent(record.RunId);
-            return new(entry.Publisher, null);
+            return new(entry.Publisher, null, null);
         }
 
         if (FindOwn(record.WorkerId, entry.Publisher) is not { } publisher)
         {
-            return await IsForgottenAsync(record, stored, entry, cancellationToken) ? new(entry.Publisher, null) : null;
+            return await IsForgottenAsync(record, stored, entry, cancellationToken) ? new(entry.Publisher, null, entry) : null;
         }
 
         if (entry.NextAt > _ports.Time.GetUtcNow() || publisher is { IsPrompt: false } or { IsElsewhere: true } || _putOff.Contains(entry.Publisher))
@@ -397,12 +403,12 @@ public sealed partial class EventOutbox : IAsyncDisposable
         _putOff.Note(entry.Publisher, began, sent: failure is null);
         if (failure is null)
         {
-            return new(entry.Publisher, null);
+            return new(entry.Publisher, null, null);
         }
 
         var delay = publisher.Retries.FindDelay(entry.Tries + 1) ?? RetryPlan.Longest;
         PublishFailed(record.RunId, entry.Publisher, $"next try in {Requests.DurationText.Format(delay)}", failure);
-        return new(entry.Publisher, entry with { Tries = entry.Tries + 1, NextAt = Later(delay) });
+        return new(entry.Publisher, entry with { Tries = entry.Tries + 1, NextAt = Later(delay) }, entry);
     }
 
     /// <summary>A publisher that is in nobody's configuration any more must not keep the marker for ever.</summary>
@@ -429,7 +435,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
     private static RecordDecision Decide(RunRecord record, IReadOnlyList<SendResult> results)
     {
-        OutboxEntry[] next = [.. (record.Outbox ?? []).Select(entry => results.FirstOrDefault(result => result.Publisher == entry.Publisher) is { } result ? result.Next : entry).OfType<OutboxEntry>()];
+        OutboxEntry[] next = [.. (record.Outbox ?? []).Select(entry => results.FirstOrDefault(result => result.IsOf(entry)) is { } result ? result.Next : entry).OfType<OutboxEntry>()];
         return record.Outbox is null || record.Outbox.SequenceEqual(next) ? RecordDecision.Done : RecordDecision.Write(record with { Outbox = next });
     }
 
@@ -454,7 +460,11 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private DateTimeOffset Later(TimeSpan by) => DateTimeOffset.FromUnixTimeMilliseconds((_ports.Time.GetUtcNow() + by).ToUnixTimeMilliseconds());
 
     /// <summary>What a publisher's entry becomes; null: it goes.</summary>
-    private sealed record SendResult(string Publisher, OutboxEntry? Next);
+    /// <param name="Tried">The entry as it stood while it was tried in vain: one that somebody owed again meanwhile has nothing to do with that. Null: whatever is there now.</param>
+    private sealed record SendResult(string Publisher, OutboxEntry? Next, OutboxEntry? Tried)
+    {
+        public bool IsOf(OutboxEntry entry) => entry.Publisher == Publisher && (Tried is null || Tried == entry);
+    }
 
     [LoggerMessage(LogLevel.Warning, "The completion event of run {RunId} could not be sent to {Publisher}; {Next}")]
     private partial void PublishFailed(RunId runId, string publisher, string next, Exception exception);

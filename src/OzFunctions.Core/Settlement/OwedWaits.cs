@@ -8,7 +8,7 @@ internal sealed class OwedWaits(TimeProvider time, PutOffPublishers putOff)
 {
     private const int Most = 100_000;
 
-    /// <summary>Without a time an entry is a lane's, of this host or another; that is soon enough to look whether it came to something.</summary>
+    /// <summary>Without a time, or with one that may be a reservation, an entry is a lane's, of this host or another; that is soon enough to look whether it came to something.</summary>
     private static readonly TimeSpan Soon = TimeSpan.FromMinutes(1);
 
     private readonly Dictionary<RunId, (ETag Marker, DateTimeOffset Until, string? PutOff)> _waits = [];
@@ -23,9 +23,11 @@ internal sealed class OwedWaits(TimeProvider time, PutOffPublishers putOff)
         }
     }
 
-    public void Remember(RunId runId, ETag marker, IReadOnlyList<OutboxEntry> owed)
+    /// <param name="ofLanes">Those of <paramref name="owed"/> that a lane of this process may send.</param>
+    public void Remember(RunId runId, ETag marker, IReadOnlyList<OutboxEntry> owed, IReadOnlyList<OutboxEntry> ofLanes)
     {
-        var soon = time.GetUtcNow() + Soon;
+        var now = time.GetUtcNow();
+        var until = owed.Min(entry => Earliest(entry, now, ofLanes.Contains(entry)));
         lock (_waits)
         {
             if (_waits.Count >= Most)
@@ -33,9 +35,13 @@ internal sealed class OwedWaits(TimeProvider time, PutOffPublishers putOff)
                 _waits.Clear();
             }
 
-            _waits[runId] = (marker, owed.Min(entry => entry.NextAt ?? soon), owed.All(entry => putOff.Contains(entry.Publisher)) ? owed[0].Publisher : null);
+            _waits[runId] = (marker, until, owed.All(entry => putOff.Contains(entry.Publisher)) ? owed[0].Publisher : null);
         }
     }
+
+    /// <summary>A host that stops gives back what it reserved, and nothing but the record tells the others.</summary>
+    private static DateTimeOffset Earliest(OutboxEntry entry, DateTimeOffset now, bool isOfLane) =>
+        entry.NextAt is not { } next || (isOfLane && next > now + Soon && next <= now + EventOutbox.ReservedAtMost) ? now + Soon : next;
 
     public void Forget(RunId runId)
     {

@@ -171,6 +171,55 @@ public sealed class EventDeliveryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_delivery_that_a_stopping_host_gives_back_is_made_within_a_minute_also_by_one_that_saw_it_reserved()
+    {
+        var scene = new ScheduleScene();
+        var (slow, quick) = (new Receiver { Answer = () => new TaskCompletionSource().Task }, new Receiver());
+        var run = await CancelledAsync(scene, slow);
+        var first = scene.NewProcess(new CoreOptions(), scene.Clock, slow);
+        var second = scene.NewProcess(new CoreOptions(), scene.Clock, quick);
+        first.Outbox.Start();
+        second.Outbox.Start();
+        await first.Tick.TickAsync(Cancellation);
+        await slow.TriedAsync(1, Cancellation);
+        await second.Tick.TickAsync(Cancellation);
+
+        await first.Outbox.StopAsync(TimeSpan.Zero);
+        scene.Clock.Advance(TimeSpan.FromMinutes(1));
+        await second.Tick.TickAsync(Cancellation);
+        await second.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
+
+        Assert.Equal([$"{run}:0:completed"], quick.Taken);
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_is_owed_again_during_a_last_try_that_fails_is_not_forgotten(bool another)
+    {
+        var scene = new ScheduleScene();
+        var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (gone, back, other) = (new Receiver { Answer = () => answer.Task }, new Receiver(), new Receiver(name: "other"));
+        var run = await CancelledAsync(scene, another ? [gone, other] : [gone]);
+        var first = scene.NewProcess(new CoreOptions(), scene.Clock, gone);
+        first.Outbox.Start();
+        await first.Tick.TickAsync(Cancellation);
+        await gone.TriedAsync(1, Cancellation);
+
+        await scene.Process.Outbox.OweAgainAsync(run, ["hook"], Cancellation);
+        answer.SetException(new EventDeliveryException("Answered 410.") { IsFinal = true });
+        await first.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
+
+        scene.Clock.Advance(TimeSpan.FromMinutes(2));
+        var second = scene.NewProcess(new CoreOptions(), scene.Clock, back);
+        second.Outbox.Start();
+        await second.Tick.TickAsync(Cancellation);
+        await second.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
+        Assert.Equal([$"{run}:0:completed"], back.Taken);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task What_is_owed_again_while_a_command_ends_the_run_is_not_forgotten()
     {
         var hook = new Receiver();
@@ -417,6 +466,15 @@ public sealed class EventDeliveryTests
                 await action();
             }
         };
+    }
+
+    /// <summary>A run that is over, whose event is owed to these and due by a tick.</summary>
+    private static async Task<RunId> CancelledAsync(ScheduleScene scene, params Receiver[] owed)
+    {
+        var run = (await scene.Process.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await scene.NewProcess(new CoreOptions(), scene.Clock, owed).Cancels.CancelAsync(run, "ann", null, Cancellation);
+        scene.Clock.Advance(TimeSpan.FromMinutes(2));
+        return run;
     }
 
     private static async Task AssertIsDeliveredAsync(World world, RunId run, Receiver receiver)

@@ -263,11 +263,12 @@ public sealed class FloodTests
     }
 
     [Fact(Timeout = Limit)]
-    public async Task What_a_run_for_a_time_ahead_is_of_is_read_once_a_process()
+    public async Task What_a_run_for_a_time_ahead_is_of_is_read_once_a_process_and_not_while_the_limit_is_far()
     {
         await using var world = new World();
-        Assert.True(await TrySubmitAsync(world.NewProcess().Core, World.Ask() with { Request = World.Ask().Request with { NotBefore = world.Clock.GetUtcNow() + TimeSpan.FromHours(1) } }));
-        var core = Limited(world, most: 10);
+        var later = ForWorker("red");
+        Assert.True(await TrySubmitAsync(world.NewProcess().Core, later with { Request = later.Request with { NotBefore = world.Clock.GetUtcNow() + TimeSpan.FromHours(1) } }));
+        var core = Limited(world, most: 4);
         var reads = 0;
         world.Store.Before = (call, name) =>
         {
@@ -277,10 +278,14 @@ public sealed class FloodTests
 
         for (var i = 0; i < 3; i++)
         {
-            Assert.True(await TrySubmitAsync(core, World.Ask()));
+            Assert.True(await TrySubmitAsync(core, i == 0 ? FromWebhook("quiet", most: 2) : World.Ask()));
             world.Clock.Shift(TimeSpan.FromSeconds(2));
         }
 
+        Assert.Equal(0, reads);
+        Assert.True(await TrySubmitAsync(core, World.Ask()));
+        world.Clock.Shift(TimeSpan.FromSeconds(2));
+        Assert.False(await TrySubmitAsync(core, World.Ask()));
         Assert.Equal(1, reads);
     }
 

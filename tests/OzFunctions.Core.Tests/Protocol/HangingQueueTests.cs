@@ -99,6 +99,43 @@ public sealed class HangingQueueTests
         Assert.DoesNotContain($"{next}:0:queued", queue.Tries);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task Events_that_are_best_effort_hold_up_the_times_of_schedules_once_a_minute_not_once_a_run()
+    {
+        var scene = new ScheduleScene();
+        for (var i = 0; i < 10; i++)
+        {
+            await scene.Process.Schedules.CreateAsync($"s{i}", ScheduleScene.Every("* * * * *"), paused: false, "ann", Cancellation);
+        }
+
+        var queue = new Queue { Hangs = true, Kinds = RunEventKinds.All };
+        var process = scene.NewProcess(new CoreOptions(), scene.Clock, queue);
+        scene.Clock.Advance(TimeSpan.FromMinutes(1));
+        var began = scene.Clock.GetUtcNow();
+
+        await PassAsync(process.Tick.TickAsync(Cancellation), scene.Clock);
+
+        Assert.Equal(TimeSpan.FromSeconds(3), scene.Clock.GetUtcNow() - began);
+        Assert.Single(queue.Tries);
+        Assert.Equal(10, (await scene.RunsAsync()).Count);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task An_event_that_is_owed_waits_longer_than_one_that_is_best_effort_and_is_not_put_off_with_it()
+    {
+        var scene = new ScheduleScene();
+        var queue = new Queue { Hangs = true, Kinds = RunEventKinds.All };
+        var process = scene.NewProcess(new CoreOptions(), scene.Clock, queue);
+        var submitting = process.Intake.SubmitAsync(World.Ask(), Cancellation);
+        await PassAsync(submitting, scene.Clock);
+        var run = (await submitting).Run.RunId;
+        queue.Hangs = false;
+
+        await process.Cancels.CancelAsync(run, "ann", null, Cancellation);
+
+        Assert.Equal([$"{run}:0:completed"], queue.Taken);
+    }
+
     private static async Task<RunId> SubmitAsync(SimulatedProcess process) => (await process.Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
 
     /// <summary>Moves the clock on whenever the work waits for it.</summary>

@@ -36,6 +36,21 @@ public sealed class RequestSendingTests
     }
 
     [Theory]
+    [InlineData("/", "\\/")]
+    [InlineData("+", "\\u002B")]
+    public void Base64_that_its_producer_escaped_is_read_as_what_it_stands_for(string character, string escaped)
+    {
+        // Three bytes of "?" and ">" are four characters of base64 that have both.
+        var data = Convert.ToBase64String("{\"prompt\":\"???>>>???>>>\"}"u8);
+        Assert.Contains(character, data, StringComparison.Ordinal);
+        var body = $$"""{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":"{{data.Replace(character, escaped, StringComparison.Ordinal)}}"}""";
+
+        var written = RunRequestReader.Read(RequestSending.WithKey(Encoding.UTF8.GetBytes(body), "k")).Request!;
+
+        Assert.Equal(("k", "???>>>???>>>"), (written.IdempotencyKey, written.Prompt));
+    }
+
+    [Theory]
     [InlineData("""{"prompt":"x","idempotency_key":"mine"}""")]
     [InlineData("""{"prompt":"x","unknown":1}""")]
     [InlineData("""{"prompt":""")]
