@@ -169,12 +169,14 @@ public sealed class AdoptionTests
     [InlineData("exit 0", "SUCCEEDED completed 0", RunReason.Completed)]
     [InlineData("exit 3", "FAILED agent_invocation 3", RunReason.AgentInvocation)]
     [InlineData("kill -9 $$", "FAILED agent_invocation 137", RunReason.AgentInvocation)]
+    [InlineData("exec sleep 600", "FAILED task_timeout 130", RunReason.TaskTimeout)]
+    [InlineData("echo 'Error: The agent got stuck waiting for user confirmation on the action: run rm' >&2; exit 1", "FAILED agent_invocation 1", RunReason.AgentBlocked)]
     public async Task A_shim_that_tears_down_alone_says_how_the_agent_ended(string end, string told, RunReason reason)
     {
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { TeardownCommand = $"echo $OZF_RUN_STATE $OZF_RUN_REASON $OZF_EXIT_CODE >>{rig.Temp["teardown"]}" };
         rig.UseScript($"touch {rig.Temp["started"]}; {end}");
-        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" }, lease: TimeSpan.FromSeconds(5));
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromSeconds(4) }, lease: TimeSpan.FromSeconds(8));
         await rig.WaitForFileAsync(rig.Temp["teardown"]);
 
         var backend = rig.CreateBackend();
@@ -182,6 +184,10 @@ public sealed class AdoptionTests
 
         Assert.Equal(told + "\n", await File.ReadAllTextAsync(rig.Temp["teardown"], BackendRig.Cancellation));
         Assert.Equal((reason, new TeardownResult(true, 0)), (outcome.Reason, outcome.Attempt.Teardown));
+
+        // What only the host can tell is named where teardown was told otherwise.
+        var warned = outcome.Attempt.Warnings?.Any(warning => warning.Contains("Teardown ran while no host was there and was told agent_invocation;", StringComparison.Ordinal)) ?? false;
+        Assert.Equal(reason == RunReason.AgentBlocked, warned);
     }
 
     [Fact(Timeout = 180_000)]

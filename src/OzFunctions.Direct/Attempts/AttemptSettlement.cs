@@ -174,6 +174,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         }
 
         var marked = scope.Journal.Has(JournalStep.TeardownMarked);
+        var ordered = marked;
         try
         {
             var command = TeardownCommand.Find(scope, verdict, shim.Find(ShimPhase.Agent))!;
@@ -196,6 +197,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
                     if (status is null && shim.Status is not { LeaseOver: true })
                     {
                         await shim.StartAsync(command, cancellationToken);
+                        ordered = true;
                     }
                 }
                 catch (ShimException exception) when (exception is not ShimLostException && shim.Status is { LeaseOver: true })
@@ -209,6 +211,10 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
             }
 
             NoteTeardown(status);
+            if (!ordered && status is { SpawnError: 0 })
+            {
+                NoteTold(verdict);
+            }
         }
         catch (Exception exception) when (exception is ShimException or RunRefusedException or IOException)
         {
@@ -256,6 +262,16 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
                 { Signal: { } signal } => $"The teardown command was ended by signal {Agents.SignalNames.Get(signal)}.",
                 _ => "The teardown command ended in an unknown way.",
             });
+        }
+    }
+
+    /// <summary>The supervisor that tore down alone could not know all that decides how the run ended.</summary>
+    private void NoteTold(Verdict verdict)
+    {
+        var told = LonelyVerdict.Of(shim.Status!)?.Reason ?? RunReason.HostLost.Text();
+        if (told != verdict.Reason.Text())
+        {
+            scope.Warn($"Teardown ran while no host was there and was told {told}; the run ended as {verdict.Reason.Text()}.");
         }
     }
 

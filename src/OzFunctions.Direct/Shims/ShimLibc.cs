@@ -40,7 +40,7 @@ internal static unsafe partial class ShimLibc
     [LibraryImport("libc", EntryPoint = "geteuid")]
     public static partial uint GetUser();
 
-    [LibraryImport("libc", EntryPoint = "kill")]
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     public static partial int Kill(int pid, int signal);
 
     [LibraryImport("libc", EntryPoint = "wait4", SetLastError = true)]

@@ -12,19 +12,13 @@ internal static class LonelyTeardown
     {
         var command = ordered with { Timeout = ordered.Timeout ?? LongestTime };
         var agent = status.Find(ShimPhase.Agent);
-        string[] told = agent switch
-        {
-            { Ended: true, SpawnError: 0, StoppedBy: null } => [.. Ending(agent), $"OZF_EXIT_CODE={CodeOf(agent)}"],
-            { Ended: true, SpawnError: 0 } => [$"OZF_EXIT_CODE={CodeOf(agent)}"],
-            null when status.Find(ShimPhase.Setup) is { Ended: true, SpawnError: 0, StoppedBy: null, ExitCode: not 0 } => ["OZF_RUN_STATE=FAILED", "OZF_RUN_REASON=setup_command"],
-            _ => [],
-        };
+        string[] told =
+        [
+            .. LonelyVerdict.Of(status) is var (state, reason) ? new[] { $"OZF_RUN_STATE={state}", $"OZF_RUN_REASON={reason}" } : [],
+            .. agent is { Ended: true, SpawnError: 0 } ? new[] { $"OZF_EXIT_CODE={CodeOf(agent)}" } : [],
+        ];
         return told.Length == 0 ? command : command with { Environment = [.. command.Environment.Where(entry => !told.Any(ours => NameOf(ours) == NameOf(entry))), .. told] };
     }
-
-    private static string[] Ending(ShimCommandStatus agent) => agent.ExitCode == 0
-        ? ["OZF_RUN_STATE=SUCCEEDED", "OZF_RUN_REASON=completed"]
-        : ["OZF_RUN_STATE=FAILED", "OZF_RUN_REASON=agent_invocation"];
 
     private static string CodeOf(ShimCommandStatus agent) =>
         (agent.Signal is { } signal ? 128 + signal : agent.ExitCode)?.ToString(CultureInfo.InvariantCulture) ?? "";

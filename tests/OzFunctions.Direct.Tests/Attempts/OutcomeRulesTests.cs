@@ -93,6 +93,38 @@ public sealed class OutcomeRulesTests
     public void Every_stop_cause_has_its_name_in_the_record() =>
         Assert.All(Enum.GetValues<ShimStopCause>(), cause => Assert.Equal(cause.ToString(), Enum.Parse<StoppedBy>(cause.ToString()).ToString()));
 
+    [Theory]
+    [InlineData(0, null, null)]
+    [InlineData(3, null, null)]
+    [InlineData(null, 9, null)]
+    [InlineData(null, null, null)]
+    [InlineData(0, null, ShimStopCause.Cancel)]
+    [InlineData(null, 9, ShimStopCause.Timeout)]
+    [InlineData(0, null, ShimStopCause.Silence)]
+    [InlineData(0, null, ShimStopCause.Limit)]
+    [InlineData(0, null, ShimStopCause.Limit, LimitName.Workspace)]
+    [InlineData(0, null, ShimStopCause.Shutdown)]
+    [InlineData(0, null, ShimStopCause.Lease)]
+    [InlineData(0, null, ShimStopCause.Finished)]
+    [InlineData(null, null, null, null, 2)]
+    public void A_supervisor_alone_says_of_agent_and_setup_what_the_host_would(int? exitCode, int? signal, ShimStopCause? stoppedBy, string? limit = null, int spawnError = 0)
+    {
+        var ended = Ended(exitCode, signal, stoppedBy) with { Limit = limit, SpawnError = spawnError };
+
+        Assert.Equal(Words(Decide(ended).Reason), SaidAlone(ended));
+
+        // Of setup nobody asks whether it had finished; one that went well decides nothing.
+        if (stoppedBy != ShimStopCause.Finished)
+        {
+            Assert.Equal(Words(OutcomeRules.OfSetup(ended, Timeout)?.Reason ?? RunReason.HostLost), SaidAlone(ended with { Phase = ShimPhase.Setup }));
+        }
+    }
+
+    private static (string State, string Reason) Words(RunReason reason) => (reason.State().Text(), reason.Text());
+
+    private static (string State, string Reason) SaidAlone(ShimCommandStatus command) =>
+        LonelyVerdict.Of(new ShimStatus { Version = ShimProtocol.Version, Pid = 1, StartTicks = 1, BootId = "", Tag = 0, Commands = [command] }) ?? Words(RunReason.HostLost);
+
     private static Verdict Decide(ShimCommandStatus status, AgentReport? report = null) => OutcomeRules.OfAgent(status, report ?? new AgentReport(), Timeout, Grace);
 
     private static ShimCommandStatus Ended(int? exitCode, int? signal, ShimStopCause? stoppedBy) => new()

@@ -75,6 +75,38 @@ public sealed partial class InProcessSessionTests : IDisposable
     }
 
     [Fact(Timeout = Limit)]
+    public async Task The_end_of_a_leader_that_lives_on_is_not_waited_for()
+    {
+        using var child = PosixChild.Start(Command("exec sleep 600"));
+        var status = new ShimCommandStatus { Phase = ShimPhase.Agent };
+
+        var unknown = await Task.Run(() => child.Finish(status), Cancellation).WaitAsync(Cancellation);
+
+        Assert.Same(status, unknown);
+        Assert.Null(child.EndAll());
+        await child.Exited.WaitAsync(Cancellation);
+        Assert.Equal(9, child.Finish(status).Signal);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_command_that_may_not_be_signalled_is_not_taken_for_ended_and_is_named()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess && OperatingSystem.IsLinux(), "needs root, to be another account for a moment");
+        using var child = PosixChild.Start(Command("exec sleep 600"));
+
+        var (lives, refused) = AsAnotherAccount(() => (child.TrySignal(2), child.EndAll()));
+
+        Assert.True(lives);
+        Assert.Contains($"Process {child.Pid} could not be ended", refused, StringComparison.Ordinal);
+        Assert.False(child.Exited.IsCompleted);
+        Assert.Null(child.EndAll());
+        await child.Exited.WaitAsync(Cancellation);
+        Assert.Null(child.EndAll());
+        Assert.False(child.TrySignal(2));
+        Assert.Equal(9, child.Finish(new ShimCommandStatus { Phase = ShimPhase.Agent }).Signal);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_child_by_nets_own_means_is_ended_with_its_tree_and_asked_again_does_no_harm()
     {
         var marker = $"tree-{Guid.NewGuid():N}";
@@ -107,6 +139,27 @@ public sealed partial class InProcessSessionTests : IDisposable
         StopGrace = TimeSpan.FromSeconds(1),
         FinishedGrace = TimeSpan.FromHours(1),
     };
+
+    /// <summary>On a thread of its own: the kernel keeps the account for each thread, and only libc changes it for all.</summary>
+    private static T AsAnotherAccount<T>(Func<T> action)
+    {
+        const int Nobody = 65_534;
+        var setAccount = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 147 : 117;
+        T? result = default;
+        nint failed = -1;
+        var thread = new Thread(() =>
+        {
+            failed = SystemCall(setAccount, Nobody, Nobody, Nobody);
+            result = failed == 0 ? action() : default;
+        });
+        thread.Start();
+        thread.Join();
+        Assert.Equal(0, failed);
+        return result!;
+    }
+
+    [LibraryImport("libc", EntryPoint = "syscall")]
+    private static partial nint SystemCall(nint number, nint real, nint effective, nint saved);
 
     [LibraryImport("libc", EntryPoint = "waitpid")]
     private static partial int WaitPid(int pid, nint status, int options);

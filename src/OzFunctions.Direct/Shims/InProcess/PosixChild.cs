@@ -13,6 +13,7 @@ namespace OzFunctions.Direct.Shims.InProcess;
 /// </summary>
 internal sealed unsafe class PosixChild : Child
 {
+    private const int NotPermitted = 1;
     private const int Interrupted = 4;
     private readonly AnonymousPipeServerStream _output;
     private readonly AnonymousPipeServerStream _error;
@@ -61,7 +62,7 @@ internal sealed unsafe class PosixChild : Child
     {
         lock (_gate)
         {
-            return !_exited && ShimLibc.Kill(-Pid, signal) == 0;
+            return !_exited && (ShimLibc.Kill(-Pid, signal) == 0 || Refuses);
         }
     }
 
@@ -70,17 +71,18 @@ internal sealed unsafe class PosixChild : Child
     {
         lock (_gate)
         {
-            if (!_reaped)
-            {
-                _ = ShimLibc.Kill(-Pid, ShimLibc.SigKill);
-            }
+            return !_reaped && ShimLibc.Kill(-Pid, ShimLibc.SigKill) != 0 && Refuses ? $"Process {Pid} could not be ended: it runs as another account." : null;
         }
-
-        return null;
     }
 
     public override ShimCommandStatus Finish(ShimCommandStatus status)
     {
+        if (!Exited.IsCompleted)
+        {
+            // To wait for one that cannot be ended is to wait for ever.
+            return status;
+        }
+
         int word;
         int taken;
         var usage = stackalloc long[32];
@@ -107,6 +109,9 @@ internal sealed unsafe class PosixChild : Child
             PeakMemoryBytes = OperatingSystem.IsMacOS() ? usage[4] : usage[4] << 10,
         };
     }
+
+    /// <summary>Asked after its group could not be signalled. The leader alone tells another account from an end: of a group that has ended macOS says the same.</summary>
+    private bool Refuses => ShimLibc.Kill(Pid, 0) != 0 && Marshal.GetLastPInvokeError() == NotPermitted;
 
     public override void Dispose()
     {
