@@ -35,6 +35,7 @@ public static class LonelyVerdict
         ShimStopCause.Limit => ("FAILED", command.Limit == LimitName.Workspace ? "workspace_limit" : "resource_limit"),
         ShimStopCause.Cancel => ("CANCELLED", "task_cancelled"),
         ShimStopCause.Shutdown => ("ERROR", "graceful_shutdown"),
-        _ => null,
+        ShimStopCause.Lease => null,
+        _ => ("ERROR", "internal"),
     };
 }

@@ -188,7 +188,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
     }
 
     /// <summary>
-    /// Owes an ended run's event again. It is durable when this answers: the marker first, then the record, so that a tick finds both or neither. Null: the run has
+    /// Owes an ended run's event again. It is durable when this answers: the marker first, then the record, so that a tick finds both or neither; then the marker again. Null: the run has
     /// not ended, or has no event.
     /// </summary>
     public async Task<StoredRun?> OweAgainAsync(RunId runId, IReadOnlyList<string> publishers, CancellationToken cancellationToken)
@@ -210,7 +210,14 @@ public sealed partial class EventOutbox : IAsyncDisposable
                 return record.Outbox is { } there && there.SequenceEqual(next) ? RecordDecision.Done : RecordDecision.Write(record with { Outbox = next });
             },
             cancellationToken);
-        return update.IsDone ? update.Run : null;
+        if (!update.IsDone)
+        {
+            return null;
+        }
+
+        // Who read the first one before this record was written takes it away for what the record said then: not this one.
+        await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
+        return update.Run;
     }
 
     /// <summary>One try at a publisher that is owed this run's event, now and here, and what came of it.</summary>

@@ -220,6 +220,31 @@ public sealed class EventDeliveryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task What_is_owed_again_is_not_forgotten_when_all_that_was_owed_before_is_settled_between_its_marker_and_its_record()
+    {
+        var scene = new ScheduleScene();
+        var (gone, back) = (new Receiver { Answer = () => Task.FromException(new EventDeliveryException("Answered 410.") { IsFinal = true }) }, new Receiver());
+        var run = await CancelledAsync(scene, gone);
+        var first = scene.NewProcess(new CoreOptions(), scene.Clock, gone).Outbox;
+        scene.Store.After = async (method, name) =>
+        {
+            if (method == "PutAsync" && name == RunBlobs.Active(run))
+            {
+                scene.Store.After = null;
+                await first.TryDeliverAsync(run, "hook", Cancellation);
+            }
+        };
+
+        await scene.Process.Outbox.OweAgainAsync(run, ["hook"], Cancellation);
+
+        Assert.Single(gone.Tries);
+        Assert.Contains(RunBlobs.Active(run), scene.Store.Names);
+        await scene.NewProcess(new CoreOptions(), scene.Clock, back).Outbox.TryDeliverAsync(run, "hook", Cancellation);
+        Assert.Equal([$"{run}:0:completed"], back.Taken);
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task What_is_owed_again_while_a_command_ends_the_run_is_not_forgotten()
     {
         var hook = new Receiver();

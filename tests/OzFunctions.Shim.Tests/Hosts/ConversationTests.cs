@@ -123,7 +123,9 @@ public sealed class ConversationTests
 
         Assert.Equal(4_000, kept.Lines + cut.Lines);
         Assert.Equal(Enumerable.Range(0, 4_000).Sum(i => i.ToString().Length + 1_002), kept.Bytes + cut.Bytes);
-        Assert.InRange(kept.Bytes, 800 << 10, 1 << 20);
+
+        // A piece is not split, so a segment may be left half empty, as the agent's writes and the shim's reads fall together.
+        Assert.InRange(kept.Bytes, 512 << 10, 1 << 20);
         Assert.Contains("3999 0", last, StringComparison.Ordinal);
     }
 }
