@@ -50,12 +50,12 @@ public sealed class ClaimTests
         var next = await SubmitAsync(1);
         var urgent = await SubmitAsync(2);
         var process = world.NewProcess();
-        world.StartHost(process, world.NewMachine(), slots: 1);
+        var machine = world.NewMachine();
+        world.StartHost(process, machine, slots: 1);
 
         await world.UntilSettledAsync(low, Cancellation);
 
-        RunId[] order = [.. world.Events.Where(sent => sent.Type == Events.RunEvents.CompletedType).Select(sent => sent.RunId)];
-        Assert.Equal([urgent, old, next, low], order);
+        Assert.Equal([urgent, old, next, low], machine.Order);
     }
 
     [Fact(Timeout = Limit)]

@@ -17,6 +17,9 @@ internal sealed class SimulatedMachine(string name)
     /// <summary>Executions of the agent by run and attempt. The shim executes at most once per attempt (C10).</summary>
     public ConcurrentDictionary<(RunId, int), int> Executions { get; } = new();
 
+    /// <summary>The runs in the order in which their agents were executed.</summary>
+    public ConcurrentQueue<RunId> Order { get; } = new();
+
     /// <summary>What the record said when the agent was executed: INPROGRESS, or somebody took over meanwhile.</summary>
     public ConcurrentQueue<RunState> StatesAtExecution { get; } = new();
 
@@ -199,6 +202,7 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
 
             directory.AgentExecuted = true;
             machine.Executions.AddOrUpdate(key, 1, (_, count) => count + 1);
+            machine.Order.Enqueue(attempt.Record.RunId);
         }
 
         if (await process.World.FindAsync(attempt.Record.RunId) is { } record && record.Owner == attempt.Record.Owner)
