@@ -147,15 +147,11 @@ public sealed partial class DirectBackend : IRunBackend
 
     private Inquiry Inquire(string directory) => new(_shims, directory, _time);
 
-    /// <summary>A host that was killed while it asked something, and its supervisor with it, leaves what that ran.</summary>
     private async Task ClearInquiriesAsync(AttemptScope scope, CancellationToken cancellationToken)
     {
         try
         {
-            foreach (var directory in scope.Places.Inquiries)
-            {
-                await Inquire(directory).ClearAsync(cancellationToken);
-            }
+            await Inquiry.ClearAllAsync(_shims, scope.Places, _time, cancellationToken);
         }
         catch (ShimException exception)
         {

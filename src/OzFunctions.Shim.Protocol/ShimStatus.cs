@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace OzFunctions.Shim.Protocol;
 
 /// <summary>What the shim knows, also kept durably in <c>status.json</c> in the private directory.</summary>
@@ -56,6 +58,10 @@ public sealed record ShimCommandStatus
 
     /// <summary>Number of the signal that ended the leader.</summary>
     public int? Signal { get; init; }
+
+    /// <summary>What a script is told as exit code: 128 + n after a signal, as a shell would say.</summary>
+    [JsonIgnore]
+    public int? ShellCode => Signal is { } signal ? 128 + signal : ExitCode;
 
     /// <summary>Who stopped it; null: it ended by itself.</summary>
     public ShimStopCause? StoppedBy { get; init; }

@@ -7,7 +7,7 @@ namespace OzFunctions.AzureStorage;
 /// <summary>
 /// Content of one version, a piece at a time: each piece is one call with its tries, so that a connection that breaks in the middle of a gigabyte costs a piece.
 /// </summary>
-internal sealed class BlobReadStream : Stream
+internal sealed class BlobReadStream : Blobs.ForwardStream
 {
     private const int Piece = 4 << 20;
 
@@ -21,25 +21,9 @@ internal sealed class BlobReadStream : Stream
     private BlobReadStream(BlobBaseClient blob, StorageCalls calls, ETag? version, long next, long end, ReadOnlyMemory<byte> rest) =>
         (_blob, _calls, _version, _next, _end, _rest) = (blob, calls, version, next, end, rest);
 
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     /// <summary>Null: there is no such blob.</summary>
     public static Task<BlobReadStream?> OpenAsync(BlobBaseClient blob, StorageCalls calls, long offset, long? count, CancellationToken cancellationToken) =>
         calls.RunLargeAsync((_, token) => OpenOnceAsync(blob, calls, offset, count, token), cancellationToken);
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Read it asynchronously.");
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -55,18 +39,6 @@ internal sealed class BlobReadStream : Stream
         _rest = _rest[read..];
         return read;
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     private static async Task<BlobReadStream?> OpenOnceAsync(BlobBaseClient blob, StorageCalls calls, long offset, long? count, CancellationToken cancellationToken)
     {

@@ -1,23 +1,11 @@
+using OzFunctions.Blobs;
+
 namespace OzFunctions.Cli.Desks;
 
 /// <summary>The body of a front door's answer. A way that breaks off, or brings nothing for a minute, is a sentence about the way: an <see cref="IOException"/> would look like the reader's own disk.</summary>
-internal sealed class RemoteContent(Stream content, RemoteCalls calls, TimeProvider time) : Stream
+internal sealed class RemoteContent(Stream content, RemoteCalls calls, TimeProvider time) : ForwardStream
 {
     private static readonly TimeSpan MostQuiet = TimeSpan.FromMinutes(1);
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -31,18 +19,6 @@ internal sealed class RemoteContent(Stream content, RemoteCalls calls, TimeProvi
         {
             throw calls.BrokenOff(ex);
         }
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
     }
 
     public override ValueTask DisposeAsync() => content.DisposeAsync();

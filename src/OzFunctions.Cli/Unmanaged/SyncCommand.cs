@@ -6,15 +6,13 @@ using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Runs;
+using OzFunctions.Settlement;
 
 namespace OzFunctions.Cli.Unmanaged;
 
 /// <summary><c>ozf sync</c>: settles what killed or cut-off <c>ozf exec</c> calls left on this machine, and sends what was kept while the store was away.</summary>
 internal static partial class SyncCommand
 {
-    /// <summary>Receivers and commands of events are waited for this long; what they are still owed, a host sends.</summary>
-    private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
-
     public static Command Create(Surroundings surroundings) =>
         new Command("sync", "Send what 'ozf exec' kept here while the store was away").Does(surroundings, RunAsync);
 
@@ -38,7 +36,7 @@ internal static partial class SyncCommand
         var faults = new List<string>();
         await SettleAsync(context, tracked.Store, settings, ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Where(root => root.Path != tracked.Root), faults, loggers, cancellationToken);
         await EmptySpoolsAsync(context, tracked.Store.Core, settings, faults, loggers, cancellationToken);
-        await tracked.Store.Core.Outbox.DrainAsync(EventGrace, cancellationToken);
+        await tracked.Store.Core.Outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
     }
 
     private static async Task<int> RunAsync(CommandContext context, CancellationToken cancellationToken)
@@ -53,7 +51,7 @@ internal static partial class SyncCommand
         var roots = ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Concat(Directory.Exists(own.Path) ? [own] : []).Distinct();
         var settled = await SettleAsync(context, store, settings, roots, faults, loggers, cancellationToken);
         var (settledThere, sent) = await EmptySpoolsAsync(context, store.Core, settings, faults, loggers, cancellationToken);
-        await store.Core.Outbox.DrainAsync(EventGrace, cancellationToken);
+        await store.Core.Outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
         Show(context, settled + settledThere, sent);
         foreach (var fault in faults.Distinct())
         {

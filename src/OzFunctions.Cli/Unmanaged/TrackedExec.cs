@@ -162,13 +162,14 @@ internal sealed class TrackedExec : IAsyncDisposable
         var faults = new List<string>();
         foreach (var root in roots)
         {
+            if (root.FindFault() is { } fault)
+            {
+                faults.Add(fault);
+                continue;
+            }
+
             try
             {
-                if (root.FindFault() is { } fault)
-                {
-                    throw new IOException(fault);
-                }
-
                 var backends = await CreateBackendsAsync(context, store, root.Path, direct, loggers, cancellationToken);
                 var directory = backends.Own.CreateDirectory(intent);
                 if (faults.Count > 0)

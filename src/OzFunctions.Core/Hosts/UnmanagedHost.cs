@@ -19,7 +19,6 @@ public sealed partial class UnmanagedHost
     private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookAfterEnd = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LookMayTake = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan OthersGrace = TimeSpan.FromSeconds(20);
     private const int FailuresToLeave = 3;
 
@@ -141,7 +140,7 @@ public sealed partial class UnmanagedHost
         if (settled)
         {
             // A store that hangs after the end was written holds the caller no longer than one that hung before it (ADR 0014).
-            await _outbox.DrainAsync(EventGrace, _leave.Token);
+            await _outbox.DrainAsync(EventOutbox.EndGrace, _leave.Token);
         }
 
         var record = settled ? attempt.Record : null;
@@ -161,7 +160,7 @@ public sealed partial class UnmanagedHost
         using var leave = cancellationToken.Register(_leave.Cancel);
         _outbox.Start();
         var count = await SettleOthersAsync(cancellationToken);
-        await _outbox.DrainAsync(EventGrace, cancellationToken);
+        await _outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
         await LeaveAsync(settled: !cancellationToken.IsCancellationRequested);
         return count;
     }

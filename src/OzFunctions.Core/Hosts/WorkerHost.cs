@@ -23,7 +23,6 @@ public sealed partial class WorkerHost
 {
     private static readonly TimeSpan SignalsEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan StartPause = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan EventGrace = TimeSpan.FromSeconds(20);
 
     /// <summary>A host that detaches brings to its end what it has begun, this long: it is to be gone within five seconds, also when the store hangs.</summary>
     private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(3);
@@ -202,7 +201,7 @@ public sealed partial class WorkerHost
         await EndDiscardsAsync(cancellationToken);
         await stopLoops.CancelAsync();
         await Task.WhenAll(loops);
-        await _outbox.StopAsync(_detach.IsCancellationRequested ? TimeSpan.Zero : EventGrace);
+        await _outbox.StopAsync(_detach.IsCancellationRequested ? TimeSpan.Zero : EventOutbox.EndGrace);
         await LeaveAsync();
     }
 

@@ -13,12 +13,12 @@ public sealed class MaskStream
     /// </summary>
     internal const int MostHeld = 64 << 10;
 
+    /// <summary>Line end and indent, written in JSON inside of JSON; what is longer stands between two things, not inside of one, and is not held.</summary>
+    private const int LongestBreak = 32;
+
     private readonly Masker _masker;
     private readonly PatternTree _tree;
     private readonly List<(int Start, int End)> _found = [];
-
-    /// <summary>Line end and indent, written in JSON inside of JSON; what is longer stands between two things, not inside of one, and is not held.</summary>
-    private const int LongestBreak = 32;
 
     // Where line breaks stand inside of what is begun.
     private readonly List<(int Start, int Length)> _breaks = [];

@@ -41,9 +41,9 @@ internal sealed class PatternTree
         NewState(0);
         _rows.AddRange(Enumerable.Repeat(None, Bytes));
         _next[Root] = RowMark(0);
-        byte[][] all = [.. patterns.Concat(wrapped).Where(pattern => pattern.Length > 0)];
-        var ends = patterns.Where(pattern => pattern.Length > 0).Select(pattern => Insert(pattern, false))
-            .Concat(wrapped.Where(pattern => pattern.Length > 0).Select(pattern => Insert(pattern, true))).ToList();
+        patterns = [.. patterns.Where(pattern => pattern.Length > 0)];
+        wrapped = [.. wrapped.Where(pattern => pattern.Length > 0)];
+        int[] ends = [.. patterns.Select(pattern => Insert(pattern, wrapped: false)), .. wrapped.Select(pattern => Insert(pattern, wrapped: true))];
         (_nextOf, _byteOf, _depthOf, _rowOf, _wrapsOf) = ([.. _next], [.. _bytes], [.. _depths], [.. _rows], [.. _wraps]);
         (_next, _bytes, _depths, _rows, _wraps) = ([], [], [], [], []);
         _fallback = new int[_nextOf.Length];
@@ -54,10 +54,10 @@ internal sealed class PatternTree
         }
 
         Link();
-        IsEmpty = ends.Count == 0;
+        IsEmpty = ends.Length == 0;
         Longest = IsEmpty ? 0 : ends.Max(end => _depthOf[end]);
         _least = IsEmpty ? 0 : Math.Min(ends.Min(end => _depthOf[end]), byte.MaxValue);
-        _shifts = _least >= Window ? MakeShifts(all, _least) : null;
+        _shifts = _least >= Window ? MakeShifts(patterns.Concat(wrapped), _least) : null;
         _shiftsBeforeBreak = wrapped.Count > 0 && _least > LeastBeforeBreak ? MakeShifts(wrapped, LeastBeforeBreak) : null;
     }
 

@@ -14,6 +14,9 @@ namespace OzFunctions.Settlement;
 /// </summary>
 public sealed partial class EventOutbox : IAsyncDisposable
 {
+    /// <summary>A process that ends waits this long for receivers and commands; what they are still owed, another host or a tick sends.</summary>
+    public static readonly TimeSpan EndGrace = TimeSpan.FromSeconds(20);
+
     /// <summary>A queue that takes longer than this is as good as away.</summary>
     private static readonly TimeSpan PromptWithin = TimeSpan.FromSeconds(15);
 

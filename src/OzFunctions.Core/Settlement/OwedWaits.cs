@@ -39,10 +39,6 @@ internal sealed class OwedWaits(TimeProvider time, PutOffPublishers putOff)
         }
     }
 
-    /// <summary>A host that stops gives back what it reserved, and nothing but the record tells the others.</summary>
-    private static DateTimeOffset Earliest(OutboxEntry entry, DateTimeOffset now, bool isOfLane) =>
-        entry.NextAt is not { } next || (isOfLane && next > now + Soon && next <= now + EventOutbox.ReservedAtMost) ? now + Soon : next;
-
     public void Forget(RunId runId)
     {
         lock (_waits)
@@ -50,4 +46,8 @@ internal sealed class OwedWaits(TimeProvider time, PutOffPublishers putOff)
             _waits.Remove(runId);
         }
     }
+
+    /// <summary>A host that stops gives back what it reserved, and nothing but the record tells the others.</summary>
+    private static DateTimeOffset Earliest(OutboxEntry entry, DateTimeOffset now, bool isOfLane) =>
+        entry.NextAt is not { } next || (isOfLane && next > now + Soon && next <= now + EventOutbox.ReservedAtMost) ? now + Soon : next;
 }

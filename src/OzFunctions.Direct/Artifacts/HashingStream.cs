@@ -1,20 +1,13 @@
 using System.Security.Cryptography;
+using OzFunctions.Blobs;
 
 namespace OzFunctions.Direct.Artifacts;
 
 /// <summary>Passes at most so many bytes of a file on and hashes them on the way, so that a file is read once.</summary>
-internal sealed class HashingStream(Stream inner, long most) : Stream
+internal sealed class HashingStream(Stream inner, long most) : ForwardStream
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private long _read;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
 
     public override long Position
     {
@@ -33,8 +26,6 @@ internal sealed class HashingStream(Stream inner, long most) : Stream
         return count;
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var count = await inner.ReadAsync(buffer[..(int)Math.Min(buffer.Length, most - _read)], cancellationToken);
@@ -42,19 +33,6 @@ internal sealed class HashingStream(Stream inner, long most) : Stream
         _read += count;
         return count;
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

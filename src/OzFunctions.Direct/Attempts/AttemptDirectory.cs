@@ -113,10 +113,7 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
             await shims.SweepAsync(places.Directory, known, cancellationToken);
         }
 
-        foreach (var inquiry in places.Inquiries)
-        {
-            await new Inquiry(shims, inquiry, time).ClearAsync(cancellationToken);
-        }
+        await Inquiry.ClearAllAsync(shims, places, time, cancellationToken);
     }
 
     private static async Task EndShimAsync(IShimSession session, CancellationToken cancellationToken)

@@ -42,8 +42,17 @@ internal sealed class Inquiry(IShims shims, string directory, TimeProvider time)
         }
     }
 
-    /// <summary>Ends and removes what is there of a question, also of one whose host was killed while it asked.</summary>
-    public async Task ClearAsync(CancellationToken cancellationToken)
+    /// <summary>Ends and removes what a host that was killed while it asked has left in an attempt's directory, and its supervisors with it.</summary>
+    public static async Task ClearAllAsync(IShims shims, AttemptPlaces places, TimeProvider time, CancellationToken cancellationToken)
+    {
+        foreach (var directory in places.Inquiries)
+        {
+            await new Inquiry(shims, directory, time).ClearAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Ends and removes what is there of a question.</summary>
+    private async Task ClearAsync(CancellationToken cancellationToken)
     {
         if (!Directory.Exists(directory))
         {

@@ -74,9 +74,6 @@ internal static class OutcomeRules
         }
     }
 
-    /// <summary>What a script is told as exit code: 128 + n after a signal, as a shell would say.</summary>
-    public static int? ShellCode(ShimCommandStatus? agent) => agent?.Signal is { } signal ? 128 + signal : agent?.ExitCode;
-
     private static RunReason ReasonOf(ShimCommandStatus status) => status.Limit == LimitName.Workspace ? RunReason.WorkspaceLimit : RunReason.ResourceLimit;
 
     private static Verdict OfStop(ShimStopCause cause, ShimCommandStatus status, string what) => cause switch

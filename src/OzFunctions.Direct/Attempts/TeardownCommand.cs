@@ -12,7 +12,7 @@ internal static class TeardownCommand
         {
             Phase = ShimPhase.Teardown,
             Arguments = ["/bin/sh", "-c", command],
-            Environment = scope.Environment.ForTeardown(verdict.Reason, OutcomeRules.ShellCode(agent)),
+            Environment = scope.Environment.ForTeardown(verdict.Reason, agent?.ShellCode),
             WorkingDirectory = scope.Workspace.Path,
             Timeout = scope.Options.TeardownTimeout,
             StopGrace = scope.Options.StopGrace,

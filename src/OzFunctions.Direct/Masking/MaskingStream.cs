@@ -1,10 +1,11 @@
 using System.Buffers;
+using OzFunctions.Blobs;
 using OzFunctions.Masking;
 
 namespace OzFunctions.Direct.Masking;
 
 /// <summary>Reads at most so many bytes of a text file and gives them out masked.</summary>
-internal sealed class MaskingStream(Stream inner, long most, Masker masker) : Stream
+internal sealed class MaskingStream(Stream inner, long most, Masker masker) : ForwardStream
 {
     private readonly MaskStream _mask = masker.OpenStream();
     private readonly ArrayBufferWriter<byte> _masked = new();
@@ -12,20 +13,6 @@ internal sealed class MaskingStream(Stream inner, long most, Masker masker) : St
     private long _left = most;
     private int _given;
     private bool _ended;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>How many secrets were masked so far.</summary>
     public long Masked => _mask.Masked;
@@ -40,8 +27,6 @@ internal sealed class MaskingStream(Stream inner, long most, Masker masker) : St
         return Give(buffer);
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         while (_given == _masked.WrittenCount && !_ended)
@@ -51,19 +36,6 @@ internal sealed class MaskingStream(Stream inner, long most, Masker masker) : St
 
         return Give(buffer.Span);
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     private int Next => (int)Math.Min(_piece.Length, _left);
 

@@ -15,13 +15,10 @@ internal static class LonelyTeardown
         string[] told =
         [
             .. LonelyVerdict.Of(status) is var (state, reason) ? new[] { $"OZF_RUN_STATE={state}", $"OZF_RUN_REASON={reason}" } : [],
-            .. agent is { Ended: true, SpawnError: 0 } ? new[] { $"OZF_EXIT_CODE={CodeOf(agent)}" } : [],
+            .. agent is { Ended: true, SpawnError: 0 } ? new[] { "OZF_EXIT_CODE=" + agent.ShellCode?.ToString(CultureInfo.InvariantCulture) } : [],
         ];
         return told.Length == 0 ? command : command with { Environment = [.. command.Environment.Where(entry => !told.Any(ours => NameOf(ours) == NameOf(entry))), .. told] };
     }
-
-    private static string CodeOf(ShimCommandStatus agent) =>
-        (agent.Signal is { } signal ? 128 + signal : agent.ExitCode)?.ToString(CultureInfo.InvariantCulture) ?? "";
 
     private static string NameOf(string entry) => entry.Split('=', 2)[0];
 }
