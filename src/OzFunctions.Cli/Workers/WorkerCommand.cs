@@ -138,7 +138,7 @@ internal static partial class WorkerCommand
     [LoggerMessage(LogLevel.Warning, "No run gets WARP_API_KEY, so oz will ask for a login: give it with -e WARP_API_KEY, in backend.direct.agent_environment, or from the setup's environment file")]
     private static partial void NoApiKey(ILogger logger);
 
-    [LoggerMessage(LogLevel.Warning, "TMPDIR in environment has no effect: each run has a temp directory of its own, which goes with it; setup may write another into OZ_ENVIRONMENT_FILE")]
+    [LoggerMessage(LogLevel.Warning, "TMPDIR in environment has no effect: each run has a temp directory of its own, which goes with it")]
     private static partial void OwnTempDirectory(ILogger logger);
 
     [LoggerMessage(LogLevel.Information, "Runs belong to this host's own user: they can read its files (a container or a virtual machine is the boundary)")]
