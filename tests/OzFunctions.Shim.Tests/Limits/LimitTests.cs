@@ -134,11 +134,11 @@ public sealed class LimitTests
         await using var rig = new ShimRig();
         var session = await rig.LaunchAsync(limits: new() { Memory = 64 << 20 });
         var script = $$"""exec perl -e '$| = 1; my @all; sub eat { push @all, "a" x ($_[0] << 20) } $SIG{TERM} = "IGNORE"; $SIG{INT} = sub { eat({{after - before}}) }; eat({{before}}); print "full\n"; sleep 300 while 1'""";
-        var command = rig.Sh(script) with { StopGrace = TimeSpan.FromMinutes(10), Timeout = cause == ShimStopCause.Timeout ? TimeSpan.FromSeconds(1) : null };
+        var command = rig.Sh(script) with { StopGrace = TimeSpan.FromMinutes(10), Timeout = cause == ShimStopCause.Timeout ? TimeSpan.FromSeconds(2) : null };
         await session.StartAsync(command, ShimRig.Cancellation);
-        await rig.OutputHoldsAsync(session, "full");
         if (cause == ShimStopCause.Cancel)
         {
+            await rig.OutputHoldsAsync(session, "full");
             await session.StopAsync(cause, command.StopGrace, ShimRig.Cancellation);
         }
 
