@@ -80,7 +80,7 @@ internal static unsafe class ShimProcess
             });
 
             // The tag must be known to others before the first process that carries it.
-            if (!status.TrySave())
+            if (!status.TrySaveFirst())
             {
                 throw new StartException($"{ShimProtocol.StatusFile} cannot be written in {path}: {Libc.Explain(Libc.Errno)}");
             }

@@ -3,7 +3,7 @@ using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Shim;
 
-/// <summary><c>status.json</c>: replaced as a whole and safe from a loss of power once saved.</summary>
+/// <summary><c>status.json</c>: replaced as a whole, and safe from a loss of power from the first command on.</summary>
 internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
 {
     private bool _unsaved;
@@ -23,20 +23,25 @@ internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
         return TrySave();
     }
 
-    public bool TrySave()
+    public bool TrySave() => TrySave(durable: true);
+
+    /// <summary>The first, which names this process to others of this boot: nothing runs yet that a host would have to know of after the next.</summary>
+    public bool TrySaveFirst() => TrySave(durable: false);
+
+    private bool TrySave(bool durable)
     {
         var bytes = ShimStatusJson.Write(Current);
         fixed (byte* temporary = "status.json.new\0"u8, target = "status.json\0"u8, content = bytes)
         {
             var file = Libc.OpenAt(directory, temporary, Libc.OWriteOnly | Libc.OCreate | Libc.OTruncate | Libc.OCloseOnExec, 0x180);
             Orphaned = file < 0 && Libc.Errno == Libc.ENoEntry;
-            var saved = file >= 0 && Libc.Write(file, content, bytes.Length) == bytes.Length && Libc.Sync(file) == 0;
+            var saved = file >= 0 && Libc.Write(file, content, bytes.Length) == bytes.Length && (!durable || Libc.Sync(file) == 0);
             if (file >= 0)
             {
                 _ = Libc.Close(file);
             }
 
-            saved = saved && Libc.RenameAt(directory, temporary, directory, target) == 0 && Libc.Sync(directory) == 0;
+            saved = saved && Libc.RenameAt(directory, temporary, directory, target) == 0 && (!durable || Libc.Sync(directory) == 0);
             _unsaved = !saved;
             return saved;
         }

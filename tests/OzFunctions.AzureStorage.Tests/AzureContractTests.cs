@@ -82,6 +82,25 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
         Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
         Assert.Equal(Run, listener.LastRun);
     }
+
+    [Fact(Timeout = 180_000)]
+    public async Task The_look_after_a_ring_is_due_a_pace_later()
+    {
+        var (between, time) = (new Interference(), new ManualTimeProvider());
+        var connection = (await azurite.GetAsync()).TakeAccount();
+        var near = new AzureBell(StorageAccount.Open(connection, new() { Between = between }, time));
+        await using var listener = near.Listen("local");
+        await new AzureBell(StorageAccount.Open(connection, new(), TimeProvider.System)).RingAsync("local", Run, Cancellation);
+        Assert.True(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+
+        Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+        Assert.Single(between.Seen, IsLook);
+        time.Advance(PollPace.Fast);
+        Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+        Assert.Equal(2, between.Seen.Count(IsLook));
+
+        static bool IsLook(string request) => request.StartsWith("GET", StringComparison.Ordinal) && request.Contains("/messages?", StringComparison.Ordinal);
+    }
 }
 
 public sealed class AzureEventQueueContractTests(SharedAzurite azurite) : EventPublisherContract, IAsyncLifetime

@@ -96,6 +96,7 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
         private readonly Lock _lock = new();
         private RunId? _lastRun;
         private long _heard = bell.Time.GetTimestamp();
+        private long? _looked;
 
         public string WorkerId => workerId;
 
@@ -150,9 +151,8 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             var started = bell.Time.GetTimestamp();
             while (true)
             {
-                var looked = bell.Time.GetTimestamp();
                 var near = await _rung.WaitAsync(TimeSpan.Zero, cancellationToken);
-                if (near || await LookAsync(cancellationToken))
+                if (near || (IsLookDue() && await LookAsync(cancellationToken)))
                 {
                     return true;
                 }
@@ -163,10 +163,13 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
                     return false;
                 }
 
-                var pause = _pace.Next(looked);
+                var pause = _pace.Next(_looked!.Value);
                 await PauseAsync(left < pause ? left : pause, cancellationToken);
             }
         }
+
+        /// <summary>Who has just heard a ring is on his way to a claim: another look at once would only stand in its way.</summary>
+        private bool IsLookDue() => _looked is not { } looked || bell.Time.GetElapsedTime(looked) >= PollPace.Fast;
 
         public ValueTask DisposeAsync()
         {
@@ -181,6 +184,7 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
         /// <summary>Something is there that was not there at the last look.</summary>
         private async Task<bool> LookAsync(CancellationToken cancellationToken)
         {
+            _looked = bell.Time.GetTimestamp();
             var shown = await queue.ReadAsync<PeekedMessage[]>(async (client, token) => (await client.PeekMessagesAsync(Shown, token)).Value, cancellationToken) ?? [];
             bool rang;
             lock (_lock)

@@ -6,7 +6,9 @@ namespace OzFunctions.AzureStorage;
 /// </summary>
 internal sealed class PollPace(TimeProvider time)
 {
-    private static readonly TimeSpan Fast = TimeSpan.FromMilliseconds(50);
+    /// <summary>The quickest.</summary>
+    public static readonly TimeSpan Fast = TimeSpan.FromMilliseconds(50);
+
     private static readonly TimeSpan FastFor = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Slowest = TimeSpan.FromMilliseconds(1500);
 

@@ -94,12 +94,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
             }
         }
 
-        MakeWorkspace();
-        if (!shim.IsAlive)
-        {
-            await shim.LaunchAsync(TeardownCommand.Find(scope, new(RunReason.HostLost, null), agent: null), cancellationToken);
-        }
-
+        await PrepareAsync(cancellationToken);
         NoteUnmasked(scope.Masks.Unmasked);
         if (await SetUpAsync(environment, cancellationToken) is { } failed)
         {
@@ -141,21 +136,38 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
     private static bool IsDiskFull(Exception exception) =>
         exception.Message.Contains("No space left", StringComparison.Ordinal) || exception.Message.Contains("quota", StringComparison.OrdinalIgnoreCase) || exception.Message.Contains("disk is full", StringComparison.OrdinalIgnoreCase);
 
-    private void MakeWorkspace()
+    /// <summary>The workspace is made while the shim comes to be ready: neither needs the other.</summary>
+    private async Task PrepareAsync(CancellationToken cancellationToken)
     {
         scope.Places.Make(scope.Options.PrivateHome);
         scope.Places.WriteForCommands(scope.Places.RequestFile, [.. JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile), (byte)'\n']);
+        if (!scope.Journal.Has(JournalStep.WorkspaceMine) && !scope.Journal.Has(JournalStep.WorkspaceReady) && scope.Workspace.FindObstacle() is { } obstacle)
+        {
+            throw new WorkspaceException(obstacle);
+        }
+
+        var launching = shim.IsAlive ? Task.CompletedTask : shim.LaunchAsync(TeardownCommand.Find(scope, new(RunReason.HostLost, null), agent: null), cancellationToken);
+        try
+        {
+            MakeWorkspace();
+        }
+        finally
+        {
+            // Whatever became of the workspace, a shim that is on its way is known before anybody asks for it.
+            await launching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await launching;
+    }
+
+    private void MakeWorkspace()
+    {
         if (scope.Journal.Has(JournalStep.WorkspaceReady))
         {
             return;
         }
 
         var announced = scope.Journal.Has(JournalStep.WorkspaceMine);
-        if (!announced && scope.Workspace.FindObstacle() is { } obstacle)
-        {
-            throw new WorkspaceException(obstacle);
-        }
-
         var path = scope.Workspace.Path;
         if (!announced && !scope.Workspace.IsShared)
         {
@@ -163,7 +175,9 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
         }
 
         scope.Workspace.Make(announced, scope.Options.User);
-        scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceReady, Path = path }, durable: true);
+
+        // Durable before anything is in it: an empty one that was announced is taken for ours without this line.
+        scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.WorkspaceReady, Path = path }, durable: scope.Options.SetupCommand is not null);
         scope.Say($"Attempt {scope.Record.Attempt} of run {scope.Record.RunId} in {scope.Workspace.Path}");
     }
 
@@ -210,7 +224,8 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
         }
 
         var heads = scope.Record.Request.Changes == false ? null : Repositories.ReadHeads(scope.Workspace.Path);
-        scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.SetupDone, Heads = heads }, durable: true);
+        // Durable with the line that says that the agent is asked for; until then the shim's status tells as much of a setup.
+        scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.SetupDone, Heads = heads }, durable: false);
     }
 
     private void NoteUnmasked(IEnumerable<string> names)

@@ -12,7 +12,10 @@ internal static class ShimStatusFile
         var path = Path.Combine(privateDirectory, ShimProtocol.StatusFile);
         try
         {
-            return ShimStatusJson.Read(RegularFile.ReadAll(path));
+            var bytes = RegularFile.ReadAll(path);
+
+            // What a loss of power leaves of a status that was saved before the first command: nothing had run.
+            return bytes.AsSpan().ContainsAnyExcept((byte)0) ? ShimStatusJson.Read(bytes) : null;
         }
         catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -120,6 +120,20 @@ public sealed class SweepTests
         Assert.Equal(3, ShimRig.Shims.Identify(rig.PrivateDirectory)?.Find(ShimPhase.Agent)?.ExitCode);
     }
 
+    /// <summary>The first status is not waited for to be on the disk; some file systems keep the name and lose the bytes.</summary>
+    [Theory(Timeout = 180_000)]
+    [InlineData(0)]
+    [InlineData(155)]
+    public async Task A_status_that_a_loss_of_power_emptied_is_none(int zeros)
+    {
+        await using var rig = new ShimRig();
+        Directory.CreateDirectory(rig.PrivateDirectory);
+        await File.WriteAllBytesAsync(Path.Combine(rig.PrivateDirectory, ShimProtocol.StatusFile), new byte[zeros], ShimRig.Cancellation);
+
+        Assert.Null(ShimRig.Shims.ReadStatus(rig.PrivateDirectory));
+        Assert.Equal(0, (await rig.RunAsync(await rig.LaunchAsync(), rig.Sh("exit 0"))).ExitCode);
+    }
+
     /// <summary>This program as a host (see Program.cs), by way of env because commands have an environment of their own.</summary>
     private static IEnumerable<string> Host(ShimRig rig, string script) =>
     [
