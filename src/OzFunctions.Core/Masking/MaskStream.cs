@@ -13,7 +13,7 @@ public sealed class MaskStream
     /// </summary>
     internal const int MostHeld = 64 << 10;
 
-    /// <summary>Line end and indent, written in JSON inside of JSON; what is longer stands between two things, not inside of one, and is not held.</summary>
+    /// <summary>Line end, indent and marks of quotation, written in JSON inside of JSON; what is longer stands between two things, not inside of one, and is not held.</summary>
     private const int LongestBreak = 32;
 
     private readonly Masker _masker;
@@ -158,15 +158,30 @@ public sealed class MaskStream
         return Whole(next, at + 1);
     }
 
-    /// <summary>A line feed, also as JSON has it inside of a text, with what stands around it.</summary>
+    /// <summary>
+    /// A line feed, also as JSON has it inside of a text, with what stands around it: the indent, marks of a quotation, a comment or a list, the sign of a patch.
+    /// </summary>
     private bool IsBreak(ReadOnlySpan<byte> text, int at) =>
         !(IsBehindBreak(at) && _breaks[^1].Length >= LongestBreak) && text[at] switch
         {
             (byte)'\n' or (byte)'\r' or (byte)'\\' => true,
-            (byte)' ' or (byte)'\t' => IsBehindBreak(at),
+            (byte)' ' or (byte)'\t' or (byte)'>' or (byte)'#' or (byte)'|' or (byte)'*' => IsBehindBreak(at),
+            (byte)'+' or (byte)'-' => IsSign(text, at),
             (byte)'n' or (byte)'r' => IsBehindBreak(at) && text[at - 1] == (byte)'\\',
             _ => false,
         };
+
+    /// <summary>One at the head of a line. Base64 has them too: of those in a row any may be the sign, and it is the first that does not go on with what is begun.</summary>
+    private bool IsSign(ReadOnlySpan<byte> text, int at)
+    {
+        var first = at;
+        while (first > 0 && at - first < LongestBreak && text[first - 1] == text[at])
+        {
+            first--;
+        }
+
+        return IsBehindBreak(first);
+    }
 
     private bool IsBehindBreak(int at) => _breaks.Count > 0 && _breaks[^1].Start + _breaks[^1].Length == at;
 
@@ -192,13 +207,29 @@ public sealed class MaskStream
                 state = _tree.Shorten(state);
             }
 
-            if (state == PatternTree.Root)
-            {
-                _breaks.Clear();
-            }
+            Forget(state, end);
         }
 
         return state;
+    }
+
+    /// <summary>Line breaks before what is begun: a text may have one every few bytes and never be at the root.</summary>
+    private void Forget(int state, int end)
+    {
+        if (state == PatternTree.Root)
+        {
+            _breaks.Clear();
+            return;
+        }
+
+        var start = StartOf(_tree.DepthOf(state), end);
+        var gone = 0;
+        while (gone < _breaks.Count && _breaks[gone].Start < start)
+        {
+            gone++;
+        }
+
+        _breaks.RemoveRange(0, gone);
     }
 
     private int LongestAt(int state, int end)

@@ -9,6 +9,9 @@ internal static class SecretForms
     // A key file has some ten forms as well; a hundred of each would cost megabytes.
     private const int Long = 1_024;
 
+    // Of the shortest secret, less its first line's end; four characters are in other texts too.
+    private const int LeastRest = 5;
+
     // What is left as it is by RFC 3986, encodeURIComponent, Python, Java, PHP, .NET twice, Go in a path, encodeURI.
     private static readonly string[] UrlPlain = ["-_.~", "-_.!~*'()", "-_.~/", "-_.*", "-_.", "-_.!*()", "-_.~!$()*,;@", "-_.~$&+=:@", "-_.!~*'();/?:@&=+$,#"];
 
@@ -42,7 +45,7 @@ internal static class SecretForms
         {
             foreach (var form in Insides(Encoding.UTF8.GetBytes(text)).SelectMany(inside => text.Length > Long ? [inside] : (string[])[inside, UrlSafe(inside)]).Distinct())
             {
-                for (var before = 0; before < PatternTree.LeastBeforeBreak && form.Length - before >= SecretSet.LeastLength; before++)
+                for (var before = 0; before < PatternTree.LeastBeforeBreak && form.Length >= SecretSet.LeastLength && form.Length - before >= LeastRest; before++)
                 {
                     yield return form[before..];
                 }

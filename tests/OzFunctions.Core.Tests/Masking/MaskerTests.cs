@@ -134,11 +134,43 @@ public sealed class MaskerTests
         Assert.Equal(begun.Length + 5_000_000, output.WrittenCount);
     }
 
+    /// <summary>A patch has a sign before each line, and base64 has both signs as well.</summary>
+    [Theory]
+    [InlineData("\n")]
+    [InlineData("\n+")]
+    [InlineData("\n-")]
+    [InlineData("\n ")]
+    [InlineData("\n    +")]
+    public void A_line_may_begin_with_the_sign_of_a_patch_and_then_with_one_of_its_own(string end)
+    {
+        const string Pattern = "abcd++ef--g+-h+++ij";
+        var masker = new Masker([], [Encoding.ASCII.GetBytes(Pattern)]);
+        for (var at = PatternTree.LeastBeforeBreak; at < Pattern.Length; at++)
+        {
+            var text = Encoding.ASCII.GetBytes($"x{Pattern[..at]}{end}{Pattern[at..]}y");
+            for (var cut = 0; cut <= text.Length; cut++)
+            {
+                Assert.Equal("x***y", InPieces(masker, text, [cut], renewed: true));
+            }
+        }
+    }
+
+    /// <summary>Each break is followed by what begins again: a look at all of them for every byte would take minutes.</summary>
+    [Fact(Timeout = 120_000)]
+    public async Task Lines_that_begin_a_secret_again_and_again_take_no_longer_than_others()
+    {
+        var masker = Masker("ghp_0123456789abcdefghij");
+        var line = Convert.ToBase64String("ghp_0123456789"u8)[..4] + "\n";
+        var text = string.Concat(Enumerable.Repeat(line, 1_000_000));
+
+        Assert.Equal(text, await Task.Run(() => masker.MaskText(text), TestContext.Current.CancellationToken));
+    }
+
     // Not the first one: behind a backslash it is a line break's, whatever begins there.
     private static byte[] WithLettersOfBreaks(byte[] pattern, Random random) =>
         [pattern[0], .. pattern[1..].Select(letter => random.Next(4) == 0 ? (byte)"nr"[random.Next(2)] : letter)];
 
-    private static byte[] Break(Random random) => random.Next(6) switch { 5 => [(byte)'\n', .. Enumerable.Repeat((byte)' ', random.Next(29, 34))], 0 => "\r\n"u8.ToArray(), 1 => "\\n"u8.ToArray(), 2 => "\n  "u8.ToArray(), _ => "\n"u8.ToArray() };
+    private static byte[] Break(Random random) => random.Next(9) switch { 8 => [(byte)'\n', .. Enumerable.Range(0, random.Next(1, 4)).Select(_ => (byte)"+-># |*"[random.Next(7)])], 7 => "\n+"u8.ToArray(), 6 => "\n>  "u8.ToArray(), 5 => [(byte)'\n', .. Enumerable.Repeat((byte)' ', random.Next(29, 34))], 0 => "\r\n"u8.ToArray(), 1 => "\\n"u8.ToArray(), 2 => "\n  "u8.ToArray(), _ => "\n"u8.ToArray() };
 
     [Fact]
     public void Secrets_in_ordinary_output_are_found_wherever_it_is_cut()

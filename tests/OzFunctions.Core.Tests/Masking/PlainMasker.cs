@@ -73,7 +73,9 @@ internal static class PlainMasker
         for (var first = at; at < text.Length && at - first < 32; at++)
         {
             var isBreak = text[at] is (byte)'\n' or (byte)'\r' or (byte)'\\'
-                || (at > first && (text[at] is (byte)' ' or (byte)'\t' || (text[at] is (byte)'n' or (byte)'r' && text[at - 1] == (byte)'\\')));
+                || (at > first && (text[at] is (byte)' ' or (byte)'\t' or (byte)'>' or (byte)'#' or (byte)'|' or (byte)'*'
+                    || (text[at] is (byte)'+' or (byte)'-' && text[at - 1] != text[at])
+                    || (text[at] is (byte)'n' or (byte)'r' && text[at - 1] == (byte)'\\')));
             if (!isBreak)
             {
                 break;
