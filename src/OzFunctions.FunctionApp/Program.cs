@@ -17,7 +17,7 @@ builder.Services.AddOzFunctions(builder.Configuration);
 var telemetry = builder.Services.AddOpenTelemetry().UseFunctionsWorkerDefaults()
     .WithTracing(tracing => tracing.AddSource(OzTelemetry.Name))
     .WithMetrics(metrics => metrics.AddMeter(OzTelemetry.Name));
-if (!string.IsNullOrEmpty(builder.Configuration[SettingNames.ApplicationInsights]))
+if (AppSettings.Find(builder.Configuration, SettingNames.ApplicationInsights) is not null)
 {
     telemetry.UseAzureMonitorExporter();
 }

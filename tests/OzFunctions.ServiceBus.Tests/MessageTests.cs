@@ -65,6 +65,14 @@ public sealed class MessageTests
         Assert.Contains("Endpoint", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_reference_to_a_vault_that_nobody_resolved_is_called_that()
+    {
+        var refused = Assert.Throws<FormatException>(() => ServiceBusConnection.Open("@Microsoft.KeyVault(VaultName=v;SecretName=bus)"));
+
+        Assert.StartsWith("The Service Bus connection is a Key Vault reference that was not resolved", refused.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(ServiceBusFailureReason.MessagingEntityNotFound, false, "Queue 'q' is not there")]
     [InlineData(ServiceBusFailureReason.MessageSizeExceeded, false, "larger than its tier takes")]
