@@ -1,4 +1,5 @@
 using System.Text;
+using Azure.Core.Amqp;
 using Azure.Messaging.ServiceBus;
 using OzFunctions.DeadLetters;
 using OzFunctions.Events;
@@ -33,6 +34,37 @@ public sealed class MessageTests
         var letter = ServiceBusDeadLetters.Of("oz-requests", message, TimeProvider.System);
 
         Assert.Equal((DeadLetterStore.IdOf("oz-requests", "m1"), "invalid_request", "prompt: is missing", "{}"), (letter.Id, letter.Reason, letter.Description, letter.Body));
+    }
+
+    /// <summary>Taken as one, the second is completed as a repeat of the first, and its run never is.</summary>
+    [Fact]
+    public void Messages_without_an_id_are_no_repeats_of_each_other()
+    {
+        var now = DateTimeOffset.UnixEpoch;
+        var first = ServiceBusModelFactory.ServiceBusReceivedMessage(sequenceNumber: 7, enqueuedTime: now, deliveryCount: 1);
+        var again = ServiceBusModelFactory.ServiceBusReceivedMessage(sequenceNumber: 7, enqueuedTime: now, deliveryCount: 2);
+        var next = ServiceBusModelFactory.ServiceBusReceivedMessage(sequenceNumber: 8, enqueuedTime: now);
+        var sameOfANewQueue = ServiceBusModelFactory.ServiceBusReceivedMessage(sequenceNumber: 7, enqueuedTime: now.AddDays(1));
+
+        Assert.Equal(ReceivedMessage.IdOf(first), ReceivedMessage.IdOf(again));
+        Assert.Equal(3, new[] { first, next, sameOfANewQueue }.Select(ReceivedMessage.IdOf).Distinct().Count());
+        Assert.Equal("m1", ReceivedMessage.IdOf(ServiceBusModelFactory.ServiceBusReceivedMessage(messageId: "m1", sequenceNumber: 7)));
+        Assert.NotEqual(ServiceBusDeadLetters.Of("q", first, TimeProvider.System).Id, ServiceBusDeadLetters.Of("q", next, TimeProvider.System).Id);
+    }
+
+    [Fact]
+    public void Text_that_came_as_an_AMQP_value_is_read_and_what_is_no_text_is_shown()
+    {
+        const string Request = """{"prompt":"grüße"}""";
+
+        Assert.Equal(Request, BodyOf(AmqpMessageBody.FromValue(Request)));
+        Assert.Equal(Request, BodyOf(AmqpMessageBody.FromValue(Encoding.UTF8.GetBytes(Request))));
+        Assert.Equal(Request, BodyOf(AmqpMessageBody.FromData([Encoding.UTF8.GetBytes(Request[..5]), Encoding.UTF8.GetBytes(Request[5..])])));
+        Assert.Equal("7", BodyOf(AmqpMessageBody.FromValue(7)));
+        Assert.Equal("a\n7", BodyOf(AmqpMessageBody.FromSequence([["a", 7]])));
+
+        static string BodyOf(AmqpMessageBody body) => Encoding.UTF8.GetString(ReceivedMessage.BodyOf(
+            ServiceBusReceivedMessage.FromAmqpMessage(new AmqpAnnotatedMessage(body), BinaryData.FromBytes(new byte[16]))).Span);
     }
 
     [Fact]
