@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using OzFunctions.Keys;
 using OzFunctions.Testing;
 
 namespace OzFunctions.EndToEnd.Tests;
@@ -54,6 +55,7 @@ public sealed partial class SettingNamesTests
             ["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "OZF_STORAGE", "OZF_SERVICEBUS", "OZF_CONFIG", "OZF_API_KEY", .. Switches],
             name => Assert.Contains(values, value => value.Name == name));
         Assert.DoesNotContain(values, value => value.Value.GetString()!.Contains("AccountKey", StringComparison.Ordinal));
+        Assert.NotNull(KeyText.FindFault(values.Single(value => value.Name == "OZF_API_KEY").Value.GetString()!));
     }
 
     [Fact]

@@ -11,6 +11,9 @@ public static class KeyText
     /// <summary>Least characters of a key that a person chose.</summary>
     private const int LeastLength = 20;
 
+    /// <summary>How the key of <c>local.settings.sample.json</c> begins.</summary>
+    private const string Sample = "change-this-key";
+
     /// <summary>Name of the key that is always there, <c>&lt;data&gt;/api-key</c>.</summary>
     public const string LocalName = "local";
 
@@ -23,6 +26,11 @@ public static class KeyText
         if (UnresolvedReference.FindFault(key) is { } unresolved)
         {
             return unresolved;
+        }
+
+        if (key.StartsWith(Sample, StringComparison.OrdinalIgnoreCase))
+        {
+            return "is the one of the sample, which everybody can read; 'ozf keys new' makes one of your own";
         }
 
         return key.Length < LeastLength || key.Any(character => character is <= ' ' or >= '\x7f')
