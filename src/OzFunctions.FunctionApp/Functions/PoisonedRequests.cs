@@ -39,5 +39,5 @@ internal sealed class PoisonedRequests(OzCore core, MessageReturn returns)
     [Function("PoisonedRequestsFromStorageQueue")]
     public Task FromStorageQueueAsync([QueueTrigger(SettingNames.RequestQueue + "-poison", Connection = SettingNames.Storage)] QueueMessage message, CancellationToken cancellationToken) =>
         core.Messages.BuryGivenUpAsync(
-            SettingNames.RequestQueue, message.MessageId, MessageText.Read(message.Body.ToString()), reason: null, description: null, (int)message.DequeueCount, cancellationToken);
+            SettingNames.RequestQueue, message.MessageId, MessageText.Read(message.Body.ToString()), reason: null, description: null, deliveries: null, cancellationToken);
 }
