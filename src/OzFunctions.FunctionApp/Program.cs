@@ -19,7 +19,8 @@ var telemetry = builder.Services.AddOpenTelemetry().UseFunctionsWorkerDefaults()
     .WithMetrics(metrics => metrics.AddMeter(OzTelemetry.Name));
 if (AppSettings.Find(builder.Configuration, SettingNames.ApplicationInsights) is not null)
 {
-    telemetry.UseAzureMonitorExporter();
+    // Of traces the exporter keeps five a second. Lines of the log are what alerts read (infra/modules/alerts.bicep), and none of them may go with its trace.
+    telemetry.UseAzureMonitorExporter(options => options.EnableTraceBasedLogsSampler = false);
 }
 
 var app = builder.Build();

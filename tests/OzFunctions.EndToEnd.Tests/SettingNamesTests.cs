@@ -164,6 +164,8 @@ public sealed partial class SettingNamesTests
             Assert.Contains("customDimensions." + name, alerts, StringComparison.Ordinal);
             Assert.Contains("{" + name + "}", fleet, StringComparison.Ordinal);
         });
+        // An exporter that leaves lines out with the traces they belong to would make the app look silent.
+        Assert.Contains("EnableTraceBasedLogsSampler = false", App, StringComparison.Ordinal);
         Assert.Contains("contains \" became dead letter \"", alerts, StringComparison.Ordinal);
         Assert.Contains(" became dead letter ", Text("src/OzFunctions.Core/Queues/MessageIntake.cs"), StringComparison.Ordinal);
     }
