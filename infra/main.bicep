@@ -1,7 +1,7 @@
 // OzFunctions on Azure: function app, storage, Service Bus, Key Vault, telemetry, alerts, and hosts. See docs/azure.md.
 targetScope = 'resourceGroup'
 
-@description('Part of every name: 3 to 11 lower-case letters and digits.')
+@description('Part of every name: 3 to 11 lower-case letters and digits, beginning with a letter.')
 @minLength(3)
 @maxLength(11)
 param name string

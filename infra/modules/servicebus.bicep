@@ -33,11 +33,11 @@ resource events 'Microsoft.ServiceBus/namespaces/topics@2022-10-01-preview' = {
   properties: { requiresDuplicateDetection: true, duplicateDetectionHistoryTimeWindow: 'P1D', defaultMessageTimeToLive: 'P14D' }
 }
 
-// A sample: runs that did not succeed.
+// A sample: runs that did not succeed. What nobody reads ends with its time: kept as dead, it would fill the topic.
 resource failed 'Microsoft.ServiceBus/namespaces/topics/subscriptions@2022-10-01-preview' = {
   parent: events
   name: 'failed'
-  properties: { maxDeliveryCount: 10, lockDuration: 'PT1M', deadLetteringOnMessageExpiration: true }
+  properties: { maxDeliveryCount: 10, lockDuration: 'PT1M', deadLetteringOnMessageExpiration: false }
 }
 
 resource failedOnly 'Microsoft.ServiceBus/namespaces/topics/subscriptions/rules@2022-10-01-preview' = {

@@ -1,3 +1,4 @@
+using OzFunctions.Keys;
 using OzFunctions.Masking;
 using OzFunctions.Webhooks;
 
@@ -55,7 +56,7 @@ internal sealed class SecretValues
         var faults = new List<ConfigurationFault>();
         foreach (var (key, source) in Sources(configuration))
         {
-            if ((Read(source, environment, out var value) ?? FindWeakness(key, value)) is { } fault)
+            if ((Read(source, environment, out var value) ?? UnresolvedReference.FindFault(value) ?? FindWeakness(key, value)) is { } fault)
             {
                 faults.Add(new ConfigurationFault(key, source.ToString(), fault));
             }

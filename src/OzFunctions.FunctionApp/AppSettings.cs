@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using OzFunctions.AzureStorage;
 using OzFunctions.Configuration;
+using OzFunctions.Keys;
 using OzFunctions.ServiceBus;
 
 namespace OzFunctions.FunctionApp;
@@ -31,7 +32,7 @@ internal sealed record AppSettings
     public static AppSettings Read(IConfiguration settings, TimeProvider time)
     {
         var account = OpenStorage(settings, time);
-        var configuration = ReadDocument(settings[SettingNames.Config], account);
+        var configuration = ReadDocument(Find(settings, SettingNames.Config), account);
         var environment = settings.AsEnumerable().Where(entry => entry.Value is not null).ToDictionary(entry => entry.Key.Replace(":", "__", StringComparison.Ordinal), entry => entry.Value!, StringComparer.Ordinal);
         var secrets = SecretValues.Resolve(configuration, environment);
 
@@ -49,7 +50,7 @@ internal sealed record AppSettings
             Secrets = secrets,
             PublicUrl = configuration.PublicUrl is { } url ? new(url) : FindHostName(settings) is { } host ? new($"https://{host}") : null,
             HostName = FindHostName(settings),
-            ApiKey = settings[SettingNames.ApiKey] is { Length: > 0 } key ? key : null,
+            ApiKey = Find(settings, SettingNames.ApiKey),
         };
     }
 
@@ -67,25 +68,30 @@ internal sealed record AppSettings
         }
     }
 
+    /// <summary>A setting that has a value; an empty one is none.</summary>
+    public static string? Find(IConfiguration settings, string name) => settings[name] is not { Length: > 0 } value ? null
+        : UnresolvedReference.FindFault(value) is { } fault ? throw Refuse($"{name}: {fault}.")
+        : value;
+
     private static string? FindHostName(IConfiguration settings) =>
         settings["WEBSITE_HOSTNAME"] is { Length: > 0 } host && !host.StartsWith("localhost", StringComparison.OrdinalIgnoreCase) ? host : null;
 
     private static StorageAccount OpenStorage(IConfiguration settings, TimeProvider time)
     {
-        var setting = settings[SettingNames.Storage] ?? settings.GetSection(SettingNames.Storage)[SettingNames.BlobServiceUri]
+        var setting = Find(settings, SettingNames.Storage) ?? settings.GetSection(SettingNames.Storage)[SettingNames.BlobServiceUri]
             ?? throw Refuse($"{SettingNames.Storage} is missing: a connection string, or {SettingNames.Storage}__{SettingNames.BlobServiceUri} for an identity.");
         return OpenConnection(SettingNames.Storage, () => StorageAccount.Open(setting, new() { Setting = SettingNames.Storage }, time));
     }
 
     private static ServiceBusConnection? OpenServiceBus(IConfiguration settings)
     {
-        var setting = settings[SettingNames.ServiceBus] ?? settings.GetSection(SettingNames.ServiceBus)[SettingNames.FullyQualifiedNamespace];
+        var setting = Find(settings, SettingNames.ServiceBus) ?? settings.GetSection(SettingNames.ServiceBus)[SettingNames.FullyQualifiedNamespace];
         return string.IsNullOrEmpty(setting) ? null : OpenConnection(SettingNames.ServiceBus, () => ServiceBusConnection.Open(setting));
     }
 
     private static OzfConfiguration ReadDocument(string? place, StorageAccount account)
     {
-        if (string.IsNullOrEmpty(place))
+        if (place is null)
         {
             return new();
         }

@@ -17,9 +17,10 @@ builder.Services.AddOzFunctions(builder.Configuration);
 var telemetry = builder.Services.AddOpenTelemetry().UseFunctionsWorkerDefaults()
     .WithTracing(tracing => tracing.AddSource(OzTelemetry.Name))
     .WithMetrics(metrics => metrics.AddMeter(OzTelemetry.Name));
-if (!string.IsNullOrEmpty(builder.Configuration[SettingNames.ApplicationInsights]))
+if (AppSettings.Find(builder.Configuration, SettingNames.ApplicationInsights) is not null)
 {
-    telemetry.UseAzureMonitorExporter();
+    // Of traces the exporter keeps five a second. Lines of the log are what alerts read (infra/modules/alerts.bicep), and none of them may go with its trace.
+    telemetry.UseAzureMonitorExporter(options => options.EnableTraceBasedLogsSampler = false);
 }
 
 var app = builder.Build();

@@ -3,6 +3,7 @@ using Azure.Identity;
 using Azure.Messaging.ServiceBus;
 using Azure.Messaging.ServiceBus.Administration;
 using OzFunctions.Blobs;
+using OzFunctions.Keys;
 
 namespace OzFunctions.ServiceBus;
 
@@ -28,6 +29,11 @@ public sealed class ServiceBusConnection : IAsyncDisposable
     /// <exception cref="FormatException">The text is neither; it is not repeated, because it may hold a key.</exception>
     public static ServiceBusConnection Open(string text, TokenCredential? credential = null)
     {
+        if (UnresolvedReference.FindFault(text) is { } fault)
+        {
+            throw new FormatException($"The Service Bus connection {fault}.");
+        }
+
         if (IsNamespace(text))
         {
             credential ??= new DefaultAzureCredential();

@@ -40,12 +40,12 @@ public sealed class ServiceBusDeadLetters(ServiceBusConnection connection, strin
     /// <summary>A dead message as a letter.</summary>
     public static DeadLetter Of(string queue, ServiceBusReceivedMessage message, TimeProvider time) => new()
     {
-        Id = DeadLetterStore.IdOf(queue, message.MessageId),
+        Id = DeadLetterStore.IdOf(queue, ReceivedMessage.IdOf(message)),
         Queue = queue,
-        MessageId = message.MessageId,
+        MessageId = ReceivedMessage.IdOf(message),
         Reason = message.DeadLetterReason ?? "dead_lettered",
         Description = message.DeadLetterErrorDescription ?? $"The broker gave it up after {message.DeliveryCount} deliveries.",
-        Body = Encoding.UTF8.GetString(message.Body.ToMemory().Span),
+        Body = Encoding.UTF8.GetString(ReceivedMessage.BodyOf(message).Span),
         ReceivedAt = time.GetUtcNow(),
     };
 

@@ -45,7 +45,7 @@ public sealed class ServiceBusRequestQueue : IRequestQueue, IAsyncDisposable
 
         Forget();
         _taken[message.LockToken] = message;
-        return new() { MessageId = message.MessageId, Receipt = message.LockToken, DeliveryCount = message.DeliveryCount, Body = message.Body.ToMemory() };
+        return new() { MessageId = ReceivedMessage.IdOf(message), Receipt = message.LockToken, DeliveryCount = message.DeliveryCount, Body = ReceivedMessage.BodyOf(message) };
     }
 
     public Task<bool> CompleteAsync(QueuedMessage message, CancellationToken cancellationToken) =>

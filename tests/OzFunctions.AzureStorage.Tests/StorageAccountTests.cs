@@ -35,6 +35,14 @@ public sealed class StorageAccountTests(SharedAzurite azurite)
     }
 
     [Fact]
+    public void A_reference_to_a_vault_that_nobody_resolved_is_called_that()
+    {
+        var refused = Assert.Throws<StorageSettingException>(() => StorageAccount.Open("@Microsoft.KeyVault(VaultName=v;SecretName=storage)", new(), TimeProvider.System));
+
+        Assert.StartsWith("it is a Key Vault reference that was not resolved", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_address_names_blobs_and_queues_of_one_account()
     {
         var account = StorageAccount.Open("https://acme.blob.core.windows.net/", new(), TimeProvider.System);

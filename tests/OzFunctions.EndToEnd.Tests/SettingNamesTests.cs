@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using OzFunctions.Keys;
 using OzFunctions.Testing;
 
 namespace OzFunctions.EndToEnd.Tests;
@@ -54,6 +55,7 @@ public sealed partial class SettingNamesTests
             ["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "OZF_STORAGE", "OZF_SERVICEBUS", "OZF_CONFIG", "OZF_API_KEY", .. Switches],
             name => Assert.Contains(values, value => value.Name == name));
         Assert.DoesNotContain(values, value => value.Value.GetString()!.Contains("AccountKey", StringComparison.Ordinal));
+        Assert.NotNull(KeyText.FindFault(values.Single(value => value.Name == "OZF_API_KEY").Value.GetString()!));
     }
 
     [Fact]
@@ -162,6 +164,8 @@ public sealed partial class SettingNamesTests
             Assert.Contains("customDimensions." + name, alerts, StringComparison.Ordinal);
             Assert.Contains("{" + name + "}", fleet, StringComparison.Ordinal);
         });
+        // An exporter that leaves lines out with the traces they belong to would make the app look silent.
+        Assert.Contains("EnableTraceBasedLogsSampler = false", App, StringComparison.Ordinal);
         Assert.Contains("contains \" became dead letter \"", alerts, StringComparison.Ordinal);
         Assert.Contains(" became dead letter ", Text("src/OzFunctions.Core/Queues/MessageIntake.cs"), StringComparison.Ordinal);
     }

@@ -1,4 +1,5 @@
 using System.Text;
+using Azure.Core.Amqp;
 using Azure.Messaging.ServiceBus;
 using OzFunctions.DeadLetters;
 using OzFunctions.Events;
@@ -35,6 +36,37 @@ public sealed class MessageTests
         Assert.Equal((DeadLetterStore.IdOf("oz-requests", "m1"), "invalid_request", "prompt: is missing", "{}"), (letter.Id, letter.Reason, letter.Description, letter.Body));
     }
 
+    /// <summary>Taken as one, the second is completed as a repeat of the first, and its run never is.</summary>
+    [Fact]
+    public void Messages_without_an_id_are_no_repeats_of_each_other()
+    {
+        var now = DateTimeOffset.UnixEpoch;
+        var first = ServiceBusModelFactory.ServiceBusReceivedMessage(sequenceNumber: 7, enqueuedTime: now, deliveryCount: 1);
+        var again = ServiceBusModelFactory.ServiceBusReceivedMessage(sequenceNumber: 7, enqueuedTime: now, deliveryCount: 2);
+        var next = ServiceBusModelFactory.ServiceBusReceivedMessage(sequenceNumber: 8, enqueuedTime: now);
+        var sameOfANewQueue = ServiceBusModelFactory.ServiceBusReceivedMessage(sequenceNumber: 7, enqueuedTime: now.AddDays(1));
+
+        Assert.Equal(ReceivedMessage.IdOf(first), ReceivedMessage.IdOf(again));
+        Assert.Equal(3, new[] { first, next, sameOfANewQueue }.Select(ReceivedMessage.IdOf).Distinct().Count());
+        Assert.Equal("m1", ReceivedMessage.IdOf(ServiceBusModelFactory.ServiceBusReceivedMessage(messageId: "m1", sequenceNumber: 7)));
+        Assert.NotEqual(ServiceBusDeadLetters.Of("q", first, TimeProvider.System).Id, ServiceBusDeadLetters.Of("q", next, TimeProvider.System).Id);
+    }
+
+    [Fact]
+    public void Text_that_came_as_an_AMQP_value_is_read_and_what_is_no_text_is_shown()
+    {
+        const string Request = """{"prompt":"grüße"}""";
+
+        Assert.Equal(Request, BodyOf(AmqpMessageBody.FromValue(Request)));
+        Assert.Equal(Request, BodyOf(AmqpMessageBody.FromValue(Encoding.UTF8.GetBytes(Request))));
+        Assert.Equal(Request, BodyOf(AmqpMessageBody.FromData([Encoding.UTF8.GetBytes(Request[..5]), Encoding.UTF8.GetBytes(Request[5..])])));
+        Assert.Equal("7", BodyOf(AmqpMessageBody.FromValue(7)));
+        Assert.Equal("a\n7", BodyOf(AmqpMessageBody.FromSequence([["a", 7]])));
+
+        static string BodyOf(AmqpMessageBody body) => Encoding.UTF8.GetString(ReceivedMessage.BodyOf(
+            ServiceBusReceivedMessage.FromAmqpMessage(new AmqpAnnotatedMessage(body), BinaryData.FromBytes(new byte[16]))).Span);
+    }
+
     [Fact]
     public void Reasons_are_cut_to_what_the_broker_takes() => Assert.Equal(4096, DeadLetterText.Shorten(new('x', 10_000)).Length);
 
@@ -63,6 +95,14 @@ public sealed class MessageTests
 
         Assert.DoesNotContain("hunter2", refused.ToString(), StringComparison.Ordinal);
         Assert.Contains("Endpoint", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_reference_to_a_vault_that_nobody_resolved_is_called_that()
+    {
+        var refused = Assert.Throws<FormatException>(() => ServiceBusConnection.Open("@Microsoft.KeyVault(VaultName=v;SecretName=bus)"));
+
+        Assert.StartsWith("The Service Bus connection is a Key Vault reference that was not resolved", refused.Message, StringComparison.Ordinal);
     }
 
     [Theory]

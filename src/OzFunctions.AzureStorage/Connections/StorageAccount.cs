@@ -5,6 +5,7 @@ using Azure.Identity;
 using Azure.Storage;
 using Azure.Storage.Blobs;
 using Azure.Storage.Queues;
+using OzFunctions.Keys;
 
 namespace OzFunctions.AzureStorage;
 
@@ -58,6 +59,11 @@ public sealed class StorageAccount
     {
         var (blobs, queues) = (BlobOptions(options), QueueOptions(options));
         setting = setting.Trim();
+        if (UnresolvedReference.FindFault(setting) is { } fault)
+        {
+            throw new StorageSettingException($"it {fault}.");
+        }
+
         if (!setting.Contains('=', StringComparison.Ordinal) || setting.StartsWith("http", StringComparison.OrdinalIgnoreCase))
         {
             var (blobAddress, queueAddress) = Addresses(setting);

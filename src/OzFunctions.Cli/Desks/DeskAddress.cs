@@ -1,5 +1,6 @@
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Keys;
+using OzFunctions.Keys;
 
 namespace OzFunctions.Cli.Desks;
 
@@ -30,7 +31,8 @@ internal static class DeskAddress
 
         if (surroundings.Variable(KeyVariable) is { } key)
         {
-            return key.Trim() is { Length: > 0 } trimmed && trimmed.All(character => character is > ' ' and < '\x7f')
+            return UnresolvedReference.FindFault(key) is { } fault ? throw CommandException.Usage($"{KeyVariable}: {fault}.")
+                : key.Trim() is { Length: > 0 } trimmed && trimmed.All(character => character is > ' ' and < '\x7f')
                 ? trimmed
                 : throw CommandException.Usage($"{KeyVariable}: is no key: visible ASCII characters without spaces are expected.");
         }

@@ -63,7 +63,8 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
     }
 
     /// <summary>Keeps a message that a broker gave up, with the faults that are found in it now and what the broker says.</summary>
-    public Task<string> BuryGivenUpAsync(string queue, string messageId, ReadOnlyMemory<byte> body, string? reason, string? description, int deliveries, CancellationToken cancellationToken)
+    /// <param name="deliveries">Null: not known, as of what lies in a storage queue's <c>-poison</c>, which is a copy that counts from one.</param>
+    public Task<string> BuryGivenUpAsync(string queue, string messageId, ReadOnlyMemory<byte> body, string? reason, string? description, int? deliveries, CancellationToken cancellationToken)
     {
         var faults = RunRequestReader.Read(body).Faults;
         return BuryAsync(
@@ -71,7 +72,7 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
             messageId,
             body,
             reason ?? (faults.Count > 0 ? InvalidRequest : "delivered_too_often"),
-            description ?? (faults.Count > 0 ? Describe(faults) : $"The message was delivered {deliveries} times and could not be taken in."),
+            description ?? (faults.Count > 0 ? Describe(faults) : $"The message was delivered {(deliveries is { } count ? $"{count} times" : "as often as its queue allows")} and could not be taken in."),
             faults,
             cancellationToken);
     }

@@ -2,6 +2,7 @@ using Azure.Messaging.ServiceBus;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Queues;
+using OzFunctions.ServiceBus;
 
 namespace OzFunctions.FunctionApp.Functions;
 
@@ -11,7 +12,7 @@ internal sealed partial class MessageReturn(TimeProvider time, ILogger<MessageRe
     /// <param name="trouble">Why it could not be taken; of ours, never the message's fault.</param>
     public async Task GiveBackAsync(ServiceBusReceivedMessage message, ServiceBusMessageActions actions, Exception trouble, CancellationToken cancellationToken)
     {
-        GivenBack(message.MessageId, message.DeliveryCount, trouble);
+        GivenBack(ReceivedMessage.IdOf(message), message.DeliveryCount, trouble);
         await Task.Delay(MessageIntake.PauseBefore(message.DeliveryCount), time, cancellationToken);
         await actions.AbandonMessageAsync(message, cancellationToken: cancellationToken);
     }

@@ -2,6 +2,7 @@ using Azure.Messaging.ServiceBus;
 using Azure.Storage.Queues.Models;
 using Microsoft.Azure.Functions.Worker;
 using OzFunctions.AzureStorage;
+using OzFunctions.ServiceBus;
 
 namespace OzFunctions.FunctionApp.Functions;
 
@@ -18,8 +19,8 @@ internal sealed class PoisonedRequests(OzCore core, MessageReturn returns)
         {
             await core.Messages.BuryGivenUpAsync(
                 SettingNames.RequestQueue,
-                message.MessageId,
-                message.Body.ToMemory(),
+                ReceivedMessage.IdOf(message),
+                ReceivedMessage.BodyOf(message),
                 message.DeadLetterReason,
                 message.DeadLetterErrorDescription,
                 message.DeliveryCount,
@@ -38,5 +39,5 @@ internal sealed class PoisonedRequests(OzCore core, MessageReturn returns)
     [Function("PoisonedRequestsFromStorageQueue")]
     public Task FromStorageQueueAsync([QueueTrigger(SettingNames.RequestQueue + "-poison", Connection = SettingNames.Storage)] QueueMessage message, CancellationToken cancellationToken) =>
         core.Messages.BuryGivenUpAsync(
-            SettingNames.RequestQueue, message.MessageId, MessageText.Read(message.Body.ToString()), reason: null, description: null, (int)message.DequeueCount, cancellationToken);
+            SettingNames.RequestQueue, message.MessageId, MessageText.Read(message.Body.ToString()), reason: null, description: null, deliveries: null, cancellationToken);
 }

@@ -17,7 +17,7 @@ internal sealed class RunRequestsFromServiceBus(OzCore core, MessageReturn retur
         MessageVerdict verdict;
         try
         {
-            verdict = await core.Messages.TakeAsync(SettingNames.RequestQueue, message.MessageId, message.Body.ToMemory(), MessageTrace.Of(message), cancellationToken);
+            verdict = await core.Messages.TakeAsync(SettingNames.RequestQueue, ReceivedMessage.IdOf(message), ReceivedMessage.BodyOf(message), MessageTrace.Of(message), cancellationToken);
         }
         catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
         {

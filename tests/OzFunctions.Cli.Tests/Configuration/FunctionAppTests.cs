@@ -46,6 +46,24 @@ public sealed class FunctionAppTests
             faults.Select(fault => fault.Key).Order(StringComparer.Ordinal));
     }
 
+    /// <summary>Each would be a secret that stands in the deployment for all to read: a key that opens the API, a signature that anybody can make.</summary>
+    [Fact]
+    public void References_to_a_vault_that_nobody_resolved_are_no_secrets()
+    {
+        const string Reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)";
+        var configuration = Read(Document);
+        var secrets = SecretValues.Resolve(
+            configuration,
+            new Dictionary<string, string> { ["AN_API_KEY"] = Reference, ["A_HOOK_SECRET"] = Reference, ["A_BUS"] = Reference, ["AN_AGENTS_KEY"] = Reference, ["A_RUNS_TOKEN"] = Reference });
+
+        Assert.Equal(["api_keys.ci", "events.bus.connection", "webhooks.hook.secret"], secrets.FindFaultsOfFunctionApp(configuration).Select(fault => fault.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["api_keys.ci", "backend.direct.agent_environment.WARP_API_KEY", "secrets.TOKEN", "webhooks.hook.secret"],
+            secrets.FindFaultsOfHost(configuration).Where(fault => fault.Rule.Contains("was not resolved", StringComparison.Ordinal)).Select(fault => fault.Key).Order(StringComparer.Ordinal));
+        Assert.Contains("api_keys.ci: '{env: AN_API_KEY}': is a Key Vault reference that was not resolved", string.Join('\n', secrets.Faults), StringComparison.Ordinal);
+        Assert.DoesNotContain("vault.azure.net", string.Join('\n', secrets.Faults), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_publisher_says_which_of_its_secrets_has_no_value_here()
     {

@@ -25,6 +25,17 @@ public sealed class RemoteDeskTests : IAsyncDisposable
         _ozf.Dispose();
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_key_that_is_a_reference_to_a_vault_is_not_sent_anywhere()
+    {
+        _ozf.Environment["OZF_API_KEY"] = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/ozf-api-key)";
+
+        var refused = (await AskAsync("runs", "list")).Ends(64);
+
+        Assert.Contains("OZF_API_KEY: is a Key Vault reference that was not resolved", refused.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("vault.azure.net", refused.Error, StringComparison.Ordinal);
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData("<html>")]
     [InlineData("[]")]

@@ -23,6 +23,13 @@ public sealed class KeyTextTests
     }
 
     [Fact]
+    public void A_key_that_was_copied_with_a_sample_is_refused() => Assert.Contains("everybody can read", KeyText.FindFault("change-this-key-before-you-start"), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_reference_to_a_vault_is_no_key() =>
+        Assert.Contains("Key Vault reference that was not resolved", KeyText.FindFault("@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/ozf-api-key)"), StringComparison.Ordinal);
+
+    [Fact]
     public void A_key_of_twenty_visible_characters_and_every_made_one_are_fine()
     {
         Assert.Null(KeyText.FindFault("twenty-characters-ok"));

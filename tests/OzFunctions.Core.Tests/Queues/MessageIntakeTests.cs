@@ -59,12 +59,15 @@ public sealed class MessageIntakeTests
         var id = await core.Messages.BuryGivenUpAsync("oz-requests", "m1", Bytes("""{"promt":"p"}"""), "invalid_request", "as the broker says", 1, Cancellation);
         Assert.Equal(id, await core.Messages.BuryGivenUpAsync("oz-requests", "m1", Bytes("""{"promt":"p"}"""), null, null, 2, Cancellation));
         await core.Messages.BuryGivenUpAsync("oz-requests", "m2", Bytes("""{"prompt":"p"}"""), null, null, 100, Cancellation);
+        await core.Messages.BuryGivenUpAsync("oz-requests", "m3", Bytes("""{"prompt":"p"}"""), null, null, deliveries: null, Cancellation);
 
         var letter = (await core.DeadLetters.FindAsync(id, Cancellation))!;
         Assert.Equal(("invalid_request", "as the broker says"), (letter.Reason, letter.Description));
         Assert.Contains(letter.Faults, fault => fault.Path == "promt");
         var letters = await core.DeadLetters.ListAsync(Cancellation).ToListAsync(Cancellation);
-        Assert.Equal(["delivered_too_often", "invalid_request"], letters.Select(one => one.Reason).Order(StringComparer.Ordinal));
+        Assert.Equal(["delivered_too_often", "delivered_too_often", "invalid_request"], letters.Select(one => one.Reason).Order(StringComparer.Ordinal));
+        Assert.Contains("100 times", letters.Single(one => one.MessageId == "m2").Description, StringComparison.Ordinal);
+        Assert.Contains("as often as its queue allows", letters.Single(one => one.MessageId == "m3").Description, StringComparison.Ordinal);
     }
 
     /// <summary>Every way to a dead letter ends here, so an alert that reads this line misses none: a consumer's, a trigger's, a broker's.</summary>
