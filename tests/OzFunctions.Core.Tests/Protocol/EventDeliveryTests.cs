@@ -449,6 +449,50 @@ public sealed class EventDeliveryTests
         Assert.Equal([$"{run}:0:completed"], other.Taken);
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData("hook")]
+    [InlineData("other")]
+    public async Task Two_who_owe_an_event_again_at_once_take_nothing_from_each_other(string first)
+    {
+        var (hook, other) = (new Receiver(), new Receiver(name: "other"));
+        var scene = new ScheduleScene();
+        var run = await CancelledAsync(scene, hook);
+        var process = scene.NewProcess(new CoreOptions(), scene.Clock, hook, other).Outbox;
+        await process.TryDeliverAsync(run, "hook", Cancellation);
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+
+        // The second looks whether anything is owed, and the first is there before it writes. What was sent last still stands in the record.
+        scene.Store.After = async (method, name) =>
+        {
+            if (method == "FindEntryAsync" && name == RunBlobs.Active(run))
+            {
+                scene.Store.After = null;
+                await process.OweAgainAsync(run, [first], Cancellation);
+            }
+        };
+        await scene.Process.Outbox.OweAgainAsync(run, [first == "hook" ? "other" : "hook"], Cancellation);
+
+        Assert.Equal(["hook", "other"], (await scene.Process.Records.FindAsync(run, Cancellation))!.Record.Outbox!.Select(entry => entry.Publisher).Order());
+        Assert.Contains(RunBlobs.Active(run), scene.Store.Names);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Owing_the_event_of_a_run_again_that_is_gone_or_has_not_ended_leaves_nothing()
+    {
+        var scene = new ScheduleScene();
+        var gone = await CancelledAsync(scene);
+        await scene.Process.Tick.TickAsync(Cancellation);
+        scene.Clock.Advance(TimeSpan.FromDays(2));
+        Assert.Equal(Retention.RemovalResult.Removed, (await scene.Process.Removal.RemoveAsync(gone, Cancellation)).Result);
+        Assert.Null(await scene.Process.Outbox.OweAgainAsync(gone, ["hook"], Cancellation));
+        Assert.DoesNotContain(RunBlobs.Active(gone), scene.Store.Names);
+
+        var waiting = (await scene.Process.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var marker = (await scene.Store.FindEntryAsync(RunBlobs.Active(waiting), Cancellation))!.ETag;
+        Assert.Null(await scene.Process.Outbox.OweAgainAsync(waiting, ["hook"], Cancellation));
+        Assert.Equal(marker, (await scene.Store.FindEntryAsync(RunBlobs.Active(waiting), Cancellation))!.ETag);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task Each_publisher_gets_the_kinds_it_asked_for()
     {
