@@ -163,7 +163,10 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
             List<OutboxEntry> ofLanes = [.. still.Where(entry => FindOwn(run.Record.WorkerId, entry.Publisher) is not null && FindLane(entry.Publisher) is not null)];
             _waits.Remember(runId, read, still, ofLanes);
-            foreach (var entry in ofLanes)
+
+            // A lane has room for so many, and after an outage of its receiver all may have retries hours ahead: the tick comes back to those when they are due.
+            var soon = _ports.Time.GetUtcNow() + OwnRetryWithin;
+            foreach (var entry in ofLanes.Where(entry => entry.NextAt is not { } next || next <= soon))
             {
                 FindLane(entry.Publisher)!.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue);
             }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using OzFunctions.Cancelling;
 using OzFunctions.Core.Tests.Schedules;
 using OzFunctions.Core.Tests.Simulation;
@@ -449,6 +450,43 @@ public sealed class EventDeliveryTests
         Assert.Equal([$"{run}:0:completed"], other.Taken);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task Any_number_of_retries_that_are_hours_away_leave_a_receiver_room_for_what_is_due()
+    {
+        var scene = new ScheduleScene();
+        var hook = new Receiver();
+        await OweLaterAsync(scene, TimeSpan.FromHours(2), 10_001);
+        var process = scene.NewProcess(new CoreOptions(), scene.Clock, hook);
+        process.Outbox.Start();
+        scene.Clock.Advance(TimeSpan.FromMinutes(2));
+        await process.Tick.TickAsync(Cancellation);
+
+        var due = await CancelledAsync(scene, hook);
+        await process.Tick.TickAsync(Cancellation);
+        await process.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
+
+        Assert.Equal([$"{due}:0:completed"], hook.Taken);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_retry_that_was_hours_away_comes_in_its_time()
+    {
+        var scene = new ScheduleScene();
+        var hook = new Receiver();
+        await OweLaterAsync(scene, TimeSpan.FromHours(2), 1);
+        var process = scene.NewProcess(new CoreOptions(), scene.Clock, hook);
+        process.Outbox.Start();
+        scene.Clock.Advance(TimeSpan.FromMinutes(2));
+        await process.Tick.TickAsync(Cancellation);
+
+        // Looked at once and remembered until then.
+        scene.Clock.Advance(TimeSpan.FromMinutes(118));
+        await process.Tick.TickAsync(Cancellation);
+        await process.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
+
+        Assert.Single(hook.Taken);
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData("hook")]
     [InlineData("other")]
@@ -544,6 +582,20 @@ public sealed class EventDeliveryTests
         await scene.NewProcess(new CoreOptions(), scene.Clock, owed).Cancels.CancelAsync(run, "ann", null, Cancellation);
         scene.Clock.Advance(TimeSpan.FromMinutes(2));
         return run;
+    }
+
+    /// <summary>So many ended runs whose event the receiver 'hook' refused so often that its next try is so far away.</summary>
+    private static async Task OweLaterAsync(ScheduleScene scene, TimeSpan away, int count)
+    {
+        var seed = await CancelledAsync(scene, new Receiver());
+        await scene.NewProcess(new CoreOptions(), scene.Clock, new Receiver()).Outbox.TryDeliverAsync(seed, "hook", Cancellation);
+        var ended = (await scene.Process.Records.FindAsync(seed, Cancellation))!.Record;
+        for (var i = 0; i < count; i++)
+        {
+            var late = ended with { RunId = RunId.Create(scene.Clock), Outbox = [new("hook", 5, scene.Clock.GetUtcNow() + away)] };
+            await scene.Store.PutAsync(RunBlobs.Record(late.RunId), JsonSerializer.SerializeToUtf8Bytes(late, RunJson.Wire.RunRecord), Cancellation);
+            await scene.Store.PutAsync(RunBlobs.Active(late.RunId), default, Cancellation);
+        }
     }
 
     private static async Task AssertIsDeliveredAsync(World world, RunId run, Receiver receiver)
