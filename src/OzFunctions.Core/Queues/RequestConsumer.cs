@@ -81,7 +81,14 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
         catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
         {
             await messages.BuryAsync(
-                queue.Name, message.MessageId, message.Body, "delivered_too_often", $"The message was delivered {message.DeliveryCount} times and could not be taken in: {ex.Message}", [], cancellationToken);
+                queue.Name,
+                message.MessageId,
+                message.Body,
+                "delivered_too_often",
+                $"The message was delivered {message.DeliveryCount} times and could not be taken in: {ex.Message}",
+                [],
+                message.DeliveryCount,
+                cancellationToken);
         }
 
         await queue.CompleteAsync(message, cancellationToken);
@@ -120,7 +127,7 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
         else
         {
             await messages.BuryAsync(
-                queue.Name, message.MessageId, message.Body, MessageIntake.InvalidRequest, MessageIntake.Describe(verdict.Faults), verdict.Faults, cancellationToken);
+                queue.Name, message.MessageId, message.Body, MessageIntake.InvalidRequest, MessageIntake.Describe(verdict.Faults), verdict.Faults, message.DeliveryCount, cancellationToken);
         }
     }
 
