@@ -97,7 +97,7 @@ internal static class RunsDeleteCommand
             {
                 RemovalResult.Removed => screen.Paint("deleted", Style.Warning) + $" ({answer.Run!.State.Text()}, {PlainText.Count(answer.Files, "file")}, {PlainText.Bytes(answer.Bytes)})",
                 RemovalResult.NotOver => $"kept: it is {answer.Run!.State.Text()}; 'ozf runs cancel {runId}' ends it first",
-                RemovalResult.Owed => "kept: its completion event is still owed, or its host still cleans up; try again when 'ozf runs get' shows an empty outbox",
+                RemovalResult.Owed => "kept: its completion event is still owed, or its host still cleans up; try again in a minute; 'ozf events deliveries' says what is open",
                 RemovalResult.KeyTooYoung => $"kept: its idempotency key answers repeats for another {PlainText.Duration(answer.Wait)}; delete it then",
                 _ => "not found",
             });

@@ -14,9 +14,10 @@ public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
     public static string IdOf(string queue, string messageId) => RunBlobs.Hash(queue + "\n" + messageId)[..16];
 
     /// <summary>Durable when it answers; then its message may be completed.</summary>
-    public async Task AddAsync(DeadLetter letter, CancellationToken cancellationToken)
+    /// <param name="mayBeThere">It was delivered before, and may have been kept then. To look costs a listing of all letters, of which there may be a flood.</param>
+    public async Task AddAsync(DeadLetter letter, bool mayBeThere, CancellationToken cancellationToken)
     {
-        if (await FindNameAsync(letter.Id, cancellationToken) is not null)
+        if (mayBeThere && await FindNameAsync(letter.Id, cancellationToken) is not null)
         {
             return;
         }

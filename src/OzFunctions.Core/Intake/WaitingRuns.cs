@@ -8,7 +8,7 @@ namespace OzFunctions.Intake;
 
 /// <summary>
 /// How many runs wait, for the limits on them: those that are ready, and those whose time is ahead (<c>not_before</c>, <c>retry_at</c>), else a flood would pass the
-/// dam by coming a second later. It must cost next to nothing while the limit is far: the indexes are listed at most once a second and worker, records are read
+/// dam by coming a second later. It must cost next to nothing while the limit is far: the indexes are listed at most once a second and worker (five times while it is full), records are read
 /// only where all those names could fill it, and what this process took in since is added, without gaps. Exact within one process; with several, each may let in what the
 /// others took in within that second.
 /// </summary>

@@ -2,10 +2,14 @@ using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Intake;
 using OzFunctions.Runs;
+using OzFunctions.Webhooks;
 
 namespace OzFunctions.Queues;
 
-/// <summary>Takes run requests from a queue into intake: accepted or known → completed; bad → a dead letter, then completed; trouble of ours → given back.</summary>
+/// <summary>
+/// Takes run requests from a queue into intake: accepted or known → completed; bad → a dead letter, then completed; trouble of ours → given back. What finds its worker full is given
+/// back too, and comes back slowly, so that requests of others get their turn.
+/// </summary>
 public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake messages, TimeProvider time, ILogger<RequestConsumer> logger)
 {
     private const int MostDeliveries = 5;
@@ -13,6 +17,9 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan GivenUpEvery = TimeSpan.FromMinutes(1);
+
+    private readonly ReturnTimes _returns = new(time);
+    private readonly RefusalLog _refusals = new(time);
 
     // Of this object, not of one call: a message that cannot be buried must not come before the good ones each time that its host begins anew.
     private long? _looked;
@@ -48,13 +55,25 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
             return false;
         }
 
+        var looked = time.GetTimestamp();
         try
         {
             await TakeInAsync(message, cancellationToken);
         }
-        catch (Exception ex) when (ex is BlobStoreException or QueueFullException || (message.DeliveryCount < MostDeliveries && !cancellationToken.IsCancellationRequested))
+        catch (QueueFullException ex)
         {
-            // An outage and a full queue are never the message's fault, however often it comes back.
+            // Never the message's fault, however often it comes back.
+            if (_refusals.MaySay(queue.Name, ex.Message, out var unsaid))
+            {
+                NoRoom(queue.Name, ex.Message, unsaid);
+            }
+
+            await queue.AbandonAsync(message, _returns.Next(looked), cancellationToken);
+            return true;
+        }
+        catch (Exception ex) when (ex is BlobStoreException || (message.DeliveryCount < MostDeliveries && !cancellationToken.IsCancellationRequested))
+        {
+            // Nor is an outage.
             Returned(queue.Name, message.MessageId, ex);
             await queue.AbandonAsync(message, Pause, cancellationToken);
             return true;
@@ -62,7 +81,14 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
         catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
         {
             await messages.BuryAsync(
-                queue.Name, message.MessageId, message.Body, "delivered_too_often", $"The message was delivered {message.DeliveryCount} times and could not be taken in: {ex.Message}", [], cancellationToken);
+                queue.Name,
+                message.MessageId,
+                message.Body,
+                "delivered_too_often",
+                $"The message was delivered {message.DeliveryCount} times and could not be taken in: {ex.Message}",
+                [],
+                message.DeliveryCount,
+                cancellationToken);
         }
 
         await queue.CompleteAsync(message, cancellationToken);
@@ -101,7 +127,7 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
         else
         {
             await messages.BuryAsync(
-                queue.Name, message.MessageId, message.Body, MessageIntake.InvalidRequest, MessageIntake.Describe(verdict.Faults), verdict.Faults, cancellationToken);
+                queue.Name, message.MessageId, message.Body, MessageIntake.InvalidRequest, MessageIntake.Describe(verdict.Faults), verdict.Faults, message.DeliveryCount, cancellationToken);
         }
     }
 
@@ -110,6 +136,9 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
 
     [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} was given back")]
     private partial void Returned(string queue, string messageId, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "A message of {Queue} waits there for room: {Problem} (and {Unsaid} more like it since the last line)")]
+    private partial void NoRoom(string queue, string problem, int unsaid);
 
     [LoggerMessage(LogLevel.Warning, "Queue {Queue} could not be read")]
     private partial void NotConsumed(string queue, Exception exception);

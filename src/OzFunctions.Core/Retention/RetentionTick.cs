@@ -5,52 +5,65 @@ using OzFunctions.Runs;
 namespace OzFunctions.Retention;
 
 /// <summary>
-/// The tick's share of retention (T6): an hour after the last walk through the list of runs it begins the next, a page and at most a few removals a tick, so that a
-/// large clean-up is spread over many ticks and holds up nothing. Several hosts may walk at once; a run that is gone already is passed over.
+/// The tick's share of retention (T6): an hour after the last walk through the list of runs it begins the next. A tick looks at a few runs and removes fewer, so that neither a large
+/// clean-up nor many runs that may not go yet hold up what else it does. Several hosts may walk at once; a run that is gone already is passed over.
 /// </summary>
 public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval removal, RetentionOptions options, ILogger<RetentionTick> logger)
 {
     private const int MostRemovals = 20;
+
+    /// <summary>A run that may not go yet costs three reads, and there may be a fortnight of them.</summary>
+    private const int MostLooks = 100;
+
     private static readonly TimeSpan Pause = TimeSpan.FromHours(1);
+
+    /// <summary>What is left of the page that was read last.</summary>
+    private readonly Queue<RunId> _page = new();
 
     private string? _continuation;
     private long? _walked;
 
     public async Task TickAsync(CancellationToken cancellationToken)
     {
-        if (options.Runs is not { } kept || (_walked is { } walked && _continuation is null && ports.Time.GetElapsedTime(walked) < Pause))
+        if (options.Runs is not { } kept || (_page.Count == 0 && !await TryTurnAsync(kept, cancellationToken)))
         {
             return;
         }
 
-        var page = await old.ReadPageAsync(_continuation, ports.Time.GetUtcNow() - kept, unreadable: null, cancellationToken);
-        _walked = ports.Time.GetTimestamp();
-        var (removed, bytes, tried) = (0, 0L, 0);
-        foreach (var runId in page.Runs)
+        var (removed, bytes) = (0, 0L);
+        for (var looks = 0; looks < MostLooks && removed < MostRemovals && _page.TryPeek(out var runId); looks++)
         {
-            var answer = await TryRemoveAsync(runId, cancellationToken);
-            if (answer is { Result: RemovalResult.Removed })
+            if (await TryRemoveAsync(runId, cancellationToken) is { Result: RemovalResult.Removed } answer)
             {
                 (removed, bytes) = (removed + 1, bytes + answer.Bytes);
             }
 
-            if (++tried == MostRemovals && removed > 0)
-            {
-                break;
-            }
+            // Only now: one that an outage cut off is the next tick's first.
+            _page.Dequeue();
         }
 
         if (removed > 0)
         {
             Removed(removed, bytes);
         }
+    }
 
-        // The rest of a page is looked at again; what is left of it by then is less.
-        _continuation = tried < page.Runs.Count ? _continuation : page.Continuation;
-        if (tried < page.Runs.Count)
+    /// <summary>Reads the next page, or the first one again after a pause. False: it is not time yet.</summary>
+    private async Task<bool> TryTurnAsync(TimeSpan kept, CancellationToken cancellationToken)
+    {
+        if (_continuation is null && _walked is { } walked && ports.Time.GetElapsedTime(walked) < Pause)
         {
-            _walked = null;
+            return false;
         }
+
+        var page = await old.ReadPageAsync(_continuation, ports.Time.GetUtcNow() - kept, unreadable: null, cancellationToken);
+        (_walked, _continuation) = (ports.Time.GetTimestamp(), page.Continuation);
+        foreach (var runId in page.Runs)
+        {
+            _page.Enqueue(runId);
+        }
+
+        return true;
     }
 
     /// <summary>Null: its record cannot be read, and is left for a person.</summary>

@@ -114,11 +114,9 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
     {
         var (stored, schedule) = (known.Stored!, known.Effective!);
         var name = schedule.Name;
-        if (schedule.Decided > now + MayBeAhead)
+        if (IsAhead(schedule, now))
         {
-            var error = new ScheduleError(now, $"A host whose clock was wrong had decided the times up to {TimeText.Format(schedule.Decided.Value)}; it goes on from now.");
-            Remember(name, await schedules.TryReplaceAsync(stored, stored.Record with { Decided = now, LastError = error }, cancellationToken));
-            WasAhead(name, error.Message);
+            await PutBackAsync(stored, schedule, now, cancellationToken);
             return;
         }
 
@@ -149,6 +147,41 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
             await StartAsync(pending, now, cancellationToken);
         }
     }
+
+    /// <summary>A schedule that a wrong clock made, changed, resumed or decided would start nothing until that time has come.</summary>
+    private async Task PutBackAsync(StoredSchedule stored, ScheduleRecord schedule, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var name = schedule.Name;
+        if (_registered.TryGetValue(name, out var since) && since > now)
+        {
+            _registered[name] = now;
+        }
+
+        var record = stored.Record;
+        if (!IsAhead(record, now))
+        {
+            // Another process put it back already; only what this one remembered was ahead.
+            Remember(name, stored);
+            return;
+        }
+
+        var error = new ScheduleError(now, $"A host whose clock was wrong had put this schedule ahead to {TimeText.Format(schedule.From)}; it goes on from now.");
+        var next = record with { Since = Earlier(record.Since)!.Value, ResumedAt = Earlier(record.ResumedAt), Decided = Earlier(record.Decided), LastError = error };
+        if (await schedules.TryReplaceAsync(stored, next, cancellationToken) is { } written)
+        {
+            WasAhead(name, error.Message);
+            Remember(name, written);
+        }
+        else
+        {
+            // Somebody else was first: the next tick sees what became of it.
+            Remember(name, null);
+        }
+
+        DateTimeOffset? Earlier(DateTimeOffset? time) => time > now ? now : time;
+    }
+
+    private static bool IsAhead(ScheduleRecord schedule, DateTimeOffset now) => schedule.From > now + MayBeAhead;
 
     private async Task<DueTimes?> DecideAsync(ScheduleRecord schedule, DateTimeOffset now, CancellationToken cancellationToken)
     {
@@ -279,6 +312,6 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
     private sealed record Known(ETag ETag, StoredSchedule? Stored, ScheduleRecord? Effective, DateTimeOffset? Next)
     {
         public bool IsDue(DateTimeOffset now) =>
-            Effective is { IsActive: true } schedule && (Next <= now || schedule.Pending.Count > 0 || schedule.Decided > now + MayBeAhead);
+            Effective is { IsActive: true } schedule && (Next <= now || schedule.Pending.Count > 0 || IsAhead(schedule, now));
     }
 }

@@ -163,7 +163,10 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
             List<OutboxEntry> ofLanes = [.. still.Where(entry => FindOwn(run.Record.WorkerId, entry.Publisher) is not null && FindLane(entry.Publisher) is not null)];
             _waits.Remember(runId, read, still, ofLanes);
-            foreach (var entry in ofLanes)
+
+            // A lane has room for so many, and after an outage of its receiver all may have retries hours ahead: the tick comes back to those when they are due.
+            var soon = _ports.Time.GetUtcNow() + OwnRetryWithin;
+            foreach (var entry in ofLanes.Where(entry => entry.NextAt is not { } next || next <= soon))
             {
                 FindLane(entry.Publisher)!.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue);
             }
@@ -192,25 +195,28 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
     /// <summary>
     /// Owes an ended run's event again. It is durable when this answers: the marker first, then the record, so that a tick finds both or neither; then the marker again. Null: the run has
-    /// not ended, or has no event.
+    /// not ended, is gone, or has no event; then nothing is left of it.
     /// </summary>
     public async Task<StoredRun?> OweAgainAsync(RunId runId, IReadOnlyList<string> publishers, CancellationToken cancellationToken)
     {
-        // Without a marker all was sent, and what stands in the outbox is of the past.
+        if (await _records.FindAsync(runId, cancellationToken) is not { Record: { Event: not null } found } run || !found.State.IsTerminal())
+        {
+            return null;
+        }
+
+        // Looked for after the record was read: without a marker all was sent that stands in this version, and in this one only. A later one is of somebody who owes the event again, as we do.
         var owed = await _ports.Blobs.FindEntryAsync(RunBlobs.Active(runId), cancellationToken) is not null;
         await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
         var update = await _records.UpdateAsync(
             runId,
-            null,
+            run,
             record =>
             {
-                if (!record.State.IsTerminal() || record.Event is null)
-                {
-                    return RecordDecision.Refuse;
-                }
+                var isPast = !owed && ReferenceEquals(record, found);
+                OutboxEntry[] next = [.. (record.Outbox ?? []).Where(entry => !isPast && !publishers.Contains(entry.Publisher)), .. publishers.Select(name => new OutboxEntry(name, 0))];
 
-                OutboxEntry[] next = [.. (record.Outbox ?? []).Where(entry => owed && !publishers.Contains(entry.Publisher)), .. publishers.Select(name => new OutboxEntry(name, 0))];
-                return record.Outbox is { } there && there.SequenceEqual(next) ? RecordDecision.Done : RecordDecision.Write(record with { Outbox = next });
+                // Also where the record says so already: who read that version, and no marker, must find another one.
+                return RecordDecision.Write(record with { Outbox = next });
             },
             cancellationToken);
         if (!update.IsDone)

@@ -16,7 +16,7 @@ internal sealed class RunRequestsFromStorageQueue(OzCore core)
         if (verdict.Answer is null)
         {
             await core.Messages.BuryAsync(
-                SettingNames.RequestQueue, message.MessageId, body, MessageIntake.InvalidRequest, MessageIntake.Describe(verdict.Faults), verdict.Faults, cancellationToken);
+                SettingNames.RequestQueue, message.MessageId, body, MessageIntake.InvalidRequest, MessageIntake.Describe(verdict.Faults), verdict.Faults, (int)message.DequeueCount, cancellationToken);
         }
     }
 }

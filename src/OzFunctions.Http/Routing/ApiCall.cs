@@ -115,7 +115,8 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
     /// <summary>The body as a JSON object; an absent one is empty where <paramref name="mayBeAbsent"/>.</summary>
     public async Task<JsonElement> ReadObjectAsync(bool mayBeAbsent = false)
     {
-        if (mayBeAbsent && Request.ContentLength is null or 0 && Request.ContentType is null)
+        // A body may come without a length, in chunks: whether it is absent tells only the reading, and one without a type is refused like any other that is no JSON.
+        if (mayBeAbsent && Request.ContentType is null && (await ReadBytesAsync()).IsEmpty)
         {
             return JsonElement.Parse("{}");
         }

@@ -49,7 +49,7 @@ public sealed class QueueCommandTests : IDisposable
         await RequeueAsync();
         await using (var store = _ozf.Open())
         {
-            await store.Core.DeadLetters.AddAsync(letter, TestContext.Current.CancellationToken);
+            await store.Core.DeadLetters.AddAsync(letter, mayBeThere: false, TestContext.Current.CancellationToken);
         }
 
         await RequeueAsync();

@@ -36,6 +36,17 @@ public sealed class RunsDeleteTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_whose_event_is_owed_is_kept_and_who_wants_to_know_is_told_where_to_look()
+    {
+        var run = await EndOneAsync();
+        File.WriteAllText(Path.Join(_ozf.Data, "ozfunctions/active", run), "");
+
+        var answer = (await _ozf.RunAsync("runs", "delete", run)).Ends(ExitCodes.Failed);
+
+        Assert.Contains("try again in a minute; 'ozf events deliveries' says what is open", answer.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_key_that_must_answer_repeats_keeps_its_run()
     {
         var run = (await _ozf.RunAsync("run", "-p", "x", "--idempotency-key", "k")).Ends(0).Line;

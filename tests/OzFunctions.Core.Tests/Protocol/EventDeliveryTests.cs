@@ -1,3 +1,4 @@
+using System.Text.Json;
 using OzFunctions.Cancelling;
 using OzFunctions.Core.Tests.Schedules;
 using OzFunctions.Core.Tests.Simulation;
@@ -450,6 +451,87 @@ public sealed class EventDeliveryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Any_number_of_retries_that_are_hours_away_leave_a_receiver_room_for_what_is_due()
+    {
+        var scene = new ScheduleScene();
+        var hook = new Receiver();
+        await OweLaterAsync(scene, TimeSpan.FromHours(2), 10_001);
+        var process = scene.NewProcess(new CoreOptions(), scene.Clock, hook);
+        process.Outbox.Start();
+        scene.Clock.Advance(TimeSpan.FromMinutes(2));
+        await process.Tick.TickAsync(Cancellation);
+
+        var due = await CancelledAsync(scene, hook);
+        await process.Tick.TickAsync(Cancellation);
+        await process.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
+
+        Assert.Equal([$"{due}:0:completed"], hook.Taken);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_retry_that_was_hours_away_comes_in_its_time()
+    {
+        var scene = new ScheduleScene();
+        var hook = new Receiver();
+        await OweLaterAsync(scene, TimeSpan.FromHours(2), 1);
+        var process = scene.NewProcess(new CoreOptions(), scene.Clock, hook);
+        process.Outbox.Start();
+        scene.Clock.Advance(TimeSpan.FromMinutes(2));
+        await process.Tick.TickAsync(Cancellation);
+
+        // Looked at once and remembered until then.
+        scene.Clock.Advance(TimeSpan.FromMinutes(118));
+        await process.Tick.TickAsync(Cancellation);
+        await process.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
+
+        Assert.Single(hook.Taken);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData("hook")]
+    [InlineData("other")]
+    public async Task Two_who_owe_an_event_again_at_once_take_nothing_from_each_other(string first)
+    {
+        var (hook, other) = (new Receiver(), new Receiver(name: "other"));
+        var scene = new ScheduleScene();
+        var run = await CancelledAsync(scene, hook);
+        var process = scene.NewProcess(new CoreOptions(), scene.Clock, hook, other).Outbox;
+        await process.TryDeliverAsync(run, "hook", Cancellation);
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+
+        // The second looks whether anything is owed, and the first is there before it writes. What was sent last still stands in the record.
+        scene.Store.After = async (method, name) =>
+        {
+            if (method == "FindEntryAsync" && name == RunBlobs.Active(run))
+            {
+                scene.Store.After = null;
+                await process.OweAgainAsync(run, [first], Cancellation);
+            }
+        };
+        await scene.Process.Outbox.OweAgainAsync(run, [first == "hook" ? "other" : "hook"], Cancellation);
+
+        Assert.Equal(["hook", "other"], (await scene.Process.Records.FindAsync(run, Cancellation))!.Record.Outbox!.Select(entry => entry.Publisher).Order());
+        Assert.Contains(RunBlobs.Active(run), scene.Store.Names);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Owing_the_event_of_a_run_again_that_is_gone_or_has_not_ended_leaves_nothing()
+    {
+        var scene = new ScheduleScene();
+        var gone = await CancelledAsync(scene);
+        await scene.Process.Tick.TickAsync(Cancellation);
+        scene.Clock.Advance(TimeSpan.FromDays(2));
+        Assert.Equal(Retention.RemovalResult.Removed, (await scene.Process.Removal.RemoveAsync(gone, Cancellation)).Result);
+        Assert.Null(await scene.Process.Outbox.OweAgainAsync(gone, ["hook"], Cancellation));
+        Assert.DoesNotContain(RunBlobs.Active(gone), scene.Store.Names);
+
+        var waiting = (await scene.Process.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var marker = (await scene.Store.FindEntryAsync(RunBlobs.Active(waiting), Cancellation))!.ETag;
+        Assert.Null(await scene.Process.Outbox.OweAgainAsync(waiting, ["hook"], Cancellation));
+        Assert.Equal(marker, (await scene.Store.FindEntryAsync(RunBlobs.Active(waiting), Cancellation))!.ETag);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task Each_publisher_gets_the_kinds_it_asked_for()
     {
         var all = new Receiver(name: "all") { Kinds = RunEventKinds.All };
@@ -500,6 +582,20 @@ public sealed class EventDeliveryTests
         await scene.NewProcess(new CoreOptions(), scene.Clock, owed).Cancels.CancelAsync(run, "ann", null, Cancellation);
         scene.Clock.Advance(TimeSpan.FromMinutes(2));
         return run;
+    }
+
+    /// <summary>So many ended runs whose event the receiver 'hook' refused so often that its next try is so far away.</summary>
+    private static async Task OweLaterAsync(ScheduleScene scene, TimeSpan away, int count)
+    {
+        var seed = await CancelledAsync(scene, new Receiver());
+        await scene.NewProcess(new CoreOptions(), scene.Clock, new Receiver()).Outbox.TryDeliverAsync(seed, "hook", Cancellation);
+        var ended = (await scene.Process.Records.FindAsync(seed, Cancellation))!.Record;
+        for (var i = 0; i < count; i++)
+        {
+            var late = ended with { RunId = RunId.Create(scene.Clock), Outbox = [new("hook", 5, scene.Clock.GetUtcNow() + away)] };
+            await scene.Store.PutAsync(RunBlobs.Record(late.RunId), JsonSerializer.SerializeToUtf8Bytes(late, RunJson.Wire.RunRecord), Cancellation);
+            await scene.Store.PutAsync(RunBlobs.Active(late.RunId), default, Cancellation);
+        }
     }
 
     private static async Task AssertIsDeliveredAsync(World world, RunId run, Receiver receiver)

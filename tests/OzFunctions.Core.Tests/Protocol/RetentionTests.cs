@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Hosts;
 using OzFunctions.Intake;
@@ -151,11 +152,7 @@ public sealed class RetentionTests
     {
         await using var world = new World();
         var core = CoreOf(world, TimeSpan.FromDays(1));
-        for (var i = 0; i < 45; i++)
-        {
-            var run = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
-            await core.Cancels.CancelAsync(run, "ann", null, Cancellation);
-        }
+        await EndManyAsync(core, 45, webhook: false);
 
         var left = new List<int>();
         world.Clock.Shift(TimeSpan.FromDays(2));
@@ -166,6 +163,78 @@ public sealed class RetentionTests
         }
 
         Assert.Equal([25, 5, 0, 0], left);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Runs_that_may_not_go_yet_in_front_make_no_tick_remove_more()
+    {
+        await using var world = new World();
+        var core = CoreOf(world, TimeSpan.FromDays(1));
+        await EndManyAsync(core, 45, webhook: false);
+        await EndManyAsync(core, 20, webhook: true);
+
+        var left = new List<int>();
+        world.Clock.Shift(TimeSpan.FromDays(2));
+        for (var tick = 0; tick < 4; tick++)
+        {
+            await core.Tick.TickAsync(Cancellation);
+            left.Add((await world.NamesAsync("runs/")).Count - 20);
+        }
+
+        Assert.Equal([25, 5, 0, 0], left);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Runs_that_may_not_go_yet_are_looked_at_a_hundred_a_tick_and_once_a_walk()
+    {
+        await using var world = new World();
+        var core = CoreOf(world, TimeSpan.FromDays(1));
+        await EndManyAsync(core, 230, webhook: true);
+        var looks = 0;
+        world.Store.Before = (call, name) =>
+        {
+            looks += call == "FindAsync" && name.StartsWith("runs/", StringComparison.Ordinal) ? 1 : 0;
+            return Task.CompletedTask;
+        };
+
+        var seen = new List<int>();
+        world.Clock.Shift(TimeSpan.FromDays(2));
+        for (var tick = 0; tick < 4; tick++)
+        {
+            await core.Tick.TickAsync(Cancellation);
+            seen.Add(looks);
+            looks = 0;
+        }
+
+        Assert.Equal([100, 100, 30, 0], seen);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_run_whose_removal_an_outage_cut_off_is_the_next_ticks_first()
+    {
+        await using var world = new World();
+        var core = CoreOf(world, TimeSpan.FromDays(1));
+        await EndManyAsync(core, 2, webhook: false);
+        world.Clock.Shift(TimeSpan.FromDays(2));
+        world.Store.Before = (call, name) => call == "TryDeleteAsync" && name.StartsWith("runs/", StringComparison.Ordinal) ? throw new BlobStoreException("away", isTransient: true, null) : Task.CompletedTask;
+        await Assert.ThrowsAsync<BlobStoreException>(() => core.Tick.TickAsync(Cancellation));
+
+        world.Store.Before = null;
+        await core.Tick.TickAsync(Cancellation);
+
+        Assert.Empty(await world.NamesAsync("runs/"));
+    }
+
+    /// <summary>Runs with a key of their own that ended unstarted.</summary>
+    private static async Task EndManyAsync(OzCore core, int count, bool webhook)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            var ask = webhook
+                ? World.Ask() with { Trigger = new() { Kind = TriggerKind.Webhook, Name = "issues", DeliveryId = $"d-{i}" }, Key = IntakeKeys.Webhook("issues", $"d-{i}") }
+                : World.Ask();
+            await core.Cancels.CancelAsync((await core.Intake.SubmitAsync(ask, Cancellation)).Run.RunId, "ann", null, Cancellation);
+        }
     }
 
     /// <summary>One run by a host, with a log and an artifact.</summary>

@@ -84,6 +84,37 @@ public sealed class MessageIntakeTests
     }
 
     [Fact]
+    public async Task A_flood_of_bad_messages_lists_no_letters_and_one_that_was_delivered_before_is_looked_for()
+    {
+        var scene = new ScheduleScene();
+        var queue = new InMemoryRequestQueue("oz-requests", scene.Clock);
+        var listings = 0;
+        scene.Store.Before = (call, name) =>
+        {
+            listings += call == "ListAsync" && name.StartsWith("dead-letters/", StringComparison.Ordinal) ? 1 : 0;
+            return Task.CompletedTask;
+        };
+        await queue.SendAsync("["u8.ToArray(), Cancellation);
+        var killed = (await queue.ReceiveAsync(TimeSpan.FromSeconds(1), TimeSpan.Zero, Cancellation))!;
+        await scene.Process.Messages.BuryAsync("oz-requests", killed.MessageId, killed.Body, "invalid_request", "d", [], killed.DeliveryCount, Cancellation);
+        for (var i = 0; i < 20; i++)
+        {
+            await queue.SendAsync("{"u8.ToArray(), Cancellation);
+        }
+
+        var consumer = scene.Process.CreateConsumer(queue);
+        while (await consumer.ConsumeOneAsync(TimeSpan.Zero, Cancellation))
+        {
+        }
+
+        Assert.Equal((1, 0), (queue.Count, listings));
+        scene.Clock.Advance(TimeSpan.FromSeconds(2));
+        await consumer.ConsumeOneAsync(TimeSpan.Zero, Cancellation);
+        Assert.Equal((0, 1), (queue.Count, listings));
+        Assert.Equal(21, scene.Store.Names.Count(name => name.StartsWith("dead-letters/", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task A_letter_that_a_late_write_doubled_is_removed_whole()
     {
         var scene = new ScheduleScene();

@@ -177,6 +177,59 @@ public sealed class ScheduleTickTests
     }
 
     [Theory]
+    [InlineData("made")]
+    [InlineData("changed")]
+    [InlineData("resumed")]
+    public async Task A_clock_that_was_far_ahead_when_a_schedule_was_made_changed_or_resumed_does_not_silence_it(string how)
+    {
+        var scene = new ScheduleScene();
+        var wrong = scene.NewProcess(new CoreOptions(), new ManualTimeProvider(ScheduleScene.Start.AddYears(1))).Schedules;
+        var definition = ScheduleScene.Every("*/5 * * * *");
+        if (how == "made")
+        {
+            await wrong.CreateAsync("s", definition, paused: false, "ann", Cancellation);
+        }
+        else
+        {
+            await scene.CreateAsync(ScheduleScene.Every("0 0 1 1 *"));
+            await scene.Process.Schedules.PauseAsync("s", "ann", Cancellation);
+            await (how == "changed" ? wrong : scene.Process.Schedules).UpdateAsync("s", definition, paused: null, "ann", Cancellation);
+            await (how == "resumed" ? wrong : scene.Process.Schedules).ResumeAsync("s", "ann", Cancellation);
+        }
+
+        await scene.TickAtAsync("12:01:00");
+        var healed = await scene.GetAsync();
+        await scene.TickAtAsync("12:05:00");
+
+        Assert.Contains("clock was wrong", healed.LastError!.Message, StringComparison.Ordinal);
+        Assert.Equal(["12:05"], await scene.StartedAsync());
+    }
+
+    [Fact]
+    public async Task A_clock_that_was_far_ahead_when_a_host_first_saw_a_schedule_of_its_configuration_silences_it_in_no_process()
+    {
+        var scene = new ScheduleScene();
+        var configured = new CoreOptions { Schedules = [new("s", ScheduleScene.Every("*/5 * * * *") with { Overlap = ScheduleOverlap.Allow })] };
+        var clock = new ManualTimeProvider(ScheduleScene.Start.AddYears(1));
+        var wrong = scene.NewProcess(configured, clock);
+        await wrong.Tick.TickAsync(Cancellation);
+        var right = scene.NewProcess(configured);
+
+        // The clock is put right while both go on: one puts the schedule back, the other only what it remembers of it.
+        clock.JumpWallClock(ScheduleScene.Start - clock.GetUtcNow());
+        await scene.TickAtAsync("12:01:00", right);
+        var healed = await scene.GetAsync();
+        await wrong.Tick.TickAsync(Cancellation);
+        Assert.Contains("clock was wrong", healed.LastError!.Message, StringComparison.Ordinal);
+        Assert.Equal(healed.LastError, (await scene.GetAsync()).LastError);
+
+        await scene.TickAtAsync("12:05:00", right);
+        clock.Advance(TimeSpan.FromMinutes(10));
+        await wrong.Tick.TickAsync(Cancellation);
+        Assert.Equal(["12:05", "12:10"], await scene.StartedAsync());
+    }
+
+    [Theory]
     [InlineData(MissedRuns.Skip, "1d", new string[0])]
     [InlineData(MissedRuns.One, "1d", new[] { "14:00" })]
     [InlineData(MissedRuns.All, "1d", new[] { "12:30", "13:00", "13:30", "14:00" })]

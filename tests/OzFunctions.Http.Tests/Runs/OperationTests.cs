@@ -29,6 +29,7 @@ public sealed class OperationTests
         {
             await rig.Core.DeadLetters.AddAsync(
                 new DeadLetter { Id = id, Queue = "oz-requests", MessageId = "m" + id, Reason = "invalid_request", Description = "d", Body = "{}", ReceivedAt = rig.Time.GetUtcNow() },
+                mayBeThere: false,
                 TestContext.Current.CancellationToken);
         }
 

@@ -166,6 +166,22 @@ public sealed class ReadAndCancelTests
     }
 
     [Theory]
+    [InlineData("""{"worker_id":"build"}""", 415)]
+    [InlineData("{}", 415)]
+    [InlineData("", 200)]
+    public async Task A_body_that_comes_in_chunks_and_without_a_type_is_not_taken_for_none(string body, int status)
+    {
+        var run = await _rig.SubmitAsync("""{"prompt":"p"}""");
+
+        (await SendAsync($"{Path}/cancel")).Is(status);
+
+        Assert.Equal(status == 200 ? "CANCELLED" : "QUEUED", Text((await _rig.GetAsync($"{Path}/{run}")).Json, "state"));
+        (await SendAsync($"{Path}/{run}/cancel")).Is(status == 200 ? 400 : 415);
+
+        Task<DoorAnswer> SendAsync(string target) => _rig.SendAsync("POST", target, body, change: request => (request.ContentType, request.ContentLength) = (null, null));
+    }
+
+    [Theory]
     [InlineData("?worker_id=", "{}", "worker_id")]
     [InlineData("?worker_id", "{}", "worker_id")]
     [InlineData("?worker_id=no%20name", "{}", "worker_id")]
