@@ -101,13 +101,13 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
         var began = scope.Time.GetTimestamp();
         var changes = new ChangesCommand(scope.Options, scope.Places, scope.Workspace.Path);
-        await RecordChangesAsync(changes, cancellationToken);
+        var recorded = await RecordChangesAsync(changes, cancellationToken);
         var finder = new ArtifactFinder(scope.Places, scope.Workspace.Path);
         var collector = new ArtifactCollector(blobs, scope.Options.Artifacts, scope.Masks.Late);
         try
         {
             var failed = await _retry.RunAsync(
-                async token => (Artifacts, Kept) = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, changes), token),
+                async token => (Artifacts, Kept) = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, recorded ? changes : null), token),
                 cancellationToken);
             if (failed is not null)
             {
@@ -128,23 +128,25 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
             new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.ArtifactsDone, Artifacts = Artifacts, Kept = Kept, Seconds = scope.Time.GetElapsedTime(began).TotalSeconds });
     }
 
-    private async Task RecordChangesAsync(ChangesCommand changes, CancellationToken cancellationToken)
+    /// <summary>Answers whether what lies in the place of the patches is git's; it may be anything that the agent put there.</summary>
+    private async Task<bool> RecordChangesAsync(ChangesCommand changes, CancellationToken cancellationToken)
     {
         // Only an agent makes changes that are worth a patch.
         if (scope.Record.Request.Changes == false || shim.Find(ShimPhase.Agent) is not { SpawnError: 0 })
         {
-            return;
+            return false;
         }
 
         try
         {
             if (shim.Find(ShimPhase.Changes) is null)
             {
+                scope.Places.RemakeChanges();
                 var heads = scope.Journal.Find(JournalStep.SetupDone)?.Heads ?? new Dictionary<string, string>();
                 var variables = scope.Environment.ForChanges(EnvironmentFile.Read(scope.Places.EnvironmentFile));
                 if (changes.Find(heads, variables, scope.Environment.StateDirectories) is not { } command)
                 {
-                    return;
+                    return false;
                 }
 
                 await shim.StartAsync(command, cancellationToken);
@@ -162,6 +164,8 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         {
             scope.Warn($"The changes of the run could not be recorded: {exception.Message}");
         }
+
+        return shim.Find(ShimPhase.Changes) is not null;
     }
 
     /// <summary>At most once: marked before it starts, and the shim starts a phase only once whoever asks.</summary>
