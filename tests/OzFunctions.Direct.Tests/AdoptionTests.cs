@@ -417,6 +417,28 @@ public sealed class AdoptionTests
         Assert.False(Directory.Exists(rig.PrivateOf(attempt)));
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_workspace_whose_making_was_cut_short_goes_with_the_attempt_if_it_is_empty(bool filled)
+    {
+        await using var rig = new BackendRig();
+        var backend = rig.CreateBackend();
+        var first = rig.Claim(new RunRequest { Prompt = "x" });
+        using (var journal = Direct.Attempts.AttemptJournal.Open(Path.Combine(rig.PrivateOf(first), "journal.ndjson"), TimeProvider.System))
+        {
+            journal.Append(new Direct.Attempts.JournalEntry { At = TimeProvider.System.GetUtcNow(), Step = Direct.Attempts.JournalStep.WorkspaceMine, Path = rig.WorkspaceOf(first) }, durable: true);
+        }
+
+        Directory.CreateDirectory(rig.WorkspaceOf(first) + (filled ? "/of-somebody" : ""));
+        var second = rig.Adopt(first, backend);
+        second.Order(StopOrder.Cancel);
+
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.TaskCancelled, filled), (outcome.Reason, Directory.Exists(rig.WorkspaceOf(first))));
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task Only_free_directories_of_the_same_store_are_taken()
     {

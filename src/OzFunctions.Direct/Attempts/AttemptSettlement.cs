@@ -6,6 +6,7 @@ using OzFunctions.Direct.Environments;
 using OzFunctions.Direct.Leftovers;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
+using OzFunctions.Local;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 using OzFunctions.Shim.Protocol;
@@ -284,7 +285,19 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
     private async Task RemoveAsync(Verdict verdict, CancellationToken cancellationToken)
     {
-        if (scope.Workspace.IsShared || !scope.Journal.OwnsWorkspace)
+        if (scope.Workspace.IsShared)
+        {
+            return;
+        }
+
+        if (scope.Journal.Has(JournalStep.WorkspaceMine) && !scope.Journal.Has(JournalStep.WorkspaceReady))
+        {
+            // Its making failed or was cut short: an empty directory may be ours, anything else is not.
+            _ = PosixFiles.RemoveDirectory(scope.Workspace.Path);
+            return;
+        }
+
+        if (!scope.Journal.OwnsWorkspace)
         {
             return;
         }
