@@ -507,6 +507,9 @@ public sealed class AdoptionTests
     [InlineData("secrets.json", "rm -f F")]
     [InlineData("log.journal", "rm -f F; mkfifo F; rm -f F.new; mkfifo F.new")]
     [InlineData("log.journal", "rm -f F; ln -s /dev/zero F")]
+    [InlineData("spool", "for f in F/*.spool; do rm -f \"$f\"; mkfifo \"$f\"; done; mkfifo F/0000000005.spool")]
+    [InlineData("hostlog", "for f in F/*.spool; do rm -f \"$f\"; mkfifo \"$f\"; done; mkfifo F/0000000005.spool")]
+    [InlineData("hostlog", "for f in F/*.spool; do ln -sf /dev/zero \"$f\"; done; mkfifo F/0000000005.spool")]
     [InlineData("journal.ndjson", "rm -f F; mkfifo F")]
     [InlineData("journal.ndjson", "rm -f F; ln -s /dev/zero F")]
     [InlineData("journal.ndjson", "rm -f F; mkdir -p F/x")]
@@ -534,7 +537,7 @@ public sealed class AdoptionTests
             Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("is not shown from here on", StringComparison.Ordinal));
             Assert.Equal([("a", "what is to be masked in it is not known any more"), ("b", null)], rig.ManifestOf(second).Select(entry => (entry.Path, entry.LeftOut)).Order());
         }
-        else
+        else if (file != "spool")
         {
             Assert.Contains("out: given ***\n", log, StringComparison.Ordinal);
         }

@@ -1,4 +1,5 @@
 using OzFunctions.Direct.Logs;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Local;
@@ -124,7 +125,7 @@ internal sealed class Inquiry(IShims shims, string directory, TimeProvider time)
     private InquiryAnswer ReadAnswer(ShimCommandStatus? status)
     {
         var (output, error) = (new WholeLines(), new WholeLines());
-        using var reader = new SpoolReader(Path.Combine(directory, ShimProtocol.SpoolDirectory), SpoolPosition.Start);
+        using var reader = new SpoolReader(Path.Combine(directory, ShimProtocol.SpoolDirectory), SpoolPosition.Start, RegularFile.OpenSegment);
         while (reader.TryRead(out var piece))
         {
             if (piece.Cut != default)

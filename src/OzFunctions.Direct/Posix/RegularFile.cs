@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Local;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Posix;
 
@@ -103,6 +104,24 @@ internal static class RegularFile
         length = facts.Length;
         reason = null;
         return new FileStream(handle, FileAccess.Read, bufferSize: 0);
+    }
+
+    /// <summary>A segment of a spool, as its reader wants it opened: what is no regular file is to it as if it were not there.</summary>
+    public static SafeFileHandle OpenSegment(string path)
+    {
+        if (!HostSystem.IsLinux)
+        {
+            return SpoolFormat.Open(path);
+        }
+
+        try
+        {
+            return Open(path, Libc.OReadOnly);
+        }
+        catch (IOException exception) when (exception is not FileNotFoundException && Libc.FindFacts(path) is not { IsRegular: true })
+        {
+            throw new FileNotFoundException($"{path} is no segment.", path);
+        }
     }
 
     private static SafeFileHandle Open(string path, int access)
