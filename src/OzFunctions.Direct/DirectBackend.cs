@@ -76,7 +76,7 @@ public sealed partial class DirectBackend : IRunBackend
         var record = attempt.Record;
         using var journal = AttemptJournal.Open(directory.Places.Journal, _time);
         var reader = new AgentOutputReader(record.Request.Harness, _options.FinishedPattern);
-        var masks = AttemptMasks.Open(_options, record.Request, directory.Places, _maskers);
+        var masks = AttemptMasks.Open(_options, record.Request, directory.Places, _maskers, wasFixed: journal.Has(JournalStep.AgentRequested));
         await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader, masks.CreateFilter);
         if (journal.Find(JournalStep.Begun) is null && journal.WorkspacePath is null)
         {
@@ -85,6 +85,11 @@ public sealed partial class DirectBackend : IRunBackend
 
         var options = BegunSettings.Of(journal, _options);
         var scope = new AttemptScope(options, attempt, directory.Places with { Owner = options.User }, journal, log, masks, reader, _time);
+        if (masks.IsLost)
+        {
+            scope.Warn("What is to be masked of this run was removed or made unreadable in its private directory: the output of its commands is not shown from here on, and no text artifacts are kept.");
+        }
+
         await using var shim = new AttemptShim(_shims, scope);
         var verdict = await DecideAsync(scope, shim, detach);
         var settlement = new AttemptSettlement(scope, shim, _blobs, exception => Crashed(record.RunId, masks.Conceal(exception)));

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace OzFunctions.Shim.Protocol;
 
@@ -19,6 +20,9 @@ internal static class SpoolFormat
 
     public static string PathOf(string directory, long segment) =>
         Path.Combine(directory, segment.ToString("D10", CultureInfo.InvariantCulture) + Suffix);
+
+    /// <summary>Opens a segment as it is written, or taken away, by others.</summary>
+    public static SafeFileHandle Open(string path) => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
 
     /// <summary>Numbers of the segments that are there, ascending.</summary>
     public static List<long> ListSegments(string directory)

@@ -9,6 +9,7 @@ namespace OzFunctions.Shim.Protocol;
 public sealed class SpoolReader : IDisposable
 {
     private readonly string _directory;
+    private readonly Func<string, SafeFileHandle> _open;
     private byte[] _buffer = new byte[256 << 10];
     private int _start;
     private int _end;
@@ -24,8 +25,17 @@ public sealed class SpoolReader : IDisposable
     /// behind the cut, and what that cut is said to hold then includes the pieces that had been read from it.
     /// </summary>
     public SpoolReader(string directory, SpoolPosition from)
+        : this(directory, from, SpoolFormat.Open)
+    {
+    }
+
+    /// <param name="directory">Of the spool.</param>
+    /// <param name="from">Where to begin.</param>
+    /// <param name="open">Opens a segment; one for which it throws <see cref="FileNotFoundException"/> is passed over.</param>
+    internal SpoolReader(string directory, SpoolPosition from, Func<string, SafeFileHandle> open)
     {
         _directory = directory;
+        _open = open;
         _segment = from.Segment;
         _offset = from.Offset;
         _seen = TotalsAt(from);
@@ -96,10 +106,10 @@ public sealed class SpoolReader : IDisposable
 
         if (File.Exists(SpoolFormat.PathOf(_directory, from.Segment)))
         {
-            return SpoolScan.TryTotals(_directory, from, out var totals) ? totals : null;
+            return SpoolScan.TryTotals(_directory, from, _open, out var totals) ? totals : null;
         }
 
-        return SpoolScan.ToEndOf(_directory, SpoolFormat.ListSegments(_directory).FindAll(segment => segment < from.Segment));
+        return SpoolScan.ToEndOf(_directory, SpoolFormat.ListSegments(_directory).FindAll(segment => segment < from.Segment), _open);
     }
 
     private bool TryOpen()
@@ -108,7 +118,7 @@ public sealed class SpoolReader : IDisposable
         {
             try
             {
-                _file = File.OpenHandle(SpoolFormat.PathOf(_directory, _segment), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                _file = _open(SpoolFormat.PathOf(_directory, _segment));
                 return true;
             }
             catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)

@@ -1,14 +1,16 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace OzFunctions.Shim.Protocol;
 
 /// <summary>Adds up what segments hold, for a reader or writer that starts in the middle.</summary>
 internal static class SpoolScan
 {
     /// <summary>Totals after the last readable record of the newest segment that has one.</summary>
-    public static SpoolTotals ToEndOf(string directory, IReadOnlyList<long> segments)
+    public static SpoolTotals ToEndOf(string directory, IReadOnlyList<long> segments, Func<string, SafeFileHandle> open)
     {
         for (var i = segments.Count - 1; i >= 0; i--)
         {
-            if (TryTotals(directory, new SpoolPosition(segments[i], long.MaxValue), out var totals))
+            if (TryTotals(directory, new SpoolPosition(segments[i], long.MaxValue), open, out var totals))
             {
                 return totals;
             }
@@ -18,13 +20,17 @@ internal static class SpoolScan
     }
 
     /// <summary>Totals at a position; false when its segment is not there or has no sound start.</summary>
-    public static bool TryTotals(string directory, SpoolPosition position, out SpoolTotals totals)
+    public static bool TryTotals(string directory, SpoolPosition position, Func<string, SafeFileHandle> open, out SpoolTotals totals)
     {
         totals = default;
         byte[] bytes;
         try
         {
-            bytes = File.ReadAllBytes(SpoolFormat.PathOf(directory, position.Segment));
+            using var file = open(SpoolFormat.PathOf(directory, position.Segment));
+            bytes = new byte[RandomAccess.GetLength(file)];
+            for (int read, at = 0; at < bytes.Length && (read = RandomAccess.Read(file, bytes.AsSpan(at), at)) > 0; at += read)
+            {
+            }
         }
         catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -21,6 +21,15 @@ public sealed class SpoolWriter : IDisposable
 
     /// <summary>Goes on behind what is there; a torn end stays where it is and is skipped by readers.</summary>
     public SpoolWriter(string directory, long spoolBytes, TimeProvider time)
+        : this(directory, spoolBytes, time, SpoolFormat.Open)
+    {
+    }
+
+    /// <param name="directory">Of the spool.</param>
+    /// <param name="spoolBytes">How much of it is kept.</param>
+    /// <param name="time">The clock of its pieces.</param>
+    /// <param name="open">Opens a segment that is there; one for which it throws <see cref="FileNotFoundException"/> is passed over.</param>
+    internal SpoolWriter(string directory, long spoolBytes, TimeProvider time, Func<string, SafeFileHandle> open)
     {
         _directory = directory;
         _time = time;
@@ -33,7 +42,7 @@ public sealed class SpoolWriter : IDisposable
         if (there.Count > 0)
         {
             _segment = there[^1] + 1;
-            _totals = SpoolScan.ToEndOf(directory, there);
+            _totals = SpoolScan.ToEndOf(directory, there, open);
             there.Where(segment => segment >= _headSegments).ToList().ForEach(_tail.Enqueue);
         }
     }

@@ -417,6 +417,28 @@ public sealed class AdoptionTests
         Assert.False(Directory.Exists(rig.PrivateOf(attempt)));
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_workspace_whose_making_was_cut_short_goes_with_the_attempt_if_it_is_empty(bool filled)
+    {
+        await using var rig = new BackendRig();
+        var backend = rig.CreateBackend();
+        var first = rig.Claim(new RunRequest { Prompt = "x" });
+        using (var journal = Direct.Attempts.AttemptJournal.Open(Path.Combine(rig.PrivateOf(first), "journal.ndjson"), TimeProvider.System))
+        {
+            journal.Append(new Direct.Attempts.JournalEntry { At = TimeProvider.System.GetUtcNow(), Step = Direct.Attempts.JournalStep.WorkspaceMine, Path = rig.WorkspaceOf(first) }, durable: true);
+        }
+
+        Directory.CreateDirectory(rig.WorkspaceOf(first) + (filled ? "/of-somebody" : ""));
+        var second = rig.Adopt(first, backend);
+        second.Order(StopOrder.Cancel);
+
+        var outcome = await backend.RunAsync(second, BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.TaskCancelled, filled), (outcome.Reason, Directory.Exists(rig.WorkspaceOf(first))));
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task Only_free_directories_of_the_same_store_are_taken()
     {
@@ -475,6 +497,50 @@ public sealed class AdoptionTests
         var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
 
         Assert.Equal(RunReason.Completed, outcome.Reason);
+    }
+
+    [Theory(Timeout = 180_000)]
+    [InlineData("secrets.json", "rm -f F; mkfifo F")]
+    [InlineData("secrets.json", "rm -f F; ln -s /dev/zero F")]
+    [InlineData("secrets.json", "rm -f F; mkdir -p F/x")]
+    [InlineData("secrets.json", "echo '{' > F")]
+    [InlineData("secrets.json", "rm -f F")]
+    [InlineData("log.journal", "rm -f F; mkfifo F; rm -f F.new; mkfifo F.new")]
+    [InlineData("log.journal", "rm -f F; ln -s /dev/zero F")]
+    [InlineData("spool", "for f in F/*.spool; do rm -f \"$f\"; mkfifo \"$f\"; done; mkfifo F/0000000005.spool")]
+    [InlineData("hostlog", "for f in F/*.spool; do rm -f \"$f\"; mkfifo \"$f\"; done; mkfifo F/0000000005.spool")]
+    [InlineData("hostlog", "for f in F/*.spool; do ln -sf /dev/zero \"$f\"; done; mkfifo F/0000000005.spool")]
+    [InlineData("journal.ndjson", "rm -f F; mkfifo F")]
+    [InlineData("journal.ndjson", "rm -f F; ln -s /dev/zero F")]
+    [InlineData("journal.ndjson", "rm -f F; mkdir -p F/x")]
+    public async Task A_host_adopts_an_agent_that_put_something_else_in_place_of_the_hosts_own_files(string file, string script)
+    {
+        await using var rig = new BackendRig();
+        rig.UseScript($"{script.Replace("F", $"\"$TMPDIR/../{file}\"", StringComparison.Ordinal)}; touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; echo \"given $OF_SETUP_TOKEN\"; echo text > \"$OZ_ARTIFACTS_DIR/a\"; printf '\\0' > \"$OZ_ARTIFACTS_DIR/b\"; exit 0");
+        rig.Options = rig.Options with { SetupCommand = "echo OF_SETUP_TOKEN=made-by-setup-0123 >> \"$OZ_ENVIRONMENT_FILE\"" };
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+
+        // What setup wrote is known to nobody any more.
+        await File.WriteAllTextAsync(Path.Combine(rig.PrivateOf(first), "environment"), "", BackendRig.Cancellation);
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        var running = backend.RunAsync(second, BackendRig.Cancellation);
+        rig.Temp.Write("go", "");
+        var outcome = await running;
+
+        Assert.Equal((RunReason.Completed, 0), (outcome.Reason, outcome.Attempt.ExitCode));
+        var log = rig.LogOf(second);
+        Assert.DoesNotContain("made-by-setup", log, StringComparison.Ordinal);
+        if (file == "secrets.json")
+        {
+            Assert.Contains("out: ***\n", log, StringComparison.Ordinal);
+            Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("is not shown from here on", StringComparison.Ordinal));
+            Assert.Equal([("a", "what is to be masked in it is not known any more"), ("b", null)], rig.ManifestOf(second).Select(entry => (entry.Path, entry.LeftOut)).Order());
+        }
+        else if (file != "spool")
+        {
+            Assert.Contains("out: given ***\n", log, StringComparison.Ordinal);
+        }
     }
 
     [Fact(Timeout = 180_000)]

@@ -69,6 +69,7 @@ internal static partial class LocalHost
             return;
         }
 
+        RefuseIntruder(direct);
         if (direct.TargetDir is null)
         {
             // Its own files in there stay closed; this only lets commands pass to what is theirs.
@@ -83,6 +84,19 @@ internal static partial class LocalHost
         if (AgentLookup.Find(direct).Path is { } agent && AccountAccess.FindObstacle(account, agent) is { } obstacle)
         {
             throw CommandException.Usage($"backend.direct.user: {obstacle}, so the agent {agent} would not run; install it where every account can execute it, and name it in backend.direct.oz_path.");
+        }
+    }
+
+    /// <summary>Root executes what lies below the workspace root: whoever can put something else there would be root.</summary>
+    private static void RefuseIntruder(DirectOptions direct)
+    {
+        foreach (var place in direct.User is null ? Array.Empty<string>() : [direct.WorkspaceRoot, Path.Combine(direct.WorkspaceRoot, ".ozf")])
+        {
+            if (AccountAccess.FindIntruder(place) is { } intruder)
+            {
+                throw CommandException.Usage(
+                    $"backend.direct.workspace_root: {direct.WorkspaceRoot}: with backend.direct.user this directory and all above it must belong to root and be writable for nobody else, as root executes what lies in it; but {intruder}. Name a place such as /var/lib/oz/workspaces, or change that (chown root, chmod go-w).");
+            }
         }
     }
 
@@ -102,6 +116,8 @@ internal static partial class LocalHost
                 $"the workspace root {direct.WorkspaceRoot} is on a network file system ({kind}), whose locks cannot be trusted; set backend.direct.workspace_root to a local directory.");
         }
 
+        // Before root makes anything on the way, too.
+        RefuseIntruder(direct);
         try
         {
             Directory.CreateDirectory(direct.WorkspaceRoot, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);

@@ -10,7 +10,8 @@ using OzFunctions.Runs;
 namespace OzFunctions.Direct.Artifacts;
 
 /// <summary>Uploads artifacts within their limits and writes the manifest, in which also stands what was left out and why.</summary>
-internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits, Masker masker)
+/// <param name="withheld">Why no text is kept; null: it is.</param>
+internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits, Masker masker, string? withheld = null)
 {
     private const int MostLeftOut = 1_000;
     private const int LongestName = 600;
@@ -94,8 +95,13 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         using var content = new HashingStream(file, length);
         try
         {
-            if (!masker.IsEmpty && await IsTextAsync(source, file, length, cancellationToken))
+            if ((withheld is not null || !masker.IsEmpty) && await IsTextAsync(source, file, length, cancellationToken))
             {
+                if (withheld is not null)
+                {
+                    return LeaveOut(name, length, withheld);
+                }
+
                 return await UploadMaskedAsync(prefix, name, file, length, cancellationToken);
             }
 

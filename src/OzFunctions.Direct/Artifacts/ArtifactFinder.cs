@@ -9,9 +9,11 @@ namespace OzFunctions.Direct.Artifacts;
 internal sealed class ArtifactFinder(AttemptPlaces places, string workspace)
 {
     /// <summary>In the order in which limits are filled. A name may come more than once; the first is kept.</summary>
-    public IEnumerable<ArtifactSource> Find(RunRecord record, ChangesCommand changes)
+    /// <param name="record">Of the run.</param>
+    /// <param name="changes">Null when none were recorded: then nothing is taken for a patch.</param>
+    public IEnumerable<ArtifactSource> Find(RunRecord record, ChangesCommand? changes)
     {
-        foreach (var patch in changes.ReadPatches())
+        foreach (var patch in changes?.ReadPatches() ?? [])
         {
             yield return patch;
         }
@@ -27,7 +29,7 @@ internal sealed class ArtifactFinder(AttemptPlaces places, string workspace)
         }
 
         // Last: a glob may have kept one of them whole.
-        foreach (var large in changes.ReadLargeFiles())
+        foreach (var large in changes?.ReadLargeFiles() ?? [])
         {
             yield return large;
         }

@@ -161,9 +161,9 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         DurableFiles.CreateDirectory(home);
 
         // Secrets will lie in it: a link or somebody else's directory is not taken.
-        if (Posix.Libc.FindFacts(home) is not { IsDirectory: true } facts || (facts.Mode & 0x36) != 0)
+        if (Posix.Libc.FindFacts(home) is not { IsDirectory: true } facts || (facts.Mode & 0x36) != 0 || !Posix.Libc.IsOwn(facts))
         {
-            throw new IOException($"{home} must be a directory that only this user can read (mode 0700, or 0711 with backend.direct.user).");
+            throw new IOException($"{home} must be a directory of this user that nobody else can read (mode 0700, or 0711 with backend.direct.user). Remove it, or name another place (backend.direct.workspace_root; --data for 'ozf exec').");
         }
 
         LetCommandsThrough(home);

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using OzFunctions.Local;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Direct.Attempts;
@@ -35,12 +34,7 @@ internal sealed class AttemptJournal : IDisposable
 
     public static AttemptJournal Open(string path, TimeProvider time)
     {
-        var journal = new AttemptJournal(new FileStream(path, new FileStreamOptions
-        {
-            Mode = FileMode.OpenOrCreate,
-            Access = FileAccess.ReadWrite,
-            Share = FileShare.ReadWrite,
-        }.Private()), time);
+        var journal = new AttemptJournal(Posix.RegularFile.OpenOrRemake(path), time);
         journal.ReadAll();
         return journal;
     }

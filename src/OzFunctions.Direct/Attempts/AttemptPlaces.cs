@@ -1,5 +1,6 @@
 using OzFunctions.Direct.Accounts;
 using OzFunctions.Direct.Posix;
+using OzFunctions.Direct.Workspaces;
 using OzFunctions.Local;
 using OzFunctions.Shim.Protocol;
 
@@ -70,6 +71,18 @@ internal sealed record AttemptPlaces(string Directory)
         {
             using var reserve = new FileStream(Reserve, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, PreallocationSize = ReserveBytes });
         }
+    }
+
+    /// <summary>Empties the place of the patches, in which commands may have left anything. Throws <see cref="IOException"/> where that cannot be done.</summary>
+    public void RemakeChanges()
+    {
+        if (TreeRemover.RemoveOnce(Changes) is { } left)
+        {
+            throw new IOException($"{Changes} could not be emptied: {left}");
+        }
+
+        PrivateFiles.CreateDirectory(Changes);
+        HandOver(Changes);
     }
 
     /// <summary>Gives back room on the disk, so that an agent that filled it does not keep its own end from being worked out.</summary>

@@ -6,6 +6,7 @@ using OzFunctions.Direct.Environments;
 using OzFunctions.Direct.Leftovers;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
+using OzFunctions.Local;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 using OzFunctions.Shim.Protocol;
@@ -101,13 +102,13 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
         var began = scope.Time.GetTimestamp();
         var changes = new ChangesCommand(scope.Options, scope.Places, scope.Workspace.Path);
-        await RecordChangesAsync(changes, cancellationToken);
+        var recorded = await RecordChangesAsync(changes, cancellationToken);
         var finder = new ArtifactFinder(scope.Places, scope.Workspace.Path);
-        var collector = new ArtifactCollector(blobs, scope.Options.Artifacts, scope.Masks.Late);
+        var collector = new ArtifactCollector(blobs, scope.Options.Artifacts, scope.Masks.Late, scope.Masks.IsLost ? "what is to be masked in it is not known any more" : null);
         try
         {
             var failed = await _retry.RunAsync(
-                async token => (Artifacts, Kept) = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, changes), token),
+                async token => (Artifacts, Kept) = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, recorded ? changes : null), token),
                 cancellationToken);
             if (failed is not null)
             {
@@ -128,23 +129,25 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
             new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.ArtifactsDone, Artifacts = Artifacts, Kept = Kept, Seconds = scope.Time.GetElapsedTime(began).TotalSeconds });
     }
 
-    private async Task RecordChangesAsync(ChangesCommand changes, CancellationToken cancellationToken)
+    /// <summary>Answers whether what lies in the place of the patches is git's; it may be anything that the agent put there.</summary>
+    private async Task<bool> RecordChangesAsync(ChangesCommand changes, CancellationToken cancellationToken)
     {
         // Only an agent makes changes that are worth a patch.
         if (scope.Record.Request.Changes == false || shim.Find(ShimPhase.Agent) is not { SpawnError: 0 })
         {
-            return;
+            return false;
         }
 
         try
         {
             if (shim.Find(ShimPhase.Changes) is null)
             {
+                scope.Places.RemakeChanges();
                 var heads = scope.Journal.Find(JournalStep.SetupDone)?.Heads ?? new Dictionary<string, string>();
                 var variables = scope.Environment.ForChanges(EnvironmentFile.Read(scope.Places.EnvironmentFile));
                 if (changes.Find(heads, variables, scope.Environment.StateDirectories) is not { } command)
                 {
-                    return;
+                    return false;
                 }
 
                 await shim.StartAsync(command, cancellationToken);
@@ -162,6 +165,8 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         {
             scope.Warn($"The changes of the run could not be recorded: {exception.Message}");
         }
+
+        return shim.Find(ShimPhase.Changes) is not null;
     }
 
     /// <summary>At most once: marked before it starts, and the shim starts a phase only once whoever asks.</summary>
@@ -280,7 +285,19 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
     private async Task RemoveAsync(Verdict verdict, CancellationToken cancellationToken)
     {
-        if (scope.Workspace.IsShared || !scope.Journal.OwnsWorkspace)
+        if (scope.Workspace.IsShared)
+        {
+            return;
+        }
+
+        if (scope.Journal.Has(JournalStep.WorkspaceMine) && !scope.Journal.Has(JournalStep.WorkspaceReady))
+        {
+            // Its making failed or was cut short: an empty directory may be ours, anything else is not.
+            _ = PosixFiles.RemoveDirectory(scope.Workspace.Path);
+            return;
+        }
+
+        if (!scope.Journal.OwnsWorkspace)
         {
             return;
         }

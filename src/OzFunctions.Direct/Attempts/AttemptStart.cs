@@ -81,7 +81,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
             try
             {
                 await PolicyCheck.CheckAsync(
-                    scope.Options, scope.Record, veto => new VetoHook(veto, inquire(scope.Places.Veto)).FindReasonAsync(scope.Record, scope.Owned.StopOrdered, cancellationToken));
+                    scope.Options, scope.Record, veto => new VetoHook(veto, inquire(scope.Places.Veto), scope.Masks.Mask).FindReasonAsync(scope.Record, scope.Owned.StopOrdered, cancellationToken));
             }
             catch (RunRefusedException) when (scope.FindOrder() is not null)
             {

@@ -1,3 +1,5 @@
+using OzFunctions.Direct.Logs;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
 using OzFunctions.Local;
@@ -122,20 +124,19 @@ internal sealed class Inquiry(IShims shims, string directory, TimeProvider time)
 
     private InquiryAnswer ReadAnswer(ShimCommandStatus? status)
     {
-        var (output, error) = (new MemoryStream(), new MemoryStream());
-        using var reader = new SpoolReader(Path.Combine(directory, ShimProtocol.SpoolDirectory), SpoolPosition.Start);
+        var (output, error) = (new WholeLines(), new WholeLines());
+        using var reader = new SpoolReader(Path.Combine(directory, ShimProtocol.SpoolDirectory), SpoolPosition.Start, RegularFile.OpenSegment);
         while (reader.TryRead(out var piece))
         {
             if (piece.Cut != default)
             {
-                // What stands on both sides of the gap is not one line.
-                output.WriteByte((byte)'\n');
-                error.WriteByte((byte)'\n');
+                output.Tear();
+                error.Tear();
             }
 
             if (piece.Stream is SpoolStream.SetupOut or SpoolStream.SetupErr)
             {
-                (piece.Stream == SpoolStream.SetupOut ? output : error).Write(piece.Bytes.Span);
+                (piece.Stream == SpoolStream.SetupOut ? output : error).Add(piece.Bytes.Span);
             }
         }
 
@@ -143,8 +144,35 @@ internal sealed class Inquiry(IShims shims, string directory, TimeProvider time)
     }
 
     // They go into records and onto screens.
-    private static string[] Lines(MemoryStream text) =>
-        [.. System.Text.Encoding.UTF8.GetString(text.ToArray()).Split('\n').Select(line => string.Concat(line.Where(character => !char.IsControl(character))).Trim())];
+    private static string[] Lines(WholeLines text) =>
+        [.. System.Text.Encoding.UTF8.GetString(text.Bytes).Split('\n').Select(line => string.Concat(line.Where(character => !char.IsControl(character))).Trim())];
+
+    /// <summary>An output without the lines that a gap goes through: of a secret that it tears nobody could tell what is left.</summary>
+    private sealed class WholeLines
+    {
+        private readonly LogBuffer _text = new();
+        private bool _torn;
+
+        public ReadOnlySpan<byte> Bytes => _text.Span;
+
+        public void Add(ReadOnlySpan<byte> bytes)
+        {
+            if (_torn)
+            {
+                var end = bytes.IndexOf((byte)'\n');
+                _torn = end < 0;
+                bytes = bytes[(end < 0 ? bytes.Length : end + 1)..];
+            }
+
+            _text.Append(bytes);
+        }
+
+        public void Tear()
+        {
+            _text.CutTo(_text.Span.LastIndexOf((byte)'\n') + 1);
+            _torn = true;
+        }
+    }
 }
 
 /// <summary>What is asked, and how long for.</summary>
@@ -171,6 +199,6 @@ internal sealed record InquiryQuestion
 
 /// <summary>What came of it.</summary>
 /// <param name="Status">How the command ended; null: its supervisor was ended before it.</param>
-/// <param name="Output">The lines of its standard output without control characters, the middle cut where it is long.</param>
+/// <param name="Output">The whole lines of its standard output without control characters, the middle cut where it is long.</param>
 /// <param name="Error">The same of its standard error.</param>
 internal sealed record InquiryAnswer(ShimCommandStatus? Status, IReadOnlyList<string> Output, IReadOnlyList<string> Error);

@@ -8,7 +8,10 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>Asks <c>policy.veto_command</c> before anything of a run is made: any exit code but 0 refuses the run, with the command's last words as the reason.</summary>
-internal sealed class VetoHook(VetoOptions veto, Inquiry inquiry)
+/// <param name="veto">What is asked.</param>
+/// <param name="inquiry">How.</param>
+/// <param name="mask">Takes secrets out of what it says.</param>
+internal sealed class VetoHook(VetoOptions veto, Inquiry inquiry, Func<string, string> mask)
 {
     private const int Longest = 500;
 
@@ -38,11 +41,14 @@ internal sealed class VetoHook(VetoOptions veto, Inquiry inquiry)
             { StoppedBy: ShimStopCause.Cancel } => "it was not waited for, as the run is to be stopped.",
             null or { StoppedBy: not null } => $"it did not answer within {DurationText.Format(veto.Timeout)}.",
             { ExitCode: 0 } => null,
-            _ when said is not null => said[..Math.Min(said.Length, Longest)],
+            // Masked whole, then cut: of a secret that the cut goes through nobody could tell what it is.
+            _ when said is not null => Shorten(mask(said)),
             { Signal: { } signal } => $"it was ended by signal {SignalNames.Get(signal)} and gave no reason.",
             { ExitCode: var code } => string.Create(CultureInfo.InvariantCulture, $"it ended with {code} and gave no reason."),
         };
     }
+
+    private static string Shorten(string text) => text[..Math.Min(text.Length, Longest)];
 
     private static string? LastOf(IReadOnlyList<string> lines) => lines.LastOrDefault(line => line.Length > 0);
 }

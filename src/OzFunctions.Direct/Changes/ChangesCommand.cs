@@ -14,6 +14,7 @@ namespace OzFunctions.Direct.Changes;
 /// </summary>
 internal sealed class ChangesCommand(DirectOptions options, AttemptPlaces places, string workspace)
 {
+    // A patch has its name only once it is whole: git, and this with it, may be killed at any byte.
     // $1 directory for patches, $2 largest patch in blocks of 512 bytes; then for each repository: work tree, git directory, common directory, base
     // (empty: the empty tree), patch, how many files are too large, and those.
     private const string Script = """
@@ -55,22 +56,22 @@ internal sealed class ChangesCommand(DirectOptions options, AttemptPlaces places
             empty=$(g hash-object -t tree /dev/null) || exit 1
             [ -z "$base" ] || g cat-file -e "$base^{tree}" || { echo "$base, on which $tree stood, is gone: all files are shown as new" >&2; base=; }
             [ -n "$base" ] || base=$empty
-            [ $# -eq 0 ] || g ls-files -z -m -o --exclude-standard >"$patch.changed" || exit 1
+            [ $# -eq 0 ] || { g ls-files -z -m -o --exclude-standard >"$own/changed" && mv "$own/changed" "$patch.changed"; } || exit 1
             g ls-files -z -o --exclude-standard -- . "$@" | grep -zv '/$' >"$own/new"
             [ ! -s "$own/new" ] || GIT_LITERAL_PATHSPECS=1 g add -N --ignore-errors --pathspec-from-file="$own/new" --pathspec-file-nul || echo "not every file of $tree could be read" >&2
             g diff --name-only --diff-filter=U -z --ignore-submodules=all >"$own/unmerged" || exit 1
             [ ! -s "$own/unmerged" ] || g update-index -z --add --remove --stdin <"$own/unmerged" || exit 1
             ulimit -f "$most"
-            g diff --binary --full-index --ignore-submodules=dirty --no-ext-diff --no-textconv --no-color --src-prefix=a/ --dst-prefix=b/ "$base" -- . "$@" >"$patch"
+            g diff --binary --full-index --ignore-submodules=dirty --no-ext-diff --no-textconv --no-color --src-prefix=a/ --dst-prefix=b/ "$base" -- . "$@" >"$own/patch"
             case $? in
-                0) ;;
+                0) mv "$own/patch" "$patch" || exit 1 ;;
                 153) : >"$patch.large"; exit 1 ;;
                 *) exit 1 ;;
             esac
         )
         failed=0
         while [ $# -ge 6 ]; do
-            record "$@" || { rm -f "$5"; [ -f "$5.large" ] || { echo "the changes of $1 could not be recorded" >&2; failed=1; }; }
+            record "$@" || { [ -f "$5.large" ] || { echo "the changes of $1 could not be recorded" >&2; failed=1; }; }
             shift $(($6 + 6))
         done
         rm -rf "$own"

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Runs;
 using OzFunctions.Shim.Protocol;
@@ -35,7 +36,7 @@ internal sealed partial class AttemptLog : IAttemptLog
         _logger = logger;
         _journal = new LogJournal(privateDirectory);
         _hostLines = new HostLines(privateDirectory, time);
-        _reader = new SpoolReader(Path.Combine(privateDirectory, ShimProtocol.SpoolDirectory), SpoolPosition.Start);
+        _reader = new SpoolReader(Path.Combine(privateDirectory, ShimProtocol.SpoolDirectory), SpoolPosition.Start, RegularFile.OpenSegment);
         _agentLines = new LogRenderer(filters(), new AgentLines(observer), AgentLines.LongestLine, RenderState.Empty);
         _appender = new LogAppender(runId, privateDirectory, blob, _journal, options, filters, time, logger);
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Logs;
@@ -19,7 +20,7 @@ internal sealed class HostLines : IDisposable
     public HostLines(string privateDirectory, TimeProvider time)
     {
         var directory = DirectoryOf(privateDirectory);
-        using (var reader = new SpoolReader(directory, SpoolPosition.Start))
+        using (var reader = new SpoolReader(directory, SpoolPosition.Start, RegularFile.OpenSegment))
         {
             while (reader.TryRead(out var record))
             {
@@ -28,7 +29,7 @@ internal sealed class HostLines : IDisposable
             }
         }
 
-        _writer = new SpoolWriter(directory, SpoolBytes, time);
+        _writer = new SpoolWriter(directory, SpoolBytes, time, RegularFile.OpenSegment);
     }
 
     /// <summary>Behind the last record.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Local;
 
 namespace OzFunctions.Direct.Logs;
@@ -53,7 +54,10 @@ internal sealed class LogJournal : IDisposable
         _file?.Dispose();
         _file = null;
         var next = _path + ".new";
-        var file = File.OpenHandle(next, FileMode.Create, FileAccess.Write, FileShare.Read);
+
+        // Never into what a command may have left there: a fifo would be waited for, a link followed.
+        File.Delete(next);
+        var file = File.OpenHandle(next, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
         PrivateFiles.Close(file);
         try
         {
@@ -72,12 +76,18 @@ internal sealed class LogJournal : IDisposable
 
     private LogJournalEntry? ReadLast()
     {
-        if (!File.Exists(_path))
+        byte[] content;
+        try
         {
+            content = RegularFile.ReadAll(_path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // None yet, or not ours any more: the log is rendered from its beginning, behind what is stored.
             return null;
         }
 
-        var rest = File.ReadAllBytes(_path).AsSpan();
+        var rest = content.AsSpan();
         for (var end = rest.LastIndexOf((byte)'\n'); end >= 0; end = rest.LastIndexOf((byte)'\n'))
         {
             rest = rest[..end];

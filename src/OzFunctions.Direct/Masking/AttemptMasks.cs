@@ -2,6 +2,7 @@ using System.Text.Json;
 using OzFunctions.Direct.Attempts;
 using OzFunctions.Direct.Environments;
 using OzFunctions.Direct.Logs;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Masking;
 using OzFunctions.Requests;
 
@@ -10,7 +11,8 @@ namespace OzFunctions.Direct.Masking;
 /// <summary>
 /// What is masked of one attempt: until setup is over what the host knows, from then on also what setup wrote to the environment file. What of it the run's
 /// commands are given stands in the private directory, so that a host that adopts masks it whatever its own configuration says, also after the shim was
-/// killed. The host's other secrets never lie where a run could read them: the host that adopts masks those that it has itself (ADR 0008).
+/// killed. The host's other secrets never lie where a run could read them: the host that adopts masks those that it has itself (ADR 0008). Where that file was made
+/// unreadable, what else would have to be masked is not known: nothing that the run's commands wrote is shown from then on.
 /// </summary>
 internal sealed class AttemptMasks
 {
@@ -20,12 +22,15 @@ internal sealed class AttemptMasks
     private readonly AttemptSecrets _early;
     private Masker? _late;
 
-    private AttemptMasks(AttemptPlaces places, MaskerCache maskers, AttemptSecrets early, IReadOnlyList<string>? late)
+    private AttemptMasks(AttemptPlaces places, MaskerCache maskers, AttemptSecrets early, IReadOnlyList<string>? late, bool isLost)
     {
-        (_places, _maskers, _early) = (places, maskers, early);
+        (_places, _maskers, _early, IsLost) = (places, maskers, early, isLost);
         Early = maskers.Get(early.Values);
         _late = late is null ? null : maskers.Get(late);
     }
+
+    /// <summary>An earlier host kept what is masked, and it cannot be read any more: what this host knows may not be all of it.</summary>
+    public bool IsLost { get; }
 
     /// <summary>For the output of setup.</summary>
     public Masker Early { get; }
@@ -46,20 +51,26 @@ internal sealed class AttemptMasks
     public IReadOnlyCollection<string> Unmasked => _early.Unmasked;
 
     /// <summary>Opens what an earlier host kept, else keeps what this one knows. Nothing of the attempt may be rendered before.</summary>
-    public static AttemptMasks Open(DirectOptions options, RunRequest request, AttemptPlaces places, MaskerCache maskers)
+    /// <param name="options">This host's.</param>
+    /// <param name="request">Of the run.</param>
+    /// <param name="places">Of the attempt.</param>
+    /// <param name="maskers">Of the host.</param>
+    /// <param name="wasFixed">The agent was asked for, so the set was fixed and kept before.</param>
+    public static AttemptMasks Open(DirectOptions options, RunRequest request, AttemptPlaces places, MaskerCache maskers, bool wasFixed = false)
     {
         var own = AttemptSecrets.Of(options, request);
-        if (Read(places) is { } known)
+        var (known, isLost) = Read(places);
+        if (known is not null)
         {
-            return new AttemptMasks(places, maskers, own.With(known.Early), known.Late is { } late ? own.With(late).Values : null);
+            return new AttemptMasks(places, maskers, own.With(known.Early), known.Late is { } late ? own.With(late).Values : null, isLost: wasFixed && known.Late is null);
         }
 
-        var masks = new AttemptMasks(places, maskers, own, late: null);
+        var masks = new AttemptMasks(places, maskers, own, late: null, isLost || wasFixed);
         masks.TryKeep(late: null);
         return masks;
     }
 
-    public IOutputFilter CreateFilter() => new MaskingFilter(this);
+    public IOutputFilter CreateFilter() => IsLost ? new WithholdingFilter(new MaskingFilter(this)) : new MaskingFilter(this);
 
     /// <summary>Fixes the set before the agent is started; answers the variables whose values cannot be masked. Throws <see cref="IOException"/> when the disk refuses it.</summary>
     public IReadOnlyCollection<string> Fix(IReadOnlyList<KeyValuePair<string, string>> variables)
@@ -89,15 +100,20 @@ internal sealed class AttemptMasks
     /// <summary>A fault as the host's own log may show it: paths and texts in it may be the run's.</summary>
     public Exception Conceal(Exception exception) => new ConcealedException(Mask(exception.Message), Mask(exception.ToString()));
 
-    private static MaskFile? Read(AttemptPlaces places)
+    private static (MaskFile? File, bool IsLost) Read(AttemptPlaces places)
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(places.Secrets), DirectJson.Disk.MaskFile);
+            var file = JsonSerializer.Deserialize(RegularFile.ReadAll(places.Secrets), DirectJson.Disk.MaskFile);
+            return (file, IsLost: file is null);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return (null, IsLost: false);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {
-            return null;
+            return (null, IsLost: true);
         }
     }
 
@@ -125,7 +141,7 @@ internal sealed class AttemptMasks
         {
             Keep(late);
         }
-        catch (IOException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             // A full disk. This host masks all the same; the next one would go by its own configuration.
         }
@@ -133,6 +149,12 @@ internal sealed class AttemptMasks
 
     private void Keep(IReadOnlyList<string>? late)
     {
+        if (IsLost)
+        {
+            // The next host would take what this one knows for all of it.
+            return;
+        }
+
         var next = _places.Secrets + ".new";
         AttemptPlaces.WritePrivate(next, JsonSerializer.SerializeToUtf8Bytes(new MaskFile { Early = _early.Given, Late = late }, DirectJson.Disk.MaskFile));
         File.Move(next, _places.Secrets, overwrite: true);

@@ -11,6 +11,7 @@ internal static unsafe partial class Libc
     public const int AtSymlinkNoFollow = 0x100;
     public const int AtEmptyPath = 0x1000;
     public const int OReadOnly = 0;
+    public const int OReadWrite = 2;
     public const int ONonBlock = 0x800;
     public const int OCloseOnExec = 0x80000;
     public const int Enoent = 2;

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using OzFunctions.Direct.Workspaces;
 using OzFunctions.Local;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Posix;
 
@@ -18,24 +20,36 @@ internal static class RegularFile
             return File.ReadAllBytes(path);
         }
 
-        // Looked at once it is open only: others are replaced while they are read. Without NONBLOCK a fifo would be waited for.
-        var descriptor = Libc.Open(path, Libc.OReadOnly | Libc.ONoFollow | Libc.ONonBlock | Libc.OCloseOnExec, 0);
-        if (descriptor < 0)
-        {
-            var error = Marshal.GetLastPInvokeError();
-            throw error == Libc.Enoent ? new FileNotFoundException($"{path} is not there.", path) : new IOException($"{path} cannot be read: {Libc.Describe(error)}.");
-        }
-
-        using var handle = new SafeFileHandle(descriptor, ownsHandle: true);
-        if (Libc.FindFacts(descriptor) is not { IsRegular: true })
-        {
-            throw new IOException($"{path} cannot be read: it is no regular file.");
-        }
-
+        using var handle = Open(path, Libc.OReadOnly);
         using var stream = new FileStream(handle, FileAccess.Read, bufferSize: 0);
         var content = new MemoryStream();
         stream.CopyTo(content);
         return content.ToArray();
+    }
+
+    /// <summary>
+    /// A file of ours to read and write, made where nothing stands. Whatever a command of the same account put in its place is removed: it says as much as no file.
+    /// </summary>
+    public static FileStream OpenOrRemake(string path)
+    {
+        var making = new FileStreamOptions { Mode = HostSystem.IsLinux ? FileMode.CreateNew : FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite }.Private();
+        if (HostSystem.IsLinux)
+        {
+            try
+            {
+                return new FileStream(Open(path, Libc.OReadWrite), FileAccess.ReadWrite);
+            }
+            catch (FileNotFoundException)
+            {
+                // The usual case.
+            }
+            catch (IOException) when (Libc.FindFacts(path) is { IsRegular: false } && TreeRemover.RemoveOnce(path) is null)
+            {
+                // Gone: as if it had never been.
+            }
+        }
+
+        return new FileStream(path, making);
     }
 
     /// <summary>The open file and its length; or null and why.</summary>
@@ -90,5 +104,43 @@ internal static class RegularFile
         length = facts.Length;
         reason = null;
         return new FileStream(handle, FileAccess.Read, bufferSize: 0);
+    }
+
+    /// <summary>A segment of a spool, as its reader wants it opened: what is no regular file is to it as if it were not there.</summary>
+    public static SafeFileHandle OpenSegment(string path)
+    {
+        if (!HostSystem.IsLinux)
+        {
+            return SpoolFormat.Open(path);
+        }
+
+        try
+        {
+            return Open(path, Libc.OReadOnly);
+        }
+        catch (IOException exception) when (exception is not FileNotFoundException && Libc.FindFacts(path) is not { IsRegular: true })
+        {
+            throw new FileNotFoundException($"{path} is no segment.", path);
+        }
+    }
+
+    private static SafeFileHandle Open(string path, int access)
+    {
+        // Looked at once it is open only: others are replaced while they are read. Without NONBLOCK a fifo would be waited for.
+        var descriptor = Libc.Open(path, access | Libc.ONoFollow | Libc.ONonBlock | Libc.OCloseOnExec, 0);
+        if (descriptor < 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            throw error == Libc.Enoent ? new FileNotFoundException($"{path} is not there.", path) : new IOException($"{path} cannot be read: {Libc.Describe(error)}.");
+        }
+
+        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        if (Libc.FindFacts(descriptor) is { IsRegular: true })
+        {
+            return handle;
+        }
+
+        handle.Dispose();
+        throw new IOException($"{path} cannot be read: it is no regular file.");
     }
 }

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using OzFunctions.Direct.Posix;
 
 namespace OzFunctions.Direct.Shims;
 
@@ -40,6 +41,7 @@ public sealed record ShimBinary(string Path)
             }
             while (!OperatingSystem.IsWindows() && !Leftovers.ShimBinaries.TryUse(directory) && !Directory.Exists(directory));
 
+            RefuseForeign(ozf, System.IO.Path.GetDirectoryName(directory)!, directory);
             if (!await HoldsAsync(target, bytes, cancellationToken))
             {
                 await ReplaceAsync(target, bytes, cancellationToken);
@@ -53,9 +55,22 @@ public sealed record ShimBinary(string Path)
         }
     }
 
-    // A copy that a crash or a full disk left short must not be executed.
+    // Its owner could put another program there, and this user, perhaps root, would execute it for every attempt.
+    private static void RefuseForeign(params ReadOnlySpan<string> directories)
+    {
+        foreach (var directory in directories)
+        {
+            if (Libc.FindFacts(directory) is not { IsDirectory: true } facts || !Libc.IsOwn(facts))
+            {
+                throw new ShimException($"The shim cannot be installed in {directory}: it is a link or belongs to another user. Remove it, or name another place (backend.direct.workspace_root; --data for 'ozf exec').");
+            }
+        }
+    }
+
+    // A copy that a crash or a full disk left short, or that another account may write, must not be executed.
     private static async Task<bool> HoldsAsync(string target, byte[] bytes, CancellationToken cancellationToken) =>
-        File.Exists(target)
+        Libc.FindFacts(target) is { IsRegular: true } facts
+        && Libc.IsOwn(facts)
         && !OperatingSystem.IsWindows()
         && File.GetUnixFileMode(target).HasFlag(UnixFileMode.UserExecute)
         && (await File.ReadAllBytesAsync(target, cancellationToken)).AsSpan().SequenceEqual(bytes);

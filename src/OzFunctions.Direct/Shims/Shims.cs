@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Local;
 using OzFunctions.Shim.Protocol;
 
@@ -210,7 +211,16 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         }
 
         var log = Path.Combine(privateDirectory, ShimProtocol.LogFile);
-        var said = File.Exists(log) ? File.ReadAllText(log).Trim() : "";
+        var said = "";
+        try
+        {
+            said = System.Text.Encoding.UTF8.GetString(RegularFile.ReadAll(log)).Trim();
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // It wrote none, or a run put something else there.
+        }
+
         return said.Length > 0 ? said[^Math.Min(said.Length, 2_000)..] : ex is OperationCanceledException ? "it said nothing in time" : ex.Message;
     }
 }

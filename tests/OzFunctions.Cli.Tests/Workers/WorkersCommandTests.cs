@@ -43,4 +43,19 @@ public sealed class WorkersCommandTests : IDisposable
         Assert.Contains(says, answer.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", answer.Error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task A_worker_of_root_refuses_a_workspace_root_that_others_can_write()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root");
+        var open = Directory.CreateDirectory(Path.Combine(_ozf.Place, "open")).FullName;
+        File.SetUnixFileMode(open, (UnixFileMode)0x1FF);
+        _ozf.Write("user.yaml", $"backend: {{direct: {{oz_path: /bin/true, user: nobody, workspace_root: {open}/ws}}}}");
+
+        var answer = (await _ozf.RunAsync("worker", "--config-file", "user.yaml")).Ends(ExitCodes.Usage);
+
+        Assert.Contains($"backend.direct.workspace_root: {open}/ws: with backend.direct.user", answer.Error, StringComparison.Ordinal);
+        Assert.Contains($"{open} can be written by others (mode 0777)", answer.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(open + "/ws"));
+    }
 }

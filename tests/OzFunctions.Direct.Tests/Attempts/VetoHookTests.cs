@@ -85,12 +85,28 @@ public sealed class VetoHookTests
     [Fact(Timeout = Limit)]
     public async Task A_flood_of_nonsense_is_cut_to_a_sentence()
     {
-        await using var rig = NewRig("head -c 20000000 /dev/urandom; echo; head -c 100000 /dev/zero | tr '\\0' x; exit 1");
+        await using var rig = NewRig("head -c 20000000 /dev/urandom; echo; head -c 10000 /dev/zero | tr '\\0' x; exit 1");
 
         var outcome = await rig.RunAsync(BackendRig.Fake("noop"));
 
         Assert.Equal(RunReason.PolicyRefused, outcome.Reason);
         Assert.Equal($"The veto command of this host refused the run: {new string('x', 500)}", outcome.Message);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData("printf '%0490d%s\n' 0 \"$S\"", "000***")]
+    [InlineData("echo short; for i in $(seq 4000); do printf %s \"$S\"; done; echo", "refused the run: short")]
+    [InlineData("for i in $(seq 4000); do printf %s \"$S\"; done", "gave no reason.")]
+    public async Task Of_a_secret_that_its_reason_is_cut_through_nothing_is_shown(string print, string ending)
+    {
+        const string secret = "Bcdfghjklmnpqrstvwxyz-BCDFGHJKLMNPQRS";
+        await using var rig = NewRig($"S={secret}; {{ {print}; }}; exit 1");
+        rig.Options = rig.Options with { OtherSecrets = [secret] };
+
+        var outcome = await rig.RunAsync(BackendRig.Fake("noop"));
+
+        Assert.EndsWith(ending, outcome.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("cdf", outcome.Message, StringComparison.OrdinalIgnoreCase);
     }
 
     [Fact(Timeout = Limit)]

@@ -138,6 +138,49 @@ public sealed class OtherAccountTests
         Assert.Null(AccountAccess.FindObstacle(account, program));
     }
 
+    [Fact]
+    public void Whoever_can_replace_what_lies_in_a_directory_or_on_the_way_to_it_is_named()
+    {
+        using var temp = new TempDirectory();
+        var root = Directory.CreateDirectory(temp["a/root"]).FullName;
+        File.CreateSymbolicLink(temp["link"], "a/root");
+        Assert.Null(AccountAccess.FindIntruder(root));
+        Assert.Null(AccountAccess.FindIntruder(temp["link"]));
+        Assert.Null(AccountAccess.FindIntruder(temp["a/root/not/there"]));
+
+        // In another's directory that has the sticky bit, what is ours is safe; what we are yet to make is not.
+        File.SetUnixFileMode(temp["a"], (UnixFileMode)0x3FF);
+        Assert.Null(AccountAccess.FindIntruder(root));
+        Assert.Equal($"{temp["a"]} can be written by others (mode 1777)", AccountAccess.FindIntruder(temp["a"]));
+        File.SetUnixFileMode(temp["a"], (UnixFileMode)0x1F8);
+        Assert.Equal($"{temp["a"]} can be written by others (mode 0770)", AccountAccess.FindIntruder(root));
+        Assert.Equal($"{temp["a"]} can be written by others (mode 0770)", AccountAccess.FindIntruder(temp["link"]));
+        File.SetUnixFileMode(temp["a"], (UnixFileMode)0x1ED);
+        File.CreateSymbolicLink(temp["turns"], "turns");
+        Assert.Contains("too many links", AccountAccess.FindIntruder(temp["turns/x"]), StringComparison.Ordinal);
+        if (Environment.IsPrivilegedProcess)
+        {
+            Give(temp["link"]);
+            Assert.Equal($"{temp["link"]} belongs to user 12345", AccountAccess.FindIntruder(temp["link"]));
+            Assert.Null(AccountAccess.FindIntruder(root));
+            Give(temp["a"]);
+            Assert.Equal($"{temp["a"]} belongs to user 12345", AccountAccess.FindIntruder(root));
+        }
+    }
+
+    [Fact]
+    public async Task A_private_directory_that_another_account_made_is_not_taken()
+    {
+        await using var rig = Start();
+        Give(Directory.CreateDirectory(Path.Combine(rig.Root, ".ozf"), (UnixFileMode)0x1C0).FullName);
+
+        var refused = Assert.Throws<IOException>(() => rig.Claim(new RunRequest { Prompt = "x" }));
+
+        Assert.Contains("must be a directory of this user", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static void Give(string path) => Assert.Equal(0, Posix.Libc.ChangeOwner(path, 12345, 12345));
+
     private static BackendRig Start()
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root");

@@ -26,6 +26,24 @@ public sealed class ShimBinaryTests
         Assert.Equal(new FileInfo(source).Length, new FileInfo(path).Length);
     }
 
+    [Fact(Timeout = 180_000)]
+    public async Task A_shim_that_another_account_could_replace_is_not_taken()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root");
+        using var temp = new TempDirectory();
+        var source = ShimBinary.Beside(AppContext.BaseDirectory);
+        var path = await ShimBinary.InstallAsync(source, temp.Path, ShimRig.Cancellation);
+
+        // The file alone is made anew, whatever is in it.
+        Assert.Equal(0, Signals.ChangeOwner(path, 12345, 12345));
+        var again = await ShimBinary.InstallAsync(source, temp.Path, ShimRig.Cancellation);
+        Assert.Equal(0u, Direct.Posix.Libc.FindFacts(again)!.Value.Owner);
+
+        Assert.Equal(0, Signals.ChangeOwner(Path.GetDirectoryName(path)!, 12345, 12345));
+        var refused = await Assert.ThrowsAsync<ShimException>(() => ShimBinary.InstallAsync(source, temp.Path, ShimRig.Cancellation));
+        Assert.Contains("belongs to another user", refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_missing_shim_is_a_sentence()
     {
