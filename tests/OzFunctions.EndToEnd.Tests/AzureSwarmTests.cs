@@ -168,10 +168,12 @@ public sealed class AzureSwarmTests(SharedAzurite azurite)
         await using var machine = new AzureMachine(connection, "echo hello");
         var run = RunId.Parse((await machine.SucceedAsync(Cancellation, "run", "-p", "x")).Trim());
 
-        var worker = machine.StartWorker("--once");
+        var worker = machine.StartWorker("--once", "--log-format", "json");
 
         Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
-        Assert.Contains(worker.Errors, line => line.Contains(queues.Authority, StringComparison.Ordinal) && line.Contains("runs are found by looking", StringComparison.Ordinal));
+        var warning = worker.Errors.Select(line => JsonDocument.Parse(line).RootElement).First(line => line.GetProperty("message").GetString()!.Contains("runs are found by looking", StringComparison.Ordinal));
+        Assert.Equal("warn", warning.GetProperty("level").GetString());
+        Assert.Contains(queues.Authority, warning.GetProperty("message").GetString(), StringComparison.Ordinal);
         var record = await machine.UntilTerminalAsync(run, Cancellation);
         Assert.Equal((RunState.Succeeded, "oz-events"), (record.State, Assert.Single(record.Outbox!).Publisher));
         Assert.Equal([RunBlobs.Active(run)], await machine.NamesAsync("active/", Cancellation));

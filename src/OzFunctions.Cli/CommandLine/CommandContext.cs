@@ -41,6 +41,9 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
 
     public LineLoggers Loggers(LogLevel least, LogFormat format = LogFormat.Text) => new(Surroundings, least, format, Settings.Mask);
 
+    /// <summary>The same for what ends a call, which may be that its settings cannot be read.</summary>
+    public LineLoggers LoggersOfEnd(LogLevel least, LogFormat format) => new(Surroundings, least, format, text => _settings?.Mask(text) ?? text);
+
     /// <summary>The store, with what goes wrong behind an answer said on stderr.</summary>
     public OpenStore OpenStore() => Server is null
         ? ConfiguredStore.Open(Settings, Surroundings, Loggers(LogLevel.Warning))

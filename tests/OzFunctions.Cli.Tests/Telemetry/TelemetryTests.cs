@@ -284,6 +284,30 @@ public sealed partial class TelemetryTests
         Assert.DoesNotContain(worker.Errors, line => line.Contains("hunter2", StringComparison.Ordinal));
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(64, "lease: soon\n", "worker")]
+    [InlineData(64, "lease: soon\n", "up")]
+    [InlineData(64, "", "worker", "--drain-timeout", "soon")]
+    [InlineData(64, "", "up", "--listen", "nowhere")]
+    [InlineData(64, "", "worker", "--storage", "AccountName=x")]
+    [InlineData(69, "", "worker", "--status-port", "TAKEN")]
+    [InlineData(69, "", "up", "--port", "TAKEN")]
+    public async Task What_ends_a_host_with_a_json_log_is_json_too(int code, string configuration, params string[] call)
+    {
+        await using var rig = new OzfProcessRig();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var port = ((IPEndPoint)taken.LocalEndpoint).Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        await File.AppendAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), configuration, Cancellation);
+
+        var host = rig.Start([.. call.Select(word => word == "TAKEN" ? port : word), "--log-format", "json"], []);
+
+        Assert.Equal(code, await host.WaitForExitAsync(Cancellation));
+        var lines = host.Errors.Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal("error", lines[^1].GetProperty("level").GetString());
+        Assert.NotEqual("", lines[^1].GetProperty("message").GetString());
+    }
+
     [Fact]
     public void Dashboard_and_alerts_name_metrics_that_exist()
     {
