@@ -6,6 +6,7 @@ using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Configuration;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Cli.CommandLine;
 
@@ -17,6 +18,9 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     public Surroundings Surroundings { get; } = surroundings;
 
     public Screen Screen { get; } = new(surroundings, parsed.GetValue(GlobalOptions.Output) == "json");
+
+    /// <summary>The trace that the caller is in (<c>TRACEPARENT</c>); null: none, or none that is valid.</summary>
+    public string? Traceparent => OzTelemetry.FindTraceparent(Surroundings.Variable("TRACEPARENT"));
 
     public TimeProvider Time => Surroundings.Time;
 

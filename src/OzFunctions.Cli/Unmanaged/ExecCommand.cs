@@ -68,13 +68,13 @@ internal static class ExecCommand
         // Other processes of this user, the agent among them, must not read the secrets of this one's configuration through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(context.Surroundings.Variable("OZF_DEBUG") == "1" ? LogLevel.Debug : LogLevel.Error);
-        using var export = TelemetryExport.Start(context.Surroundings, metrics: null, settings.WorkerId, loggers.CreateLogger("OzFunctions.Cli"));
+        using var export = TelemetryExport.StartCall(context.Surroundings, settings.WorkerId, loggers.CreateLogger("OzFunctions.Cli"));
         var submission = new RunSubmission
         {
             Request = request,
             Trigger = new() { Kind = TriggerKind.Exec },
             AskedBy = context.Surroundings.Variable("USER"),
-            Traceparent = context.Surroundings.Variable("TRACEPARENT"),
+            Traceparent = context.Traceparent,
         };
         await using var tracked = await TrackedExec.BeginAsync(context, settings, direct, submission, withoutStandIn, loggers, cancellationToken);
         end.Noted = tracked.Host.NoteAgentEnded;
