@@ -46,6 +46,19 @@ internal static partial class SyncCommand
         await tracked.Store.Core.Outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
     }
 
+    /// <summary>After a call whose store went away before its agent was started: it may be there again, and knows a run that nobody carries on. Answers the record as it is there now; null: the run is still kept here.</summary>
+    /// <exception cref="Exception">As above.</exception>
+    public static async Task<RunRecord?> SendKeptAsync(CommandContext context, TrackedExec kept, Settings settings, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
+        store.Core.Outbox.Start();
+        await SendSafelyAsync(context, store, settings, loggers, cancellationToken);
+        await store.Core.Outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
+        return await kept.Store.Core.Records.FindAsync(kept.Run.RunId, cancellationToken) is null
+            ? (await store.Core.Records.FindAsync(kept.Run.RunId, cancellationToken))?.Record
+            : null;
+    }
+
     private static async Task<int> RunAsync(CommandContext context, CancellationToken cancellationToken)
     {
         var settings = ExecPlaces.OfCaller(context.Settings);
