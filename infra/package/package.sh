@@ -8,6 +8,7 @@ work=$root/.build/package
 version=$(sed -n 's:.*<Version>\(.*\)</Version>.*:\1:p' "$root/Directory.Build.props" | head -n 1)
 version=${version:-0.0.0}
 case $(uname -m) in x86_64) kind=x64 ;; aarch64 | arm64) kind=arm64 ;; *) echo "package.sh: there is no package for $(uname -m)" >&2; exit 69 ;; esac
+command -v dotnet >/dev/null 2>&1 || { echo "package.sh: the .NET SDK is not here ('dotnet' is not in PATH); get version 10: https://dot.net" >&2; exit 69; }
 name=ozf-$version-linux-$kind
 mkdir -p "$out" "$work"
 out=$(cd "$out" && pwd -P)

@@ -130,14 +130,14 @@ public sealed class OzCore
     /// <summary>A host for one <c>ozf exec</c>, which settles on the way what earlier ones left on this machine.</summary>
     /// <param name="own">Runs the caller's agent.</param>
     /// <param name="others">Settles what was left; its agents' output goes to nobody's terminal.</param>
-    public UnmanagedHost CreateUnmanaged(WorkerOptions worker, IRunBackend own, IRunBackend others)
+    public UnmanagedHost CreateUnmanaged(WorkerOptions worker, IRunBackend own, IRunBackend others, TimeSpan? startMayWait = null)
     {
         UnmanagedHost? host = null;
         var noted = new NotedBackend(own, () => host!.NoteAgentEnded());
         var ownRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, noted, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var otherRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, others, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, others, _loggers.CreateLogger<AttemptAdoption>());
-        return host = new(Ports, worker, Records, _notices, ownRunner, otherRunner, adoption, _signals, Outbox, _loggers.CreateLogger<UnmanagedHost>());
+        return host = new(Ports, worker, Records, _notices, ownRunner, otherRunner, adoption, _signals, Outbox, _loggers.CreateLogger<UnmanagedHost>()) { StartMayWait = startMayWait };
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using OzFunctions.Runs;
 using OzFunctions.Testing.Azurite;
@@ -110,6 +111,9 @@ public sealed class AzureSwarmTests(SharedAzurite azurite)
         Assert.Equal(("a.txt", "kept\n"), (link.GetProperty("path").GetString(), await http.GetStringAsync(link.GetProperty("url").GetString(), Cancellation)));
         said.Add(links.RootElement.GetRawText());
         Assert.Contains("storage: {env: OZF_STORAGE}", string.Join('\n', said), StringComparison.Ordinal);
+        said.Add(await machine.SucceedAsync(Cancellation, "runs", "delete", run.Value));
+        Assert.Null(await machine.Records.FindAsync(run, Cancellation));
+        Assert.Empty(await machine.NamesAsync($"data/{run}/", Cancellation));
         said.Add(await File.ReadAllTextAsync(Path.Join(machine.Marks, "environment"), Cancellation));
         Assert.All(said, text => Assert.DoesNotContain(AzuriteProcess.Key[..40], text, StringComparison.Ordinal));
         Assert.DoesNotContain("OZF_STORAGE", said[^1], StringComparison.Ordinal);
@@ -146,10 +150,17 @@ public sealed class AzureSwarmTests(SharedAzurite azurite)
         Assert.Empty(await machine.NamesAsync("schedules/", Cancellation));
         Assert.Equal(2, (await machine.TakeEventsAsync(Cancellation)).Count(one => one.GetProperty("id").GetString() == $"{run}:1:completed"));
 
-        // What was put back on the queue, what the schedule was told to start, and the front door to them.
+        // What was put back on the queue, what the schedule was told to start, what a delivery asked for, and that again, and the front door to them.
+        await File.WriteAllTextAsync(machine["hook"], "a token for this test", Cancellation);
+        await File.AppendAllTextAsync(machine.Config, $"\nwebhooks: [{{name: hook, kind: token, secret: {{file: {machine["hook"]}}}, request: {{prompt: x}}}}]\n", Cancellation);
         var up = machine.Start("up", "--port", "0", "--data", machine["up"]);
-        await up.WaitForLineAsync("http://127.0.0.1:", Cancellation);
-        foreach (var name in await OneMachine.UntilAsync(() => machine.NamesAsync("runs/", Cancellation), names => names.Count == 4, Cancellation))
+        var door = (await up.WaitForLineAsync("http://127.0.0.1:", Cancellation)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^1];
+        using var http = new HttpClient { DefaultRequestHeaders = { { "Authorization", "Bearer a token for this test" }, { "Idempotency-Key", "one" } } };
+        using var delivered = await http.PostAsync(new Uri(door + "/api/v1/webhooks/hook"), new StringContent("{}", null, "application/json"), Cancellation);
+        Assert.Equal(HttpStatusCode.Accepted, delivered.StatusCode);
+        var again = RunId.Parse((await machine.SucceedAsync(Cancellation, "webhooks", "redeliver", "hook", "one", "--new-run")).Trim());
+        Assert.Contains($"Again as  {again}", await machine.SucceedAsync(Cancellation, "webhooks", "deliveries", "hook", "one"), StringComparison.Ordinal);
+        foreach (var name in await OneMachine.UntilAsync(() => machine.NamesAsync("runs/", Cancellation), names => names.Count == 6, Cancellation))
         {
             Assert.True(RunBlobs.TryParseRecord(name, out var other));
             Assert.Equal(RunState.Succeeded, (await machine.UntilTerminalAsync(other, Cancellation)).State);
@@ -168,10 +179,12 @@ public sealed class AzureSwarmTests(SharedAzurite azurite)
         await using var machine = new AzureMachine(connection, "echo hello");
         var run = RunId.Parse((await machine.SucceedAsync(Cancellation, "run", "-p", "x")).Trim());
 
-        var worker = machine.StartWorker("--once");
+        var worker = machine.StartWorker("--once", "--log-format", "json");
 
         Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
-        Assert.Contains(worker.Errors, line => line.Contains(queues.Authority, StringComparison.Ordinal) && line.Contains("runs are found by looking", StringComparison.Ordinal));
+        var warning = worker.Errors.Select(line => JsonDocument.Parse(line).RootElement).First(line => line.GetProperty("message").GetString()!.Contains("runs are found by looking", StringComparison.Ordinal));
+        Assert.Equal("warn", warning.GetProperty("level").GetString());
+        Assert.Contains(queues.Authority, warning.GetProperty("message").GetString(), StringComparison.Ordinal);
         var record = await machine.UntilTerminalAsync(run, Cancellation);
         Assert.Equal((RunState.Succeeded, "oz-events"), (record.State, Assert.Single(record.Outbox!).Publisher));
         Assert.Equal([RunBlobs.Active(run)], await machine.NamesAsync("active/", Cancellation));

@@ -6,6 +6,7 @@ using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Configuration;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Cli.CommandLine;
 
@@ -17,6 +18,9 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     public Surroundings Surroundings { get; } = surroundings;
 
     public Screen Screen { get; } = new(surroundings, parsed.GetValue(GlobalOptions.Output) == "json");
+
+    /// <summary>The trace that the caller is in (<c>TRACEPARENT</c>); null: none, or none that is valid.</summary>
+    public string? Traceparent => OzTelemetry.FindTraceparent(Surroundings.Variable("TRACEPARENT"));
 
     public TimeProvider Time => Surroundings.Time;
 
@@ -40,6 +44,9 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     public int WordsBehindDashes => parsed.Tokens.Reverse().TakeWhile(token => token.Type != TokenType.DoubleDash).Count() is var count && parsed.Tokens.Any(token => token.Type == TokenType.DoubleDash) ? count : 0;
 
     public LineLoggers Loggers(LogLevel least, LogFormat format = LogFormat.Text) => new(Surroundings, least, format, Settings.Mask);
+
+    /// <summary>The same for what ends a call, which may be that its settings cannot be read.</summary>
+    public LineLoggers LoggersOfEnd(LogLevel least, LogFormat format) => new(Surroundings, least, format, text => _settings?.Mask(text) ?? text);
 
     /// <summary>The store, with what goes wrong behind an answer said on stderr.</summary>
     public OpenStore OpenStore() => Server is null

@@ -41,7 +41,7 @@ internal static class OzfProgram
         catch (Exception ex)
         {
             // The one boundary of this program: a person gets a sentence, a script an exit code.
-            return Explain(ex, screen, surroundings);
+            return Tell(ex, screen, surroundings);
         }
         finally
         {
@@ -113,41 +113,30 @@ internal static class OzfProgram
         return string.Join(' ', names);
     }
 
-    private static int Explain(Exception exception, Screen screen, Surroundings surroundings)
+    /// <summary>What a person is to know of the end of a call, and its exit code.</summary>
+    internal static (int ExitCode, IReadOnlyList<string> Sentences) Explain(Exception exception) => exception switch
+    {
+        CommandException command => (command.ExitCode, command.Lines),
+        ScheduleException schedule => (ExitCodes.Usage, schedule.Message.Split(Environment.NewLine)),
+        BlobStoreException or QueueFullException => (ExitCodes.Unavailable, [exception.Message]),
+        UnreadableRecordException => (ExitCodes.Internal, [exception.Message]),
+        OperationCanceledException => (ExitCodes.Cancelled, []),
+        _ => (ExitCodes.Internal, [$"something went wrong inside ozf: {exception.GetType().Name}: {exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}. OZF_DEBUG=1 shows where."]),
+    };
+
+    private static int Tell(Exception exception, Screen screen, Surroundings surroundings)
     {
         if (surroundings.Variable("OZF_DEBUG") == "1")
         {
             screen.Note(exception.ToString(), Style.Quiet);
         }
 
-        switch (exception)
+        var (exitCode, sentences) = Explain(exception);
+        foreach (var sentence in sentences)
         {
-            case CommandException command:
-                foreach (var line in command.Lines)
-                {
-                    screen.Fail(line);
-                }
-
-                return command.ExitCode;
-            case ScheduleException schedule:
-                foreach (var line in schedule.Message.Split(Environment.NewLine))
-                {
-                    screen.Fail(line);
-                }
-
-                return ExitCodes.Usage;
-            case BlobStoreException or QueueFullException:
-                screen.Fail(exception.Message);
-                return ExitCodes.Unavailable;
-            case UnreadableRecordException:
-                screen.Fail(exception.Message);
-                return ExitCodes.Internal;
-            case OperationCanceledException:
-                return ExitCodes.Cancelled;
-            default:
-                screen.Fail($"something went wrong inside ozf: {exception.GetType().Name}: {exception.Message.ReplaceLineEndings(" ")}");
-                screen.Note("OZF_DEBUG=1 shows where.");
-                return ExitCodes.Internal;
+            screen.Fail(sentence);
         }
+
+        return exitCode;
     }
 }

@@ -15,7 +15,8 @@ internal interface IRunDesk : IAsyncDisposable
     string Place { get; }
 
     /// <summary>Durable when it answers.</summary>
-    Task<SubmitAnswer> SubmitAsync(RunRequest request, CancellationToken cancellationToken);
+    /// <param name="traceparent">The caller's trace; null: the run has its own.</param>
+    Task<SubmitAnswer> SubmitAsync(RunRequest request, string? traceparent, CancellationToken cancellationToken);
 
     /// <summary>A finished run's request as a new run.</summary>
     Task<SubmitAnswer> RetryAsync(RunRecord finished, CancellationToken cancellationToken);

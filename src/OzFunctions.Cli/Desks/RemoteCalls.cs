@@ -42,13 +42,15 @@ internal sealed class RemoteCalls : IDisposable
 
     /// <summary>Sent again when the way there or back fails: only for what a repeat changes nothing of. Null: 404.</summary>
     /// <param name="idempotencyKey">Makes a repeat harmless where the call alone does not. ASCII.</param>
-    public async Task<JsonElement?> SendAsync(HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string? idempotencyKey = null)
+    /// <param name="traceparent">The trace that the call belongs to.</param>
+    public async Task<JsonElement?> SendAsync(
+        HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string? idempotencyKey = null, string? traceparent = null)
     {
         for (var tries = 0; ; tries++)
         {
             try
             {
-                return await AskAsync(method, path, body, idempotencyKey, cancellationToken);
+                return await AskAsync(method, path, body, idempotencyKey, cancellationToken, traceparent);
             }
             catch (Exception ex) when (IsOutage(ex, cancellationToken) && tries < Waits.Length)
             {
@@ -160,11 +162,13 @@ internal sealed class RemoteCalls : IDisposable
     public void Dispose() => _client.Dispose();
 
     /// <summary>One try, the whole answer within its time. Null: 404.</summary>
-    private async Task<JsonElement?> AskAsync(HttpMethod method, string path, ReadOnlyMemory<byte>? body, string? idempotencyKey, CancellationToken cancellationToken)
+    private async Task<JsonElement?> AskAsync(
+        HttpMethod method, string path, ReadOnlyMemory<byte>? body, string? idempotencyKey, CancellationToken cancellationToken, string? traceparent = null)
     {
         using var deadline = new CancellationTokenSource(AnswerWithin, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        using var response = await OpenAsync(method, path, body, idempotencyKey, either.Token);
+        using var response = await OpenAsync(
+            method, path, body, idempotencyKey, either.Token, traceparent is null ? null : headers => headers.TryAddWithoutValidation("traceparent", traceparent));
         if (response.StatusCode is HttpStatusCode.NotFound)
         {
             return null;

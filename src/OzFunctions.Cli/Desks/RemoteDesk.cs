@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -11,6 +12,7 @@ using OzFunctions.Json;
 using OzFunctions.Logs;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Cli.Desks;
 
@@ -21,12 +23,13 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
 
     public string Place => calls.Address.ToString().TrimEnd('/');
 
-    public async Task<SubmitAnswer> SubmitAsync(RunRequest request, CancellationToken cancellationToken)
+    public async Task<SubmitAnswer> SubmitAsync(RunRequest request, string? traceparent, CancellationToken cancellationToken)
     {
+        using var span = OzTelemetry.Start(OzTelemetry.CallSpan, ActivityKind.Client, traceparent);
         // With a key of its own the call can be repeated when its answer is lost.
         var own = request.IdempotencyKey is null ? "ozf-" + Guid.NewGuid().ToString("N") : null;
         var body = JsonSerializer.SerializeToUtf8Bytes(request, RunJson.Wire.RunRequest);
-        var answer = ReadAnswer(await calls.SendAsync(HttpMethod.Post, "agent/runs", body, cancellationToken, own) ?? throw CommandException.Usage($"{Place} takes no runs; is it an OzFunctions front door?"));
+        var answer = ReadAnswer(await calls.SendAsync(HttpMethod.Post, "agent/runs", body, cancellationToken, own, span?.Id ?? traceparent) ?? throw CommandException.Usage($"{Place} takes no runs; is it an OzFunctions front door?"));
         return own is null ? answer : answer with { Created = true };
     }
 

@@ -22,8 +22,8 @@ internal sealed class StoreDesk(OpenStore store, Surroundings surroundings, Acti
 
     public string Place => "this store";
 
-    public Task<SubmitAnswer> SubmitAsync(RunRequest request, CancellationToken cancellationToken) =>
-        SubmitAsync(new RunSubmission { Request = request, Trigger = Trigger, Key = IntakeKeys.Cli(request.IdempotencyKey), AskedBy = User }, cancellationToken);
+    public Task<SubmitAnswer> SubmitAsync(RunRequest request, string? traceparent, CancellationToken cancellationToken) => SubmitAsync(
+        new RunSubmission { Request = request, Trigger = Trigger, Key = IntakeKeys.Cli(request.IdempotencyKey), AskedBy = User, Traceparent = traceparent }, cancellationToken);
 
     public Task<SubmitAnswer> RetryAsync(RunRecord finished, CancellationToken cancellationToken) => SubmitAsync(
         new RunSubmission { Request = finished.Request.ToRepeat(finished.WorkerId, surroundings.Time.GetUtcNow()), Trigger = Trigger, AskedBy = User, RetryOf = finished.RunId }, cancellationToken);

@@ -50,9 +50,9 @@ internal sealed class Examination(CommandContext context)
         if (LookAtWorkspaces(setup))
         {
             await LookAtShimAsync(setup, cancellationToken);
+            LookAtResources(setup);
         }
 
-        LookAtResources(setup);
         LookAtWatches();
         LookAtClock();
         return _findings;

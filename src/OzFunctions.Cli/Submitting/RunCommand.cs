@@ -1,7 +1,9 @@
 using System.CommandLine;
+using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Following;
+using OzFunctions.Cli.Telemetry;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Cli.Submitting;
@@ -24,8 +26,9 @@ internal static class RunCommand
     {
         var atMost = ParseWait(context.Get(waitTimeout));
         var request = await RequestText.ReadAsync(options, context, cancellationToken);
+        using var export = TelemetryExport.StartCall(context.Surroundings, worker: null, context.Loggers(LogLevel.Warning).CreateLogger("OzFunctions.Cli"));
         await using var desk = context.OpenDesk();
-        var answer = await desk.SubmitAsync(request, cancellationToken);
+        var answer = await desk.SubmitAsync(request, context.Traceparent, cancellationToken);
         Show(context, answer);
         return context.Get(wait) || context.Has(waitTimeout)
             ? await RunFollower.FollowAsync(context, desk, answer.RunId, atMost, cancellationToken)

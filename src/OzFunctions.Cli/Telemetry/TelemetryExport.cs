@@ -18,18 +18,32 @@ namespace OzFunctions.Cli.Telemetry;
 internal sealed partial class TelemetryExport : IDisposable
 {
     private static readonly string[] Known = ["otlp", "prometheus", "none"];
+
+    /// <summary>How long the end of a call waits for its spans to be taken. A host has the five seconds of the SDK for each signal.</summary>
+    private static readonly TimeSpan CallMayWait = TimeSpan.FromSeconds(2);
+
     private readonly IDisposable?[] _providers;
+    private readonly bool _ofCall;
 
-    private TelemetryExport(params IDisposable?[] providers) => _providers = providers;
+    private TelemetryExport(bool ofCall, params IDisposable?[] providers) => (_ofCall, _providers) = (ofCall, providers);
 
+    /// <summary>For a host.</summary>
     /// <param name="surroundings">With the variables.</param>
-    /// <param name="metrics">What is measured; null: only spans are exported, as one call's figures are no host's.</param>
+    /// <param name="metrics">What is measured.</param>
     /// <param name="workerId">An attribute of the resource.</param>
     /// <param name="logger">Takes warnings.</param>
-    public static TelemetryExport Start(Surroundings surroundings, OzMetrics? metrics, string workerId, ILogger logger)
+    public static TelemetryExport Start(Surroundings surroundings, OzMetrics metrics, string workerId, ILogger logger) => Start(surroundings, metrics, workerId, logger, ofCall: false);
+
+    /// <summary>For one call of a command: spans only, as its figures are no host's. Disposing it takes two seconds at most, whatever becomes of them.</summary>
+    /// <param name="surroundings">With the variables.</param>
+    /// <param name="worker">The worker whose work the call does; null: it only asks for it.</param>
+    /// <param name="logger">Takes warnings.</param>
+    public static TelemetryExport StartCall(Surroundings surroundings, string? worker, ILogger logger) => Start(surroundings, metrics: null, worker, logger, ofCall: true);
+
+    private static TelemetryExport Start(Surroundings surroundings, OzMetrics? metrics, string? workerId, ILogger logger, bool ofCall)
     {
         var (wantsMetrics, wantsTraces) = Asked(surroundings);
-        foreach (var name in (string[])["OTEL_METRICS_EXPORTER", "OTEL_TRACES_EXPORTER"])
+        foreach (var name in (string[])(metrics is null ? ["OTEL_TRACES_EXPORTER"] : ["OTEL_METRICS_EXPORTER", "OTEL_TRACES_EXPORTER"]))
         {
             if (surroundings.Variable(name) is { } exporter && !Known.Contains(exporter))
             {
@@ -40,17 +54,17 @@ internal sealed partial class TelemetryExport : IDisposable
         wantsMetrics &= metrics is not null;
         if (!wantsMetrics && !wantsTraces)
         {
-            return new();
+            return new(ofCall);
         }
 
         try
         {
-            return Load(surroundings, wantsMetrics ? metrics : null, workerId, wantsTraces);
+            return new(ofCall, Load(surroundings, wantsMetrics ? metrics : null, workerId, wantsTraces));
         }
         catch (Exception ex) when (ex is ArgumentException or InvalidOperationException or NotSupportedException or UriFormatException or IOException)
         {
             NotExported(logger, ex.Message);
-            return new();
+            return new(ofCall);
         }
     }
 
@@ -70,9 +84,18 @@ internal sealed partial class TelemetryExport : IDisposable
     {
         foreach (var provider in _providers)
         {
+            if (_ofCall && provider is not null)
+            {
+                EndSoon(provider);
+            }
+
             provider?.Dispose();
         }
     }
+
+    // As with Load. What it has not sent by then is lost: a collector that hangs is not the caller's to wait for.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void EndSoon(IDisposable provider) => (provider as TracerProvider)?.Shutdown((int)CallMayWait.TotalMilliseconds);
 
     /// <summary>Unset means nothing, unlike the vendor's worker: no connection that nobody asked for.</summary>
     internal static (bool Metrics, bool Traces) Asked(Surroundings surroundings)
@@ -92,11 +115,11 @@ internal sealed partial class TelemetryExport : IDisposable
 
     // A method of its own: the runtime loads what it names when it is called, and not before.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static TelemetryExport Load(Surroundings surroundings, OzMetrics? metrics, string workerId, bool wantsTraces)
+    private static IDisposable?[] Load(Surroundings surroundings, OzMetrics? metrics, string? workerId, bool wantsTraces)
     {
         var resource = ResourceBuilder.CreateDefault()
-            .AddService("oz-agent-worker", serviceVersion: VersionCommand.Version, autoGenerateServiceInstanceId: true)
-            .AddAttributes(new Dictionary<string, object> { ["worker.id"] = workerId, ["worker.backend"] = "direct" })
+            .AddService(workerId is null ? "ozf" : "oz-agent-worker", serviceVersion: VersionCommand.Version, autoGenerateServiceInstanceId: true)
+            .AddAttributes(workerId is null ? [] : new Dictionary<string, object> { ["worker.id"] = workerId, ["worker.backend"] = "direct" })
             .AddEnvironmentVariableDetector();
         var tracer = wantsTraces
             ? Sdk.CreateTracerProviderBuilder().SetResourceBuilder(resource).AddSource(OzTelemetry.Name).AddOtlpExporter(options => Configure(options, "TRACES", surroundings)).Build()
@@ -109,7 +132,7 @@ internal sealed partial class TelemetryExport : IDisposable
             }).Build()
             : null;
         metrics?.Prime();
-        return new(tracer, meter);
+        return [tracer, meter];
     }
 
     /// <summary>What the exporter itself does not read, or has another default for: the standard's is <c>http/protobuf</c>, as the vendor's, and each signal has variables of its own.</summary>

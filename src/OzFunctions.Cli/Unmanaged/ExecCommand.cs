@@ -23,6 +23,9 @@ internal static class ExecCommand
 {
     private static readonly TimeSpan SendingMayTake = TimeSpan.FromSeconds(30);
 
+    /// <summary>As long as a store that went away while the agent ran is waited for.</summary>
+    private static readonly TimeSpan KeptMayTake = TimeSpan.FromSeconds(20);
+
     public static Command Create(Surroundings surroundings)
     {
         var flags = new AgentFlags();
@@ -68,24 +71,29 @@ internal static class ExecCommand
         // Other processes of this user, the agent among them, must not read the secrets of this one's configuration through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(context.Surroundings.Variable("OZF_DEBUG") == "1" ? LogLevel.Debug : LogLevel.Error);
-        using var export = TelemetryExport.Start(context.Surroundings, metrics: null, settings.WorkerId, loggers.CreateLogger("OzFunctions.Cli"));
+        using var export = TelemetryExport.StartCall(context.Surroundings, settings.WorkerId, loggers.CreateLogger("OzFunctions.Cli"));
         var submission = new RunSubmission
         {
             Request = request,
             Trigger = new() { Kind = TriggerKind.Exec },
             AskedBy = context.Surroundings.Variable("USER"),
-            Traceparent = context.Surroundings.Variable("TRACEPARENT"),
+            Traceparent = context.Traceparent,
         };
-        await using var tracked = await TrackedExec.BeginAsync(context, settings, direct, submission, withoutStandIn, loggers, cancellationToken);
-        end.Noted = tracked.Host.NoteAgentEnded;
-        signals.Attach(tracked.Host);
-        if (!tracked.Spooled && !settings.IsStoreNamed)
+        await using var first = await TrackedExec.BeginAsync(context, settings, direct, submission, withoutStandIn, loggers, cancellationToken);
+        if (!first.Spooled && !settings.IsStoreNamed)
         {
-            context.Screen.Note($"ozf: run {tracked.Run.RunId}, record and log in {settings.DataDirectory}");
+            context.Screen.Note($"ozf: run {first.Run.RunId}, record and log in {settings.DataDirectory}");
         }
 
-        var record = await tracked.Host.RunAsync(cancellationToken);
+        var record = await CarryOutAsync(first, end, signals, cancellationToken);
+        await using var kept = first.Host.GaveUpStart ? await first.KeepHereAsync(context, settings, direct, submission, withoutStandIn, loggers, cancellationToken) : null;
+        record = kept is null ? record : await CarryOutAsync(kept, end, signals, cancellationToken);
+        var tracked = kept ?? first;
+        var spooled = tracked.Spooled || record is null;
         var known = record ?? end.Of(tracked.Run);
+
+        // Let go before anything was decided: stopped while a store that hangs kept the agent from its start.
+        var code = known.State.IsTerminal() ? RunExit.CodeOf(known) : signals.Asked ? ExitCodes.Cancelled : ExitCodes.Internal;
         if (known is { Message: { } message } and ({ State: RunState.Error } or { State: RunState.Failed, CurrentAttempt: null or { StartedAt: null } }))
         {
             // Nothing else would tell the caller why there was no agent, or none any more.
@@ -100,15 +108,26 @@ internal static class ExecCommand
         {
             await SendSpooledAsync(context, tracked, settings, loggers);
         }
+        else if (kept is not null && await SendKeptAsync(context, kept, settings, loggers) is { } sent)
+        {
+            // Log and artifacts are there now, no longer where this record says.
+            (known, spooled) = (sent, false);
+        }
 
-        // Let go before anything was decided: stopped while a store that hangs kept the agent from its start.
-        var code = known.State.IsTerminal() ? RunExit.CodeOf(known) : signals.Asked ? ExitCodes.Cancelled : ExitCodes.Internal;
         if (resultFile is not null)
         {
-            WriteResult(context, resultFile, known, code, tracked.Spooled || record is null);
+            WriteResult(context, resultFile, known, code, spooled);
         }
 
         return code;
+    }
+
+    /// <summary>The record at the end; null where the rest of it is left to another call.</summary>
+    private static Task<RunRecord?> CarryOutAsync(TrackedExec tracked, KnownEnd end, ExecSignals signals, CancellationToken cancellationToken)
+    {
+        end.Noted = tracked.Host.NoteAgentEnded;
+        signals.Attach(tracked.Host);
+        return tracked.Host.RunAsync(cancellationToken);
     }
 
     /// <summary>What stands before <c>--</c> and is no flag of ours was meant as one.</summary>
@@ -198,6 +217,20 @@ internal static class ExecCommand
         catch (Exception ex) when (TrackedExec.IsAway(ex))
         {
             // They stay where they are.
+        }
+    }
+
+    private static async Task<RunRecord?> SendKeptAsync(CommandContext context, TrackedExec kept, Settings settings, ILoggerFactory loggers)
+    {
+        using var deadline = new CancellationTokenSource(KeptMayTake, context.Time);
+        try
+        {
+            return await SyncCommand.SendKeptAsync(context, kept, settings, loggers, deadline.Token);
+        }
+        catch (Exception ex) when (TrackedExec.IsAway(ex))
+        {
+            // It stays where the warning said.
+            return null;
         }
     }
 

@@ -2,9 +2,6 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Artifacts;
 using OzFunctions.Blobs;
-using OzFunctions.Cli.CommandLine;
-using OzFunctions.Cli.Stores;
-using OzFunctions.Local;
 using OzFunctions.Runs;
 using OzFunctions.Settlement;
 
@@ -18,24 +15,16 @@ internal static partial class SpoolTransfer
 {
     private const int PageSize = 100;
 
-    /// <summary>Sends what every spool of this user holds; answers the runs that were sent.</summary>
-    public static async Task<IReadOnlyList<RunId>> SendAllAsync(OzCore target, Settings settings, Surroundings surroundings, ILoggerFactory loggers, CancellationToken cancellationToken)
+    /// <summary>Sends what one spool holds; one that is the store itself has nothing to send.</summary>
+    /// <param name="sent">Gets the runs that were sent, also where a later one could not be.</param>
+    public static async Task SendAsync(OzCore source, OzCore target, List<RunId> sent, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
-        var sent = new List<RunId>();
-        foreach (var spool in ExecPlaces.FindSpools(settings, surroundings))
+        if (source.Ports.StoreId == target.Ports.StoreId)
         {
-            await using var source = LocalStore.Open(spool, surroundings, loggers);
-            if (source.Core.Ports.StoreId != target.Ports.StoreId)
-            {
-                await SendAsync(source.Core, target, sent, loggers.CreateLogger("OzFunctions.Cli"), cancellationToken);
-            }
+            return;
         }
 
-        return sent;
-    }
-
-    private static async Task SendAsync(OzCore source, OzCore target, List<RunId> sent, ILogger logger, CancellationToken cancellationToken)
-    {
+        var logger = loggers.CreateLogger("OzFunctions.Cli");
         var waiting = new List<RunId>();
         string? continuation = null;
         do

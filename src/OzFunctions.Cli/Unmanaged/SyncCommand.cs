@@ -19,13 +19,20 @@ internal static partial class SyncCommand
     /// <summary>For hosts that start: settles and sends what is kept in spools; a store that is away again is no fault.</summary>
     public static async Task SendSafelyAsync(CommandContext context, OpenStore store, Settings settings, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
+        var logger = loggers.CreateLogger("OzFunctions.Cli");
+        var faults = new List<string>();
         try
         {
-            await EmptySpoolsAsync(context, store.Core, ExecPlaces.OfCaller(settings), [], loggers, cancellationToken);
+            await EmptySpoolsAsync(context, store.Core, ExecPlaces.OfCaller(settings), faults, loggers, cancellationToken);
         }
         catch (Exception ex) when (TrackedExec.IsAway(ex) && !cancellationToken.IsCancellationRequested)
         {
-            NotSent(loggers.CreateLogger("OzFunctions.Cli"), ex);
+            NotSent(logger, ex);
+        }
+
+        foreach (var fault in faults.Distinct())
+        {
+            NotSettled(logger, fault);
         }
     }
 
@@ -37,6 +44,19 @@ internal static partial class SyncCommand
         await SettleAsync(context, tracked.Store, settings, ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Where(root => root.Path != tracked.Root), faults, loggers, cancellationToken);
         await EmptySpoolsAsync(context, tracked.Store.Core, settings, faults, loggers, cancellationToken);
         await tracked.Store.Core.Outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
+    }
+
+    /// <summary>After a call whose store went away before its agent was started: it may be there again, and knows a run that nobody carries on. Answers the record as it is there now; null: the run is still kept here.</summary>
+    /// <exception cref="Exception">As above.</exception>
+    public static async Task<RunRecord?> SendKeptAsync(CommandContext context, TrackedExec kept, Settings settings, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
+        store.Core.Outbox.Start();
+        await SendSafelyAsync(context, store, settings, loggers, cancellationToken);
+        await store.Core.Outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
+        return await kept.Store.Core.Records.FindAsync(kept.Run.RunId, cancellationToken) is null
+            ? (await store.Core.Records.FindAsync(kept.Run.RunId, cancellationToken))?.Record
+            : null;
     }
 
     private static async Task<int> RunAsync(CommandContext context, CancellationToken cancellationToken)
@@ -65,14 +85,32 @@ internal static partial class SyncCommand
     private static async Task<(int Settled, IReadOnlyList<RunId> Sent)> EmptySpoolsAsync(
         CommandContext context, OzCore target, Settings settings, List<string> faults, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
-        var settled = 0;
-        foreach (var spool in ExecPlaces.FindSpools(settings, context.Surroundings))
+        var (settled, sent) = (0, new List<RunId>());
+        var sources = new List<OpenStore>();
+        try
         {
-            await using var source = LocalStore.Open(spool, context.Surroundings, loggers);
-            settled += await SettleAsync(context, source, spool, ExecPlaces.RootsWithAttempts(settings, context.Surroundings), faults, loggers, cancellationToken);
+            foreach (var spool in ExecPlaces.FindSpools(settings, context.Surroundings))
+            {
+                var source = LocalStore.Open(spool, context.Surroundings, loggers);
+                sources.Add(source);
+                settled += await SettleAsync(context, source, spool, ExecPlaces.RootsWithAttempts(settings, context.Surroundings), faults, loggers, cancellationToken);
+            }
+
+            // Only now: a store that is still away throws here, and keeps no killed call of any place from its end.
+            foreach (var source in sources)
+            {
+                await SpoolTransfer.SendAsync(source.Core, target, sent, loggers, cancellationToken);
+            }
+        }
+        finally
+        {
+            foreach (var source in sources)
+            {
+                await source.DisposeAsync();
+            }
         }
 
-        return (settled, await SpoolTransfer.SendAllAsync(target, settings, context.Surroundings, loggers, cancellationToken));
+        return (settled, sent);
     }
 
     /// <summary>The runs of one store whose calls are gone; answers how many.</summary>
@@ -136,4 +174,7 @@ internal static partial class SyncCommand
 
     [LoggerMessage(LogLevel.Warning, "What 'ozf exec' kept on this machine could not be sent yet; the next start or 'ozf sync' sends it")]
     private static partial void NotSent(ILogger logger, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "{Fault}. What 'ozf exec' left there is not settled")]
+    private static partial void NotSettled(ILogger logger, string fault);
 }

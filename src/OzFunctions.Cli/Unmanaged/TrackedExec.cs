@@ -20,6 +20,9 @@ internal sealed class TrackedExec : IAsyncDisposable
 {
     private static readonly TimeSpan StoreMayTake = TimeSpan.FromSeconds(15);
 
+    /// <summary>A store that was there a moment ago is given a little longer: what a spool holds waits for another call.</summary>
+    private static readonly TimeSpan StartMayWait = TimeSpan.FromSeconds(30);
+
     private TrackedExec(OpenStore store, UnmanagedHost host, RunRecord run, string root, bool spooled) => (Store, Host, Run, Root, Spooled) = (store, host, run, root, spooled);
 
     /// <summary>Where its record is.</summary>
@@ -59,38 +62,27 @@ internal sealed class TrackedExec : IAsyncDisposable
                 why = ex is OperationCanceledException ? "it did not answer in time" : settings.Mask(ex.Message.TrimEnd('.'));
             }
 
-            var faults = new List<string>();
-            foreach (var spool in ExecPlaces.Spools(settings, context.Surroundings))
-            {
-                if (ExecPlaces.FindFault(spool) is { } fault)
-                {
-                    faults.Add(fault);
-                    continue;
-                }
-
-                TrackedExec tracked;
-                try
-                {
-                    IReadOnlyList<ExecRoot> roots = [.. ExecPlaces.Roots(settings, context.Surroundings).Prepend(ExecPlaces.RootOfSpool(spool)).Distinct()];
-                    tracked = await BeginInAsync(context, ExecPlaces.SettingsOfSpool(settings, spool), roots, direct, submission, runId, begun, spooled: true, loggers, cancellationToken);
-                }
-                catch (Exception ex) when (IsAway(ex) && !cancellationToken.IsCancellationRequested)
-                {
-                    faults.Add(settings.Mask(ex.Message.TrimEnd('.')));
-                    continue;
-                }
-
-                // A write that was given up may still land; its record meets this one when the spool is sent, and nobody may settle it before as a run that was lost.
-                begun.ForEach(directory => directory.Delete());
-                context.Screen.Warn($"the store cannot be reached ({why}); run {runId} is kept in {spool} and sent by 'ozf sync' or the next start here.");
-                return tracked;
-            }
-
-            throw CommandException.Unavailable([$"the store cannot be reached ({why}), and no place on this machine can keep the run meanwhile:", .. faults.Select(fault => $"  {fault}.")]);
+            return await SpoolAsync(context, settings, direct, submission, runId, begun, why, loggers, cancellationToken);
         }
         finally
         {
             // Whether their records stand or not: a free lock lets the next call settle them (A1).
+            begun.ForEach(directory => directory.Dispose());
+        }
+    }
+
+    /// <summary>The same run from its beginning in a spool, after the store went away and its host gave up the start.</summary>
+    public async Task<TrackedExec> KeepHereAsync(
+        CommandContext context, Settings settings, DirectOptions direct, RunSubmission submission, RunRequest called, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var begun = new List<IAttemptDirectory>();
+        try
+        {
+            return await SpoolAsync(
+                context, settings, direct with { OmitPrompt = called.Prompt is null }, submission with { Traceparent = Run.Traceparent }, Run.RunId, begun, "it went away before the agent was started", loggers, cancellationToken);
+        }
+        finally
+        {
             begun.ForEach(directory => directory.Dispose());
         }
     }
@@ -103,12 +95,13 @@ internal sealed class TrackedExec : IAsyncDisposable
     /// <exception cref="ShimException">The supervisor cannot be installed there.</exception>
     public static async Task<UnmanagedHost> CreateHostAsync(
         CommandContext context, OpenStore store, Settings settings, string root, DirectOptions direct, ILoggerFactory loggers, CancellationToken cancellationToken) =>
-        CreateHost(context, store, settings, direct, await CreateBackendsAsync(context, store, root, direct, loggers, cancellationToken));
+        CreateHost(context, store, settings, direct, await CreateBackendsAsync(context, store, root, direct, loggers, cancellationToken), startMayWait: null);
 
     public ValueTask DisposeAsync() => Store.DisposeAsync();
 
-    private static UnmanagedHost CreateHost(CommandContext context, OpenStore store, Settings settings, DirectOptions direct, (DirectBackend Own, DirectBackend Others) backends) =>
-        store.Core.CreateUnmanaged(WorkerSetup.Create(settings, new(), direct.HostEnvironment).Worker, backends.Own, backends.Others);
+    private static UnmanagedHost CreateHost(
+        CommandContext context, OpenStore store, Settings settings, DirectOptions direct, (DirectBackend Own, DirectBackend Others) backends, TimeSpan? startMayWait) =>
+        store.Core.CreateUnmanaged(WorkerSetup.Create(settings, new(), direct.HostEnvironment).Worker, backends.Own, backends.Others, startMayWait);
 
     private static async Task<(DirectBackend Own, DirectBackend Others)> CreateBackendsAsync(
         CommandContext context, OpenStore store, string root, DirectOptions direct, ILoggerFactory loggers, CancellationToken cancellationToken)
@@ -120,6 +113,47 @@ internal sealed class TrackedExec : IAsyncDisposable
             : new InProcessShims(time);
         var others = direct with { Output = null, Decided = null, StopHard = CancellationToken.None };
         return (DirectBackend.CreateOver(direct, shims, blobs, time, loggers), DirectBackend.CreateOver(others, shims, blobs, time, loggers));
+    }
+
+    private static async Task<TrackedExec> SpoolAsync(
+        CommandContext context,
+        Settings settings,
+        DirectOptions direct,
+        RunSubmission submission,
+        RunId runId,
+        List<IAttemptDirectory> begun,
+        string why,
+        ILoggerFactory loggers,
+        CancellationToken cancellationToken)
+    {
+        var faults = new List<string>();
+        foreach (var spool in ExecPlaces.Spools(settings, context.Surroundings))
+        {
+            if (ExecPlaces.FindFault(spool) is { } fault)
+            {
+                faults.Add(fault);
+                continue;
+            }
+
+            TrackedExec tracked;
+            try
+            {
+                IReadOnlyList<ExecRoot> roots = [.. ExecPlaces.Roots(settings, context.Surroundings).Prepend(ExecPlaces.RootOfSpool(spool)).Distinct()];
+                tracked = await BeginInAsync(context, ExecPlaces.SettingsOfSpool(settings, spool), roots, direct, submission, runId, begun, spooled: true, loggers, cancellationToken);
+            }
+            catch (Exception ex) when (IsAway(ex) && !cancellationToken.IsCancellationRequested)
+            {
+                faults.Add(settings.Mask(ex.Message.TrimEnd('.')));
+                continue;
+            }
+
+            // A write that was given up may still land; its record meets this one when the spool is sent, and nobody may settle it before as a run that was lost.
+            begun.ForEach(directory => directory.Delete());
+            context.Screen.Warn($"the store cannot be reached ({why}); run {runId} is kept in {spool} and sent by 'ozf sync' or the next start here.");
+            return tracked;
+        }
+
+        throw CommandException.Unavailable([$"the store cannot be reached ({why}), and no place on this machine can keep the run meanwhile:", .. faults.Select(fault => $"  {fault}.")]);
     }
 
     /// <param name="begun">Gets the attempt's directory; it is taken out again when the record is made.</param>
@@ -143,7 +177,7 @@ internal sealed class TrackedExec : IAsyncDisposable
             var intent = new AttemptIntent { Store = store.Core.Ports.StoreId, RunId = runId, Attempt = 1 };
             var (root, backends, directory) = await PrepareAsync(context, store, roots, direct, intent, loggers, either.Token);
             begun.Add(directory);
-            var host = CreateHost(context, store, settings, direct, backends);
+            var host = CreateHost(context, store, settings, direct, backends, spooled ? null : StartMayWait);
             var run = await host.BeginAsync(submission, directory, either.Token);
             begun.Remove(directory);
             return new(store, host, run, root, spooled);

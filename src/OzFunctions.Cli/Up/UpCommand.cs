@@ -39,7 +39,7 @@ internal static partial class UpCommand
         var listen = new Option<string?>("--listen") { HelpName = "ADDR:PORT", Description = "Another address; beyond loopback it needs api_keys[]" };
         return new Command("up", "Run everything on this machine: API, worker and request queue")
             .With([port, listen, .. flags.AllOfUp])
-            .Does(surroundings, (context, cancellationToken) => RunAsync(context, flags, ListenAddress.Parse(context.Get(listen), context.Get(port)), cancellationToken));
+            .DoesAsHost(surroundings, flags, (context, cancellationToken) => RunAsync(context, flags, ListenAddress.Parse(context.Get(listen), context.Get(port)), cancellationToken));
     }
 
     private static async Task<int> RunAsync(CommandContext context, WorkerFlags flags, IPEndPoint endPoint, CancellationToken cancellationToken)
@@ -58,7 +58,8 @@ internal static partial class UpCommand
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(flags.LevelOf(context), flags.FormatOf(context));
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
-        await store.RepairAsync(context.Screen.Warn, cancellationToken);
+        var logger = loggers.CreateLogger("OzFunctions.Cli");
+        await HostCommand.RepairAsync(store, logger, cancellationToken);
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var key = KeyFile.Ensure(settings.DataDirectory);
 
@@ -66,7 +67,6 @@ internal static partial class UpCommand
         setup = setup with { Direct = setup.Direct with { OtherSecrets = [.. setup.Direct.OtherSecrets, key] } };
         WorkerHost? host = null;
         using var metrics = new PrometheusText(store.Core.Metrics);
-        var logger = loggers.CreateLogger("OzFunctions.Cli");
         using var export = TelemetryExport.Start(context.Surroundings, store.Core.Metrics, setup.Worker.WorkerId, logger);
         if (TelemetryExport.PrometheusAddress(context.Surroundings) is { } place)
         {

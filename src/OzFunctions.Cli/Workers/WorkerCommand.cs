@@ -20,7 +20,7 @@ internal static partial class WorkerCommand
     public static Command Create(Surroundings surroundings)
     {
         var flags = new WorkerFlags();
-        return new Command("worker", "Run a worker host").With(flags.All).Does(surroundings, (context, cancellationToken) => RunAsync(context, flags, cancellationToken));
+        return new Command("worker", "Run a worker host").With(flags.All).DoesAsHost(surroundings, flags, (context, cancellationToken) => RunAsync(context, flags, cancellationToken));
     }
 
     private static async Task<int> RunAsync(CommandContext context, WorkerFlags flags, CancellationToken cancellationToken)
@@ -50,7 +50,7 @@ internal static partial class WorkerCommand
         }
 
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
-        await store.RepairAsync(context.Screen.Warn, cancellationToken);
+        await HostCommand.RepairAsync(store, logger, cancellationToken);
         await Unmanaged.SyncCommand.SendSafelyAsync(context, store, settings, loggers, cancellationToken);
         var host = await LocalHost.CreateAsync(store, setup, settings.Configuration.Limits.LogBytes, loggers, context.Time, cancellationToken);
         Introduce(context, store, setup, flags.FormatOf(context), logger);

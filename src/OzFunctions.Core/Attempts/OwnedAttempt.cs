@@ -52,6 +52,9 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     /// <summary>C7, under way beside C8: over before C9, and before the run may be put on the index again.</summary>
     public Task Unlisting { get; set; } = Task.CompletedTask;
 
+    /// <summary>How long C9 may wait for the store, and who is told when it is given up for good. Null: as long as it takes.</summary>
+    public (TimeSpan AtMost, Action GiveUp)? StartLimit { get; init; }
+
     public IProtocolProbe Probe => _ports.Probe;
 
     public HostPresence Presence => _presence;
@@ -108,24 +111,22 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     public async Task<StartPermission> StartAsync(CancellationToken cancellationToken)
     {
         await Unlisting;
-        var pause = FirstPause;
-        while (true)
+        if (StartLimit is not { } limit)
         {
-            if (StopOrder is { } order)
-            {
-                return order == Backends.StopOrder.Fenced ? StartPermission.Fenced : StartPermission.Cancelled;
-            }
+            return await StartWhenAnsweredAsync(cancellationToken);
+        }
 
-            try
-            {
-                return await TryStartAsync(cancellationToken);
-            }
-            catch (BlobStoreException ex) when (ex.IsTransient)
-            {
-                // The agent may not be executed before the record says so: wait for the store, or for an order to stop.
-                await _ports.Time.DelayAsync(pause, StopOrdered, cancellationToken);
-                pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
-            }
+        using var deadline = new CancellationTokenSource(limit.AtMost, _ports.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            return await StartWhenAnsweredAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // Whether or not the write lands yet: nothing of this attempt is executed any more.
+            limit.GiveUp();
+            throw;
         }
     }
 
@@ -176,6 +177,29 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     }
 
     public void Dispose() => _stopOrdered.Dispose();
+
+    private async Task<StartPermission> StartWhenAnsweredAsync(CancellationToken cancellationToken)
+    {
+        var pause = FirstPause;
+        while (true)
+        {
+            if (StopOrder is { } order)
+            {
+                return order == Backends.StopOrder.Fenced ? StartPermission.Fenced : StartPermission.Cancelled;
+            }
+
+            try
+            {
+                return await TryStartAsync(cancellationToken);
+            }
+            catch (BlobStoreException ex) when (ex.IsTransient)
+            {
+                // The agent may not be executed before the record says so: wait for the store, or for an order to stop.
+                await _ports.Time.DelayAsync(pause, StopOrdered, cancellationToken);
+                pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            }
+        }
+    }
 
     private async Task<StartPermission> TryStartAsync(CancellationToken cancellationToken)
     {

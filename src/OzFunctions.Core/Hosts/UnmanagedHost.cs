@@ -55,6 +55,12 @@ public sealed partial class UnmanagedHost
         _presence = new(ports, options, logger) { Tied = true };
     }
 
+    /// <summary>How long the start of the agent may wait for a store that went away once the record was made. Null: as long as it takes.</summary>
+    public TimeSpan? StartMayWait { get; init; }
+
+    /// <summary>It waited that long: this run's attempt is removed, its agent was not started and will not be here. The record stands where it is, for who has the run now.</summary>
+    public bool GaveUpStart { get; private set; }
+
     /// <summary>Asks the agent to stop (SIGINT first). A repeat changes nothing.</summary>
     public void Stop()
     {
@@ -107,7 +113,7 @@ public sealed partial class UnmanagedHost
             throw new BlobStoreException($"The record of run {runId} could not be written.", isTransient: true, null);
         }
 
-        _attempt = new(_ports, _records, _notices, _presence, stored, directory, adopted: false);
+        _attempt = new(_ports, _records, _notices, _presence, stored, directory, adopted: false) { StartLimit = StartMayWait is { } most ? (most, GiveUpStart) : null };
         if (Volatile.Read(ref _stopAsked))
         {
             Stop(_attempt);
@@ -131,6 +137,11 @@ public sealed partial class UnmanagedHost
         catch (OperationCanceledException) when (_leave.IsCancellationRequested)
         {
             settled = false;
+            if (GaveUpStart)
+            {
+                await attempt.Directory.DiscardAsync(CancellationToken.None);
+            }
+
             attempt.Directory.Dispose();
         }
 
@@ -173,6 +184,12 @@ public sealed partial class UnmanagedHost
         {
             NoteAgentEnded();
         }
+    }
+
+    private void GiveUpStart()
+    {
+        GaveUpStart = true;
+        _leave.Cancel();
     }
 
     private async Task<int> SettleOthersAsync(CancellationToken cancellationToken)

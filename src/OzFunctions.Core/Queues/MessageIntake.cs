@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using OzFunctions.DeadLetters;
 using OzFunctions.Intake;
@@ -18,7 +17,7 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
 
     /// <summary>Makes the run, or finds the faults. Trouble of ours is an exception: the message is to come back.</summary>
     /// <param name="queue">Part of the run's key: the request's own, else the message id.</param>
-    /// <param name="traceparent">W3C trace context that came beside the message; one that is none is left out.</param>
+    /// <param name="traceparent">W3C trace context that came beside the message; one that is none is left out. It goes before that of a CloudEvent in the message.</param>
     public async Task<MessageVerdict> TakeAsync(string queue, string messageId, ReadOnlyMemory<byte> body, string? traceparent, CancellationToken cancellationToken)
     {
         var read = RunRequestReader.Read(body);
@@ -33,7 +32,7 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
                 Request = read.Request!,
                 Trigger = new() { Kind = TriggerKind.Queue, Name = queue, DeliveryId = messageId },
                 Key = IntakeKeys.Queue(queue, read.Request!.IdempotencyKey ?? messageId),
-                Traceparent = traceparent is not null && Traceparent().IsMatch(traceparent) ? traceparent : null,
+                Traceparent = OzTelemetry.FindTraceparent(traceparent) ?? read.Traceparent,
             },
             cancellationToken);
         return new(answer, []);
@@ -88,9 +87,6 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
 
     [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} became dead letter {DeadLetterId} ({Reason}): {Fault}")]
     private partial void Buried(string queue, string messageId, string deadLetterId, string reason, string fault);
-
-    [GeneratedRegex(@"\A[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z")]
-    private static partial Regex Traceparent();
 }
 
 /// <summary>A run, or the faults of what was no request.</summary>

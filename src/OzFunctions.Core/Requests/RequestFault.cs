@@ -18,4 +18,7 @@ public sealed record RequestFault(string Path, string? Value, string Rule)
 public sealed record CheckedRequest(RunRequest? Request, IReadOnlyList<RequestFault> Faults)
 {
     public bool IsValid => Request is not null && Faults.Count == 0;
+
+    /// <summary>The trace of the CloudEvent that brought it; null where there is none.</summary>
+    public string? Traceparent { get; init; }
 }

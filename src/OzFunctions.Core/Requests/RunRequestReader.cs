@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Requests;
 
@@ -35,9 +36,14 @@ public static class RunRequestReader
             utf8 = utf8[ByteOrderMark.Length..];
         }
 
-        var request = JsonText.FindFault(utf8.Span, "request", Deepest, Example) is { } fault ? Refuse(faults, fault) : ReadDocument(utf8, faults, "", mayBeEnvelope: true);
-        return new CheckedRequest(faults.Count == 0 ? request : null, faults.ToArray());
+        string? traceparent = null;
+        var request = JsonText.FindFault(utf8.Span, "request", Deepest, Example) is { } fault ? Refuse(faults, fault) : ReadDocument(utf8, faults, "", mayBeEnvelope: true, ref traceparent);
+        return new CheckedRequest(faults.Count == 0 ? request : null, faults.ToArray()) { Traceparent = traceparent };
     }
+
+    /// <summary>The extension attribute of a CloudEvent (Distributed Tracing); an envelope is not refused for one that is none.</summary>
+    public static string? FindTraceparent(JsonElement envelope) =>
+        envelope.TryGetProperty("specversion", out _) && envelope.TryGetProperty("traceparent", out var given) && given.ValueKind == JsonValueKind.String ? OzTelemetry.FindTraceparent(given.GetString()) : null;
 
     private static RunRequest? Refuse(FaultList faults, string fault)
     {
@@ -45,7 +51,7 @@ public static class RunRequestReader
         return null;
     }
 
-    private static RunRequest? ReadDocument(ReadOnlyMemory<byte> utf8, FaultList faults, string prefix, bool mayBeEnvelope)
+    private static RunRequest? ReadDocument(ReadOnlyMemory<byte> utf8, FaultList faults, string prefix, bool mayBeEnvelope, ref string? traceparent)
     {
         using var document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = Deepest });
         var root = document.RootElement;
@@ -54,7 +60,7 @@ public static class RunRequestReader
             return Refuse(faults, "the request must be a JSON object, as in {\"prompt\":\"…\"}");
         }
 
-        return mayBeEnvelope && root.TryGetProperty("specversion", out _) ? ReadEnvelope(root, faults) : ReadRequest(root, faults, prefix);
+        return mayBeEnvelope && root.TryGetProperty("specversion", out _) ? ReadEnvelope(root, faults, ref traceparent) : ReadRequest(root, faults, prefix);
     }
 
     private static RunRequest ReadRequest(JsonElement root, FaultList faults, string prefix)
@@ -65,8 +71,9 @@ public static class RunRequestReader
         return request;
     }
 
-    private static RunRequest? ReadEnvelope(JsonElement root, FaultList faults)
+    private static RunRequest? ReadEnvelope(JsonElement root, FaultList faults, ref string? traceparent)
     {
+        traceparent = FindTraceparent(root);
         Required("specversion", text => text == "1.0" ? null : "must be 1.0: other versions of CloudEvents are not read");
         Required("id", _ => null);
         Required("source", _ => null);
@@ -83,7 +90,7 @@ public static class RunRequestReader
 
         if (data.ValueKind is JsonValueKind.Undefined && root.TryGetProperty("data_base64", out var encoded))
         {
-            return ReadEncoded(encoded, faults);
+            return ReadEncoded(encoded, faults, ref traceparent);
         }
 
         faults.Add("data", Show(data), "must hold the run request, a JSON object");
@@ -106,7 +113,7 @@ public static class RunRequestReader
         }
     }
 
-    private static RunRequest? ReadEncoded(JsonElement encoded, FaultList faults)
+    private static RunRequest? ReadEncoded(JsonElement encoded, FaultList faults, ref string? traceparent)
     {
         if (encoded.ValueKind != JsonValueKind.String || !encoded.TryGetBytesFromBase64(out var bytes))
         {
@@ -120,7 +127,7 @@ public static class RunRequestReader
             return null;
         }
 
-        return ReadDocument(bytes, faults, "data.", mayBeEnvelope: false);
+        return ReadDocument(bytes, faults, "data.", mayBeEnvelope: false, ref traceparent);
     }
 
     private static bool IsJson(JsonElement contentType)

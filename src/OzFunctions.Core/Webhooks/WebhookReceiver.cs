@@ -5,6 +5,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Intake;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Telemetry;
 using OzFunctions.Webhooks.Deliveries;
 using OzFunctions.Webhooks.Schemes;
 using OzFunctions.Webhooks.Templates;
@@ -87,7 +88,7 @@ public sealed partial class WebhookReceiver
             return answer;
         }
 
-        var traceparent = arrival.Find("traceparent") is { } trace && Traceparent().IsMatch(trace) ? trace : null;
+        var traceparent = OzTelemetry.FindTraceparent(arrival.Find("traceparent"));
         var taken = new List<Taken>(reading.Messages.Count);
         foreach (var message in reading.Messages)
         {
@@ -337,9 +338,6 @@ public sealed partial class WebhookReceiver
             Refused(name, cause, unsaid);
         }
     }
-
-    [System.Text.RegularExpressions.GeneratedRegex(@"\A00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z")]
-    private static partial System.Text.RegularExpressions.Regex Traceparent();
 
     [LoggerMessage(LogLevel.Information, "Run {RunId} taken in from webhook {Webhook}, delivery {DeliveryId} (new: {Created})")]
     private partial void Accepted(RunId runId, string webhook, string deliveryId, bool created);

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using OzFunctions.Artifacts;
 using OzFunctions.Blobs;
 using OzFunctions.Cancelling;
@@ -11,11 +10,12 @@ using OzFunctions.Json;
 using OzFunctions.Keys;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Telemetry;
 
 namespace OzFunctions.Http.Runs;
 
 /// <summary>Runs over the vendor's API (facts D3, D4): create, list, get, cancel; retry and cancel-all are ours.</summary>
-internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options, WorkerRoom room) : IEndpoints
+internal sealed class RunEndpoints(OzCore core, FrontDoorOptions options, WorkerRoom room) : IEndpoints
 {
     public const string Path = "/api/v1/agent/runs";
 
@@ -38,7 +38,8 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
 
     private async Task CreateAsync(ApiCall call)
     {
-        var request = CreateBody.Read(await call.ReadObjectAsync());
+        var body = await call.ReadObjectAsync();
+        var request = CreateBody.Read(body);
         if (call.Header("Idempotency-Key") is not null)
         {
             // What is wrong with a key of the body is told with all other faults of the request.
@@ -51,7 +52,7 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
             Trigger = TriggerOf(call),
             Key = request.IdempotencyKey is { } given ? IntakeKeys.Api(call.Key!.Name, given) : null,
             AskedBy = call.Key!.Name,
-            Traceparent = call.Header("traceparent") is { } parent && Traceparent().IsMatch(parent) ? parent : null,
+            Traceparent = OzTelemetry.FindTraceparent(call.Header("traceparent")) ?? RunRequestReader.FindTraceparent(body),
         });
     }
 
@@ -249,7 +250,4 @@ internal sealed partial class RunEndpoints(OzCore core, FrontDoorOptions options
         : throw ApiException.NotFound($"There is no run '{FaultValue.Shorten(call.Value("run_id"))}'.");
 
     private static ApiException NoRun(RunId runId) => ApiException.NotFound($"There is no run {runId}.");
-
-    [GeneratedRegex(@"\A[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z")]
-    private static partial Regex Traceparent();
 }

@@ -101,4 +101,17 @@ public sealed class ConfigAndDoctorTests : IDisposable
         Assert.Contains("backend.direct.oz_path", answer.Output, StringComparison.Ordinal);
         Assert.Contains("warn  WARP_API_KEY", answer.Output, StringComparison.Ordinal);
     }
+
+    [Fact(Timeout = 180_000)]
+    public async Task The_doctor_tells_of_a_workspace_root_that_cannot_be_made_once()
+    {
+        _ozf.Write("file", "");
+        _ozf.Write("ozf.yaml", $"backend: {{direct: {{oz_path: {Path.Combine(AppContext.BaseDirectory, "fake-oz")}, workspace_root: {_ozf.Place}/file/ws}}}}");
+
+        var answer = (await _ozf.RunAsync("doctor", "--config-file", "ozf.yaml")).Ends(ExitCodes.Failed);
+
+        Assert.Matches("FAIL  workspaces +the workspace root .*/file/ws cannot be made", answer.Output);
+        Assert.Equal(1, System.Text.RegularExpressions.Regex.Count(answer.Output, "^FAIL", System.Text.RegularExpressions.RegexOptions.Multiline));
+        Assert.Contains("1 problem must be solved before a worker can run here.", answer.Output, StringComparison.Ordinal);
+    }
 }

@@ -326,36 +326,6 @@ public sealed class PipelineTests
         }
     }
 
-    [Fact(Timeout = Limit)]
-    public async Task The_installer_needs_no_root_and_refuses_an_archive_that_was_changed()
-    {
-        using var place = new TempDirectory();
-        var name = "ozf-1.2.3-linux-x64";
-        foreach (var (path, text) in new[] { ("ozf", "#!/bin/sh\necho ozf 1.2.3\n"), ("shim/ozf-shim", "shim"), ("completions/ozf.bash", "b"), ("completions/_ozf", "z"), ("completions/ozf.fish", "f") })
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(place[$"{name}/{path}"])!);
-            await File.WriteAllTextAsync(place[$"{name}/{path}"], text, Cancellation);
-        }
-
-        var script = Path.Combine(Root, "infra/package/install.sh");
-        var line = $"cd {place.Path} && cp {script} {name}/ && chmod +x {name}/ozf && tar -czf {name}.tar.gz {name} && sha256sum {name}.tar.gz > SHA256SUMS && {script} --prefix {place["prefix"]} {place[name + ".tar.gz"]}";
-        var good = await TestProcess.RunAsync("/bin/sh", ["-c", line], Cancellation);
-        var again = await TestProcess.RunAsync("/bin/sh", [script, "--prefix", place["prefix"], place[name + ".tar.gz"]], Cancellation);
-        await File.WriteAllTextAsync(place[$"{name}/ozf"], "of another machine", Cancellation);
-        var foreign = await TestProcess.RunAsync("/bin/sh", [place[$"{name}/install.sh"], "--prefix", place["other"]], Cancellation);
-        await File.AppendAllTextAsync(place[name + ".tar.gz"], "x", Encoding.ASCII, Cancellation);
-        var changed = await TestProcess.RunAsync("/bin/sh", [script, "--prefix", place["other"], place[name + ".tar.gz"]], Cancellation);
-
-        Assert.True(good.ExitCode == 0, good.Errors);
-        Assert.Equal(0, again.ExitCode);
-        Assert.Equal("ozf 1.2.3", (await TestProcess.RunAsync(place["prefix/bin/ozf"], [], Cancellation)).Output.Trim());
-        Assert.True(File.Exists(place["prefix/share/bash-completion/completions/ozf"]));
-        Assert.Equal((69, 69), (foreign.ExitCode, changed.ExitCode));
-        Assert.Contains("does not run on this machine", foreign.Errors, StringComparison.Ordinal);
-        Assert.Contains("nothing was installed", changed.Errors, StringComparison.Ordinal);
-        Assert.False(Directory.Exists(place["other"]));
-    }
-
     /// <summary>An <c>ozf</c> that notes its arguments (a NUL behind each) in the file it answers, its environment beside it, and leaves a result.</summary>
     private static string FakeOzf(OzfProcessRig rig, string then = "exit 0", string result = "")
     {

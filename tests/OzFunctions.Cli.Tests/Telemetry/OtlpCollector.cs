@@ -39,6 +39,18 @@ internal sealed class OtlpCollector : IAsyncDisposable
         return string.Concat(_seen.Where(one => one.Path == path).Select(one => one.Body));
     }
 
+    /// <summary>All bodies of a path so far, once there is one more.</summary>
+    public async Task<string> NextAsync(string path, CancellationToken cancellationToken)
+    {
+        do
+        {
+            _seen.Add(await _bodies.Reader.ReadAsync(cancellationToken));
+        }
+        while (_seen[^1].Path != path);
+
+        return string.Concat(_seen.Where(one => one.Path == path).Select(one => one.Body));
+    }
+
     public async ValueTask DisposeAsync()
     {
         _listener.Stop();

@@ -222,6 +222,63 @@ public sealed partial class TelemetryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_command_that_submits_is_part_of_its_callers_trace_and_so_is_all_that_comes_of_it()
+    {
+        await using var rig = new OzfProcessRig();
+        await using var collector = new OtlpCollector();
+        const string Trace = "0af7651916cd43dd8448eb211c80319c";
+        var variables = new Dictionary<string, string?> { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Address.ToString(), ["OTEL_BSP_SCHEDULE_DELAY"] = "200", ["TRACEPARENT"] = $"00-{Trace}-b7ad6b7169203331-01" };
+        var up = rig.Start(["up", "--port", "0", "--output", "json"], new(variables));
+        var door = JsonDocument.Parse(await up.WaitForLineAsync("key_file", Cancellation)).RootElement;
+
+        var here = rig.Start(["run", "--wait", "-p", "fake:noop"], new(variables));
+        Assert.Equal(0, await here.WaitForExitAsync(Cancellation));
+        var there = rig.Start(["run", "--wait", "-p", "fake:noop", "--server", door.GetProperty("url").GetString()!, "--key-file", door.GetProperty("key_file").GetString()!], new(variables));
+        Assert.Equal(0, await there.WaitForExitAsync(Cancellation));
+
+        List<OtlpSpan> spans;
+        do
+        {
+            spans = [.. OtlpSpan.Read(await collector.NextAsync("/v1/traces", Cancellation))];
+        }
+        while (spans.Count(span => span.Name == "ozf.publish") < 2);
+
+        Assert.All(spans, span => Assert.Equal(Trace, span.TraceId));
+        var call = Assert.Single(spans, span => span.Name == "ozf.call");
+        var submits = spans.Where(span => span.Name == "ozf.submit").ToList();
+        Assert.Equal("b7ad6b7169203331", call.ParentId);
+        Assert.Equal(new[] { "b7ad6b7169203331", call.SpanId }.Order(StringComparer.Ordinal), submits.Select(span => span.ParentId).Order(StringComparer.Ordinal));
+        foreach (var name in (string[])["ozf.run", "ozf.publish"])
+        {
+            Assert.Equal(submits.Select(span => span.SpanId).Order(StringComparer.Ordinal), spans.Where(span => span.Name == name).Select(span => span.ParentId).Order(StringComparer.Ordinal));
+        }
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData("run", "-p", "fake:noop")]
+    [InlineData("exec", "--agent-command", "true")]
+    public async Task A_collector_that_hangs_or_is_away_holds_no_command_and_changes_nothing_of_it(params string[] call)
+    {
+        await using var rig = new OzfProcessRig();
+        using var hangs = new TcpListener(IPAddress.Loopback, 0);
+        hangs.Start();
+        var held = $"http://127.0.0.1:{((IPEndPoint)hangs.LocalEndpoint).Port}";
+        await rig.RunAsync(call);
+
+        foreach (var endpoint in (string?[])[null, held, "http://127.0.0.1:1", "no address"])
+        {
+            var began = TimeProvider.System.GetTimestamp();
+            var command = rig.Start(call, new() { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint, ["TRACEPARENT"] = "nonsense" });
+            var code = await command.WaitForExitAsync(Cancellation);
+
+            // Ten seconds are what the exporter itself gives a collector.
+            Assert.InRange(TimeProvider.System.GetElapsedTime(began), TimeSpan.Zero, TimeSpan.FromSeconds(9));
+            Assert.Equal((0, call[0] == "run" ? 1 : 0), (code, command.Output.Count));
+            Assert.Matches("^00-[0-9a-f]{32}-[0-9a-f]{16}-01$", (await Unmanaged.ExecRig.LastRunAsync(rig)).GetProperty("traceparent").GetString());
+        }
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task From_the_call_to_the_event_it_is_one_trace()
     {
         await using var rig = new OzfProcessRig();
@@ -282,6 +339,30 @@ public sealed partial class TelemetryTests
         var audit = lines.Single(line => line.GetProperty("category").GetString() == "OzFunctions.Audit");
         Assert.Contains("MY_TOKEN", audit.GetProperty("audit").GetString(), StringComparison.Ordinal);
         Assert.DoesNotContain(worker.Errors, line => line.Contains("hunter2", StringComparison.Ordinal));
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(64, "lease: soon\n", "worker")]
+    [InlineData(64, "lease: soon\n", "up")]
+    [InlineData(64, "", "worker", "--drain-timeout", "soon")]
+    [InlineData(64, "", "up", "--listen", "nowhere")]
+    [InlineData(64, "", "worker", "--storage", "AccountName=x")]
+    [InlineData(69, "", "worker", "--status-port", "TAKEN")]
+    [InlineData(69, "", "up", "--port", "TAKEN")]
+    public async Task What_ends_a_host_with_a_json_log_is_json_too(int code, string configuration, params string[] call)
+    {
+        await using var rig = new OzfProcessRig();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var port = ((IPEndPoint)taken.LocalEndpoint).Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        await File.AppendAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), configuration, Cancellation);
+
+        var host = rig.Start([.. call.Select(word => word == "TAKEN" ? port : word), "--log-format", "json"], []);
+
+        Assert.Equal(code, await host.WaitForExitAsync(Cancellation));
+        var lines = host.Errors.Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal("error", lines[^1].GetProperty("level").GetString());
+        Assert.NotEqual("", lines[^1].GetProperty("message").GetString());
     }
 
     [Fact]

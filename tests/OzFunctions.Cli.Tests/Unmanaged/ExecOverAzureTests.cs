@@ -110,6 +110,63 @@ public sealed class ExecOverAzureTests
         Assert.Equal("FAILED", (await LastRunAsync(rig, azurite)).GetProperty("state").GetString());
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_store_that_goes_away_before_the_agent_is_started_does_not_keep_it_from_running(bool comesBack)
+    {
+        await using var azurite = await AzuriteProcess.StartAsync(Cancellation);
+        await using var rig = new OzfProcessRig();
+        var (mark, end) = (Path.Combine(rig.Place, "mark"), Path.Combine(rig.Place, "end"));
+        await File.AppendAllTextAsync(
+            Path.Combine(rig.Place, "ozf.yaml"), $"\npolicy: {"{"}veto_command: \"touch {mark}; while [ ! -e {mark}.go ]; do sleep 0.05; done\"{"}"}\n", Cancellation);
+        var agent = rig.Script("agent.sh", $"echo worked; echo kept > \"$OZ_ARTIFACTS_DIR/notes.txt\"; while [ ! -e '{end}' ]; do sleep 0.05; done; exit 5");
+        var exec = rig.Start(["exec", "--agent-command", agent, "--result-file", "result.json"], Environment(azurite));
+        while (!File.Exists(mark))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancellation);
+            Assert.False(exec.HasExited, string.Join('\n', exec.Errors));
+        }
+
+        azurite.Freeze();
+        try
+        {
+            await File.WriteAllTextAsync(mark + ".go", "", Cancellation);
+            await exec.WaitForLineAsync("worked", Cancellation);
+            if (comesBack)
+            {
+                azurite.Thaw();
+            }
+
+            await File.WriteAllTextAsync(end, "", Cancellation);
+            Assert.Equal(5, await exec.WaitForExitAsync(Cancellation));
+        }
+        finally
+        {
+            azurite.Thaw();
+        }
+
+        Assert.Equal(["worked"], exec.Output);
+        var warning = Assert.Single(exec.Errors);
+        Assert.Contains("the store cannot be reached (it went away before the agent was started)", warning, StringComparison.Ordinal);
+        Assert.Contains("'ozf sync'", warning, StringComparison.Ordinal);
+        var result = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(rig.Place, "result.json"), Cancellation)).RootElement;
+        Assert.Equal((5, !comesBack), (result.GetProperty("exit_code").GetInt32(), result.TryGetProperty("spooled", out var spooled) && spooled.GetBoolean()));
+        Assert.Equal(comesBack, result.GetProperty("log_url").GetString()!.StartsWith("http", StringComparison.Ordinal));
+        var id = result.GetProperty("run_id").GetString()!;
+        Assert.Equal(comesBack ? "" : id, await RunAsync(rig, azurite, "sync"));
+
+        var run = await LastRunAsync(rig, azurite);
+        Assert.Equal((id, "FAILED", "agent_invocation"), (run.GetProperty("run_id").GetString(), run.GetProperty("state").GetString(), run.GetProperty("reason").GetString()));
+        Assert.Equal((1, 1, 5), (run.GetProperty("starts").GetInt32(), run.GetProperty("attempt").GetInt32(), run.GetProperty("attempts")[0].GetProperty("exit_code").GetInt32()));
+        Assert.Contains("worked", await RunAsync(rig, azurite, "runs", "logs", id), StringComparison.Ordinal);
+        await RunAsync(rig, azurite, "runs", "artifacts", id, "--download", Path.Combine(rig.Place, "got"));
+        Assert.Equal("kept\n", await File.ReadAllTextAsync(Path.Combine(rig.Place, "got", "notes.txt"), Cancellation));
+        Assert.Single((await RunAsync(rig, azurite, "events", "--output", "json")).Split('\n'), line => line.Contains($"{id}:1:completed", StringComparison.Ordinal));
+        Assert.Empty(LeftHere(rig));
+        await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
+    }
+
     [Fact(Timeout = Limit)]
     public Task A_refusal_does_not_wait_for_a_store_that_went_away() => IsLetGoAsync(
         "echo never",

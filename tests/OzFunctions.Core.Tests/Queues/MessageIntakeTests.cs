@@ -27,6 +27,23 @@ public sealed class MessageIntakeTests
         Assert.NotEqual(first.Answer.Run.RunId, other.Answer!.Run.RunId);
     }
 
+    [Theory]
+    [InlineData(Trace, null, Trace)]
+    [InlineData("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Trace, Trace)]
+    [InlineData("nonsense", null, null)]
+    [InlineData("00-00000000000000000000000000000000-00f067aa0ba902b7-01", null, null)]
+    [InlineData("nonsense", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", null)]
+    [InlineData("nonsense", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", null)]
+    public async Task The_trace_of_a_cloud_event_goes_on_unless_one_came_beside_it_and_what_is_none_is_left_out(string within, string? beside, string? expected)
+    {
+        var body = $$$"""{"specversion":"1.0","id":"e","source":"/s","type":"t","traceparent":"{{{within}}}","data":{"prompt":"p"}}""";
+
+        var run = (await new ScheduleScene().Process.Messages.TakeAsync("oz-requests", "m1", Bytes(body), beside, Cancellation)).Answer!.Run;
+
+        Assert.Equal(55, run.Traceparent!.Length);
+        Assert.True(expected is null ? run.Traceparent != within && run.Traceparent != beside : run.Traceparent == expected, run.Traceparent);
+    }
+
     [Fact]
     public async Task The_requests_own_key_wins_over_the_message_id_also_inside_a_cloud_event()
     {

@@ -26,6 +26,17 @@ public sealed class CreateTests
     }
 
     [Fact]
+    public async Task The_trace_of_a_cloud_event_goes_on_into_the_run()
+    {
+        const string Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+        var answer = (await _rig.PostAsync("/api/v1/agent/runs", $$$"""{"specversion":"1.0","id":"e","source":"/s","type":"t","traceparent":"{{{Trace}}}","data":{"prompt":"p"}}""")).Is(202);
+
+        var run = (await _rig.Core.Records.FindAsync(RunId.Parse(answer.Json.GetProperty("run_id").GetString()!), TestContext.Current.CancellationToken))!.Record;
+        Assert.Equal(Trace, run.Traceparent);
+    }
+
+    [Fact]
     public async Task The_vendors_fields_become_those_of_a_request()
     {
         var id = await _rig.SubmitAsync("""
