@@ -40,7 +40,7 @@ internal static class ExecCommand
     {
         RefuseLooseWords(context, options.Rest);
         var settings = ExecPlaces.OfCaller(context.LoadSettings(new()));
-        settings.RequireSecrets();
+        settings.RequireSecretsOfCall();
         var directory = FindDirectory(context, flags);
         var resultFile = FindResultFile(context, options);
         var standIn = options.AgentCommand is { } line ? line : context.Get(flags.TaskId) is { } task ? "task " + task : null;

@@ -76,6 +76,38 @@ public class ExecTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Secrets_of_a_worker_that_the_caller_cannot_read_keep_no_agent_from_running_and_the_others_are_masked()
+    {
+        await using var rig = NewRig();
+        var configuration = Path.Combine(rig.Place, "ozf.yaml");
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "there.txt"), "value-of-the-worker", Cancellation);
+        await File.AppendAllTextAsync(
+            configuration,
+            $$"""
+
+                environment: [{name: SETUP_TOKEN, value: {env: NOT_THERE} }]
+                agent_environment: [{name: WARP_API_KEY, value: {file: {{rig.Place}}/missing} }, {name: OTHER, value: {file: {{rig.Place}}/there.txt} }]
+            api_keys: [{name: ci, file: {{rig.Place}}/missing}]
+            webhooks: [{name: issues, kind: token, secret: {env: NOT_THERE}, request: {prompt: x} }]
+            """,
+            Cancellation);
+
+        var exec = await rig.RawAsync("ozf exec --agent-command 'echo value-of-the-worker'");
+        var sync = await rig.RawAsync("ozf sync");
+
+        Assert.Equal((0, "value-of-the-worker\n", ""), exec);
+        Assert.True(sync.ExitCode == 0, sync.Error);
+        var log = await rig.RunAsync("runs", "logs", "--raw", (await rig.LastRunAsync()).GetProperty("run_id").GetString()!);
+        Assert.DoesNotContain("value-of-the-worker", log.Output, StringComparison.Ordinal);
+
+        await File.AppendAllTextAsync(configuration, $"\nsecrets: [{"{"}name: gh, file: {rig.Place}/missing{"}"}]\n", Cancellation);
+        var refused = await rig.RawAsync("ozf exec --agent-command 'echo ran'");
+        Assert.Equal((64, ""), (refused.ExitCode, refused.Output));
+        Assert.Contains("secrets.gh", refused.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("backend.direct", refused.Error, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_key_given_as_a_flag_is_in_the_environment_only()
     {
         await using var rig = NewRig();
