@@ -46,7 +46,7 @@ internal static class ExecCommand
         var standIn = options.AgentCommand is { } line ? line : context.Get(flags.TaskId) is { } task ? "task " + task : null;
         var hasPrompt = context.Has(flags.Request.Prompt) || context.Has(flags.Request.SavedPrompt) || context.Has(flags.Request.Skill);
         var under = standIn is null || hasPrompt ? new JsonObject() : new JsonObject { ["prompt"] = standIn };
-        var request = await RequestText.ReadAsync(flags.Request, context, under, [], cancellationToken);
+        var request = flags.OfCaller(context, await RequestText.ReadAsync(flags.Request, context, under, [], cancellationToken));
         var withoutStandIn = standIn is not null && !hasPrompt ? request with { Prompt = null } : request;
         var foreign = ForeignAgent.Find(options.Agent, options.AgentCommand, withoutStandIn, context.Surroundings);
         if (foreign is not null && flags.OnlyForOz(context).ToList() is { Count: > 0 } wrong)

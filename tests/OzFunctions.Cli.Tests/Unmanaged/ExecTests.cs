@@ -73,6 +73,31 @@ public class ExecTests
 
         var saved = await rig.RawAsync($"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec --saved-prompt sp-1 --skill org/repo:fix --environment e-1 --mcp 3f0c");
         Assert.Equal("agent\nrun\n--saved-prompt=sp-1\n--skill=org/repo:fix\n--mcp=3f0c\n--environment=e-1\n", saved.Output);
+
+        foreach (var (idle, told) in new[] { (" '1h 30m'", "1h30m"), (" 10min", "10m"), ("", "45m") })
+        {
+            var stays = await rig.RawAsync($"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec -p x --idle-on-complete{idle}");
+            Assert.Equal((0, $"agent\nrun\n--prompt=x\n--idle-on-complete={told}\n"), (stays.ExitCode, stays.Output));
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Files_named_by_flags_are_looked_for_where_the_caller_is_also_with_another_directory_for_the_agent()
+    {
+        await using var rig = NewRig();
+        rig.Script("oz", """printf '%s\n' "$PWD" "$@" """);
+        Directory.CreateDirectory(Path.Combine(rig.Place, "work"));
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "servers.json"), "{}", Cancellation);
+
+        var (code, output, error) = await rig.RawAsync(
+            $"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec -p x --cwd work --file agent.yaml --mcp servers.json --mcp 3f0c --mcp {rig.Place}/servers.json");
+
+        Assert.True(code == 0, error);
+        Assert.Equal(
+            [
+                rig.Place + "/work", "agent", "run", "--prompt=x", $"--mcp={rig.Place}/servers.json", "--mcp=3f0c", $"--mcp={rig.Place}/servers.json", $"--file={rig.Place}/agent.yaml",
+            ],
+            output.TrimEnd('\n').Split('\n'));
     }
 
     [Fact(Timeout = Limit)]
