@@ -68,7 +68,8 @@ internal static class ExecCommand
         // Other processes of this user, the agent among them, must not read the secrets of this one's configuration through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(context.Surroundings.Variable("OZF_DEBUG") == "1" ? LogLevel.Debug : LogLevel.Error);
-        using var export = TelemetryExport.Start(context.Surroundings, metrics: null, settings.WorkerId, loggers.CreateLogger("OzFunctions.Cli"));
+        using var warnings = context.Loggers(LogLevel.Warning);
+        using var export = TelemetryExport.Start(context.Surroundings, metrics: null, settings.WorkerId, warnings.CreateLogger("OzFunctions.Cli"));
         var submission = new RunSubmission
         {
             Request = request,
