@@ -41,6 +41,7 @@ internal static partial class SyncCommand
 
     private static async Task<int> RunAsync(CommandContext context, CancellationToken cancellationToken)
     {
+        context.RefuseServer();
         var settings = ExecPlaces.OfCaller(context.Settings);
         settings.RequireSecretsOfCall();
         using var loggers = context.Loggers(LogLevel.Warning);

@@ -367,6 +367,15 @@ public class ExecTests
         var taken = await rig.RawAsync($"ozf exec --agent-command {agent} --result-file later.json");
         var known = await rig.RawAsync($"ozf exec --agent-command {agent} --result-file later.json");
 
+        // What an earlier call left is not taken for this one's.
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "earlier.json"), """{"state":"SUCCEEDED"}""", Cancellation);
+        foreach (var line in (string[])["ozf exec --result-file earlier.json", "OZF_CONFIG=nowhere.yaml ozf exec -p x --result-file earlier.json", "ozf exec loose --result-file earlier.json"])
+        {
+            Assert.Equal(64, (await rig.RawAsync(line)).ExitCode);
+            Assert.False(File.Exists(Path.Combine(rig.Place, "earlier.json")), line);
+            await File.WriteAllTextAsync(Path.Combine(rig.Place, "earlier.json"), "{}", Cancellation);
+        }
+
         Assert.Equal((64, ""), (nowhere.ExitCode, nowhere.Output));
         Assert.Equal((5, "worked\n"), (taken.ExitCode, taken.Output));
         Assert.Contains("later.json could not be written", taken.Error, StringComparison.Ordinal);
@@ -457,6 +466,12 @@ public class ExecTests
             ("ozf exec -p x --share nobody", "share"),
             ("ozf exec -p x --cwd nowhere", "does not exist"),
             ("ozf exec --agent-command \"sh -c 'open\"", "a quote is not closed"),
+            ("ozf exec -p x --agent claude --agent-command 'echo ran'", "--agent and --agent-command"),
+            ("ozf exec -p x --model opus --agent-command 'echo ran'", "--model"),
+            ("ozf exec -p x --server http://127.0.0.1:1 --agent-command 'echo ran'", "leave --server out"),
+            ("ozf sync --server http://127.0.0.1:1", "leave --server out"),
+            ("ozf worker --server http://127.0.0.1:1", "leave --server out"),
+            ("ozf up --port 0 --server http://127.0.0.1:1", "leave --server out"),
         })
         {
             var answer = await rig.RawAsync(line);
