@@ -11,6 +11,8 @@ internal sealed class SecretValues
 
     private static readonly string[] OfFunctionApp = ["api_keys.", "webhooks."];
 
+    private static readonly string[] OfCall = ["secrets.", "events."];
+
     private readonly Dictionary<SecretSource, string> _values = [];
 
     private SecretValues()
@@ -38,6 +40,10 @@ internal sealed class SecretValues
         var topics = TopicsOf(configuration);
         return Faults.Where(fault => !topics.Contains(fault.Key));
     }
+
+    /// <summary>Those that stop a call that runs an agent in its caller's place: what workers and front doors alone need may be closed to the caller.</summary>
+    public IEnumerable<ConfigurationFault> FindFaultsOfCall(OzfConfiguration configuration) =>
+        FindFaultsOfHost(configuration).Where(fault => fault.Key == "storage" || OfCall.Any(key => fault.Key.StartsWith(key, StringComparison.Ordinal)));
 
     /// <summary>The value of a source of this configuration; a source with a fault has none.</summary>
     public string Get(SecretSource source) => _values[source];

@@ -49,9 +49,20 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     public LineLoggers LoggersOfEnd(LogLevel least, LogFormat format) => new(Surroundings, least, format, text => _settings?.Mask(text) ?? text);
 
     /// <summary>The store, with what goes wrong behind an answer said on stderr.</summary>
-    public OpenStore OpenStore() => Server is null
-        ? ConfiguredStore.Open(Settings, Surroundings, Loggers(LogLevel.Warning))
-        : throw CommandException.Usage("--server: this command works on a store of this machine only; leave --server out, or run it there.");
+    public OpenStore OpenStore()
+    {
+        RefuseServer();
+        return ConfiguredStore.Open(Settings, Surroundings, Loggers(LogLevel.Warning));
+    }
+
+    /// <summary>For commands that do their work on this machine: they would do it here all the same, and nobody asked for that.</summary>
+    public void RefuseServer()
+    {
+        if (Server is not null)
+        {
+            throw CommandException.Usage("--server: this command works on a store of this machine only; leave --server out, or run it there.");
+        }
+    }
 
     /// <summary>Where commands about runs ask: the front door of <c>--server</c>, else the store.</summary>
     public IRunDesk OpenDesk() => Server is { } server ? new RemoteDesk(OpenCalls(server), Time) : new StoreDesk(OpenStore(), Surroundings, Screen.Warn, Ozf);

@@ -55,13 +55,10 @@ internal sealed record Settings
     }
 
     /// <summary>A host needs every secret that its configuration names for it; who only looks does not.</summary>
-    public void RequireSecrets()
-    {
-        if (Secrets.FindFaultsOfHost(Configuration).Select(fault => fault.ToString()).ToArray() is { Length: > 0 } faults)
-        {
-            throw CommandException.Usage(faults);
-        }
-    }
+    public void RequireSecrets() => Require(Secrets.FindFaultsOfHost(Configuration));
+
+    /// <summary><c>ozf exec</c> and <c>ozf sync</c> need those of runs, of the store and of events.</summary>
+    public void RequireSecretsOfCall() => Require(Secrets.FindFaultsOfCall(Configuration));
 
     public override string ToString() => nameof(Settings);
 
@@ -76,6 +73,14 @@ internal sealed record Settings
         return storage is not null
             ? AzureStore.ReadConfiguration(path[Blob.Length..], storage, surroundings)
             : throw CommandException.Usage($"{path}: a configuration in the store needs the storage account it is in: give --storage or OZF_STORAGE, or name a file.");
+    }
+
+    private static void Require(IEnumerable<ConfigurationFault> missing)
+    {
+        if (missing.Select(fault => fault.ToString()).ToArray() is { Length: > 0 } faults)
+        {
+            throw CommandException.Usage(faults);
+        }
     }
 
     private static OzfConfiguration Valid(ConfigurationResult result) =>

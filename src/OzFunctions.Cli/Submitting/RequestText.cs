@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Unicode;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Configuration;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Cli.Submitting;
@@ -78,7 +79,8 @@ internal static class RequestText
         {
             if (context.Get(option) is { } text)
             {
-                request[field] = text;
+                // The CLI takes more forms of this one than a request does (facts A2.15).
+                request[field] = option == options.IdleOnComplete && HumanDuration.TryParse(text, out var idle) ? DurationText.Format(idle) : text;
             }
         }
 

@@ -45,9 +45,9 @@ internal sealed partial class TelemetryExport : IDisposable
         var (wantsMetrics, wantsTraces) = Asked(surroundings);
         foreach (var name in (string[])(metrics is null ? ["OTEL_TRACES_EXPORTER"] : ["OTEL_METRICS_EXPORTER", "OTEL_TRACES_EXPORTER"]))
         {
-            if (surroundings.Variable(name) is { } exporter && !Known.Contains(exporter))
+            if (surroundings.Variable(name) is { } exporter && !KnownOf(name).Contains(exporter))
             {
-                NotKnown(logger, name, exporter, name.Contains("METRICS", StringComparison.Ordinal) ? "otlp, prometheus, none" : "otlp, none");
+                NotKnown(logger, name, exporter, string.Join(", ", KnownOf(name)));
             }
         }
 
@@ -97,6 +97,9 @@ internal sealed partial class TelemetryExport : IDisposable
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void EndSoon(IDisposable provider) => (provider as TracerProvider)?.Shutdown((int)CallMayWait.TotalMilliseconds);
 
+    /// <summary>Spans are not there to be scraped.</summary>
+    private static IEnumerable<string> KnownOf(string variable) => Known.Where(exporter => exporter != "prometheus" || variable == "OTEL_METRICS_EXPORTER");
+
     /// <summary>Unset means nothing, unlike the vendor's worker: no connection that nobody asked for.</summary>
     internal static (bool Metrics, bool Traces) Asked(Surroundings surroundings)
     {
@@ -125,11 +128,7 @@ internal sealed partial class TelemetryExport : IDisposable
             ? Sdk.CreateTracerProviderBuilder().SetResourceBuilder(resource).AddSource(OzTelemetry.Name).AddOtlpExporter(options => Configure(options, "TRACES", surroundings)).Build()
             : null;
         var meter = metrics is not null
-            ? Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(OzTelemetry.Name).AddOtlpExporter((options, reader) =>
-            {
-                Configure(options, "METRICS", surroundings);
-                reader.TemporalityPreference = MetricReaderTemporalityPreference.Cumulative;
-            }).Build()
+            ? Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(OzTelemetry.Name).AddOtlpExporter(options => Configure(options, "METRICS", surroundings)).Build()
             : null;
         metrics?.Prime();
         return [tracer, meter];

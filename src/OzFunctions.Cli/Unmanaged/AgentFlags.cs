@@ -1,6 +1,7 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Submitting;
+using OzFunctions.Requests;
 
 namespace OzFunctions.Cli.Unmanaged;
 
@@ -10,6 +11,7 @@ namespace OzFunctions.Cli.Unmanaged;
 internal sealed class AgentFlags
 {
     private readonly RequestOptions _request = new();
+    private readonly Option<string?> _file = Value("--file", "FILE", "The agent's own configuration file", "-f");
     private readonly List<Option<string?>> _values;
     private readonly List<Option<string[]>> _lists;
     private readonly List<Option<bool>> _switches;
@@ -18,7 +20,7 @@ internal sealed class AgentFlags
     {
         _values =
         [
-            Value("--file", "FILE", "The agent's own configuration file", "-f"),
+            _file,
             Value("--output-format", "FORMAT", "pretty, text, json or ndjson"),
             Value("--mcp-startup-timeout", "SECONDS", "Most time for MCP servers to start"),
             Value("--snapshot-upload-timeout", "DUR", "Most time to upload the agent's snapshot"),
@@ -59,7 +61,7 @@ internal sealed class AgentFlags
     {
         foreach (var option in _values.Append(TaskId).Where(option => context.Has(option)))
         {
-            yield return $"{option.Name}={context.Get(option)}";
+            yield return $"{option.Name}={(option == _file ? PathOfCaller(context, context.Get(option)!) : context.Get(option))}";
         }
 
         if (context.Has(IdleOnFail))
@@ -78,6 +80,11 @@ internal sealed class AgentFlags
         }
     }
 
+    /// <summary>The request with files of the caller's directory named so that the agent finds them from another one.</summary>
+    public RunRequest OfCaller(CommandContext context, RunRequest request) => request.Mcp is { } servers
+        ? request with { Mcp = [.. servers.Select(server => File.Exists(PathOfCaller(context, server)) ? PathOfCaller(context, server) : server)] }
+        : request;
+
     /// <summary>Flags on this command line that only <c>oz</c> understands.</summary>
     public IEnumerable<string> OnlyForOz(CommandContext context)
     {
@@ -88,6 +95,9 @@ internal sealed class AgentFlags
         ];
         return some.Where(context.Has).Select(option => option.Name);
     }
+
+    /// <summary>As it was written where the agent works in the caller's directory, from which it reads the path as the caller does.</summary>
+    private string PathOfCaller(CommandContext context, string path) => context.Has(Cwd) ? Path.GetFullPath(Path.Combine(context.Surroundings.Directory, path)) : path;
 
     private static Option<string?> Value(string name, string value, string description, params string[] aliases) => new(name, aliases) { HelpName = value, Description = description };
 

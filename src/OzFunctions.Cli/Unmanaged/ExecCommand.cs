@@ -11,6 +11,7 @@ using OzFunctions.Cli.Workers;
 using OzFunctions.Configuration;
 using OzFunctions.Direct;
 using OzFunctions.Direct.Agents;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Intake;
 using OzFunctions.Local;
 using OzFunctions.Requests;
@@ -41,15 +42,18 @@ internal static class ExecCommand
 
     private static async Task<int> RunAsync(CommandContext context, AgentFlags flags, ExecOptions options, CancellationToken cancellationToken)
     {
+        // First of all: whatever this call is refused for, the file of an earlier one must not pass for its own.
+        var resultFile = ClearResultFile(context, options);
         RefuseLooseWords(context, options.Rest);
+        context.RefuseServer();
+        RefuseContradictions(context, flags, options);
         var settings = ExecPlaces.OfCaller(context.LoadSettings(new()));
-        settings.RequireSecrets();
+        settings.RequireSecretsOfCall();
         var directory = FindDirectory(context, flags);
-        var resultFile = FindResultFile(context, options);
         var standIn = options.AgentCommand is { } line ? line : context.Get(flags.TaskId) is { } task ? "task " + task : null;
         var hasPrompt = context.Has(flags.Request.Prompt) || context.Has(flags.Request.SavedPrompt) || context.Has(flags.Request.Skill);
         var under = standIn is null || hasPrompt ? new JsonObject() : new JsonObject { ["prompt"] = standIn };
-        var request = await RequestText.ReadAsync(flags.Request, context, under, [], cancellationToken);
+        var request = flags.OfCaller(context, await RequestText.ReadAsync(flags.Request, context, under, [], cancellationToken));
         var withoutStandIn = standIn is not null && !hasPrompt ? request with { Prompt = null } : request;
         var foreign = ForeignAgent.Find(options.Agent, options.AgentCommand, withoutStandIn, context.Surroundings);
         if (foreign is not null && flags.OnlyForOz(context).ToList() is { Count: > 0 } wrong)
@@ -71,7 +75,8 @@ internal static class ExecCommand
         // Other processes of this user, the agent among them, must not read the secrets of this one's configuration through /proc.
         ProcessDumpable.Disable();
         using var loggers = context.Loggers(context.Surroundings.Variable("OZF_DEBUG") == "1" ? LogLevel.Debug : LogLevel.Error);
-        using var export = TelemetryExport.StartCall(context.Surroundings, settings.WorkerId, loggers.CreateLogger("OzFunctions.Cli"));
+        using var warnings = context.Loggers(LogLevel.Warning);
+        using var export = TelemetryExport.StartCall(context.Surroundings, settings.WorkerId, warnings.CreateLogger("OzFunctions.Cli"));
         var submission = new RunSubmission
         {
             Request = request,
@@ -143,6 +148,20 @@ internal static class ExecCommand
         }
     }
 
+    /// <summary>What is said twice, or to nobody, is not chosen from in silence.</summary>
+    private static void RefuseContradictions(CommandContext context, AgentFlags flags, ExecOptions options)
+    {
+        if (options is { Agent: not null, AgentCommand: not null })
+        {
+            throw CommandException.Usage("--agent and --agent-command both say which agent is called; give one of them.");
+        }
+
+        if (options.AgentCommand is not null && context.Has(flags.Request.Model))
+        {
+            throw CommandException.Usage("--model: how the program of --agent-command is told a model is not known; leave it out, and write the program's own flag into --agent-command or behind --.");
+        }
+    }
+
     private static string FindDirectory(CommandContext context, AgentFlags flags)
     {
         var directory = context.Get(flags.Cwd) is { } given ? Path.GetFullPath(Path.Combine(context.Surroundings.Directory, given)) : context.Surroundings.Directory;
@@ -151,8 +170,8 @@ internal static class ExecCommand
             : throw CommandException.Usage(File.Exists(directory) ? $"--cwd: '{directory}' is not a directory." : $"--cwd: '{directory}' does not exist.");
     }
 
-    /// <summary>A slip in its name is told before an agent works for hours.</summary>
-    private static string? FindResultFile(CommandContext context, ExecOptions options)
+    /// <summary>A slip in its name is told before an agent works for hours. What an earlier call wrote there is removed.</summary>
+    private static string? ClearResultFile(CommandContext context, ExecOptions options)
     {
         if (options.ResultFile is not { } given)
         {
@@ -160,9 +179,30 @@ internal static class ExecCommand
         }
 
         var path = Path.GetFullPath(Path.Combine(context.Surroundings.Directory, given));
-        return Directory.Exists(path) ? throw CommandException.Usage($"--result-file: '{path}' is a directory; name a file.")
-            : Directory.Exists(Path.GetDirectoryName(path)) ? path
-            : throw CommandException.Usage($"--result-file: there is no directory '{Path.GetDirectoryName(path)}'; make it, or name another file.");
+        if (Directory.Exists(path))
+        {
+            throw CommandException.Usage($"--result-file: '{path}' is a directory; name a file.");
+        }
+
+        if (!Directory.Exists(Path.GetDirectoryName(path)))
+        {
+            throw CommandException.Usage($"--result-file: there is no directory '{Path.GetDirectoryName(path)}'; make it, or name another file.");
+        }
+
+        // An empty file says nothing that could be wrong; devices and fifos are empty too where they cannot be told from files.
+        if (Libc.FindFacts(path) is { IsRegular: true, Length: > 0 })
+        {
+            try
+            {
+                File.Delete(path);
+            }
+            catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+            {
+                throw CommandException.Usage($"--result-file: '{path}' of an earlier call cannot be removed ({ex.Message.TrimEnd('.')}); remove it, or name another file.");
+            }
+        }
+
+        return path;
     }
 
     /// <summary>The exit code is the agent's, also where this file cannot be written.</summary>

@@ -32,10 +32,10 @@ internal static class ExecPlaces
             surroundings.Variable("TMPDIR") ?? Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"ozf-spool-{Environment.UserName}"));
     }
 
-    /// <summary>The same settings without what belongs to a worker's runs only: its account and its limits.</summary>
+    /// <summary>The same settings without what belongs to a worker's runs only: its account, its limits and its variables, whose secrets the caller may be unable to read.</summary>
     public static Settings OfCaller(Settings settings) => settings with
     {
-        Configuration = settings.Configuration with { Direct = settings.Configuration.Direct with { User = null, Limits = new() } },
+        Configuration = settings.Configuration with { Direct = settings.Configuration.Direct with { User = null, Limits = new(), Environment = [], AgentEnvironment = [] } },
     };
 
     /// <summary>The same settings over a spool: nothing is published from there.</summary>

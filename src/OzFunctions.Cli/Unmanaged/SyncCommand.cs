@@ -61,8 +61,9 @@ internal static partial class SyncCommand
 
     private static async Task<int> RunAsync(CommandContext context, CancellationToken cancellationToken)
     {
+        context.RefuseServer();
         var settings = ExecPlaces.OfCaller(context.Settings);
-        settings.RequireSecrets();
+        settings.RequireSecretsOfCall();
         using var loggers = context.Loggers(LogLevel.Warning);
         await using var store = ConfiguredStore.Open(settings, context.Surroundings, loggers);
         var faults = new List<string>();

@@ -44,6 +44,7 @@ internal static partial class UpCommand
 
     private static async Task<int> RunAsync(CommandContext context, WorkerFlags flags, IPEndPoint endPoint, CancellationToken cancellationToken)
     {
+        context.RefuseServer();
         Platform.RequireLinux("up");
         var settings = OfOneMachine(context.LoadSettings(flags.Read(context)));
         settings.RequireSecrets();

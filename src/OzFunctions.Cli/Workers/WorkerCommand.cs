@@ -25,6 +25,7 @@ internal static partial class WorkerCommand
 
     private static async Task<int> RunAsync(CommandContext context, WorkerFlags flags, CancellationToken cancellationToken)
     {
+        context.RefuseServer();
         Platform.RequireLinux("worker");
         var settings = context.LoadSettings(flags.Read(context));
         settings.RequireSecrets();

@@ -8,6 +8,8 @@ internal static class PortableCalls
     private const uint Link = 0xA000;
     private const int MostLinks = 40;
 
+    private static readonly EnumerationOptions AsItIs = new() { AttributesToSkip = 0, IgnoreInaccessible = true };
+
     public static FileFacts? FindFacts(string path)
     {
         try
@@ -87,15 +89,7 @@ internal static class PortableCalls
                 return null;
             }
 
-            foreach (var entry in new DirectoryInfo(path).EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = 0, RecurseSubdirectories = true }))
-            {
-                // Read-only files on Windows, and directories elsewhere, keep what is to be removed.
-                if (entry.LinkTarget is null && entry.Attributes.HasFlag(FileAttributes.ReadOnly))
-                {
-                    entry.Attributes &= ~FileAttributes.ReadOnly;
-                }
-            }
-
+            OpenUp(new(path));
             System.IO.Directory.Delete(path, recursive: true);
             return null;
         }
@@ -106,6 +100,37 @@ internal static class PortableCalls
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return $"{path}: {exception.Message}";
+        }
+    }
+
+    /// <summary>Read-only files on Windows, and directories elsewhere, keep what is to be removed.</summary>
+    private static void OpenUp(DirectoryInfo root)
+    {
+        var waiting = new Stack<DirectoryInfo>([root]);
+        while (waiting.TryPop(out var directory))
+        {
+            ClearReadOnly(directory);
+
+            // Level by level: .NET's own recursion enters links to directories, and what lies behind them is not ours.
+            foreach (var entry in directory.EnumerateFileSystemInfos("*", AsItIs).Where(entry => entry.LinkTarget is null))
+            {
+                if (entry is DirectoryInfo below)
+                {
+                    waiting.Push(below);
+                }
+                else
+                {
+                    ClearReadOnly(entry);
+                }
+            }
+        }
+    }
+
+    private static void ClearReadOnly(FileSystemInfo entry)
+    {
+        if (entry.Attributes.HasFlag(FileAttributes.ReadOnly))
+        {
+            entry.Attributes &= ~FileAttributes.ReadOnly;
         }
     }
 

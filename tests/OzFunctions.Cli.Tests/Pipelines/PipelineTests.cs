@@ -286,6 +286,47 @@ public sealed class PipelineTests
         }
     }
 
+    [Fact]
+    public void A_job_of_gitlab_gets_a_shell_in_the_image_and_not_ozf_itself()
+    {
+        var image = Map(Map((YamlMap)Tree("infra/gitlab/ozf.gitlab-ci.yml"), "agent"), "image");
+
+        // GitLab starts its scripts by the entry point of the image, which is ozf.
+        Assert.Equal([""], ((YamlList)image.Entries.First(entry => entry.Key == "entrypoint").Value).Items.Cast<YamlText>().Select(word => word.Value));
+        Assert.Contains("@sha256:", Text(image, "name"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_place_that_is_written_to_is_a_volume_of_the_image_so_that_its_root_may_be_read_only()
+    {
+        var volumes = File.ReadLines(Path.Combine(Root, "infra/container/Containerfile")).Single(line => line.StartsWith("VOLUME ", StringComparison.Ordinal));
+
+        foreach (var place in (string[])["/work", "/data", "/var/lib/oz/workspaces", "/home/agent", "/tmp"])
+        {
+            Assert.Contains($"\"{place}\"", volumes, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_secret_that_the_variable_group_lacks_is_no_value_in_azure_pipelines()
+    {
+        await using var rig = new OzfProcessRig();
+        var seen = FakeOzf(rig);
+        var azure = Text((YamlMap)((YamlList)((YamlMap)Tree("infra/azure-pipelines/ozf.yml")).Entries.First(entry => entry.Key == "steps").Value).Items[0], "bash");
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "azure.sh"), azure, Cancellation);
+        var line = $"PATH={rig.Place}:$PATH AGENT_PROMPT=x AGENT_TIMEOUT=1m BUILD_ARTIFACTSTAGINGDIRECTORY={rig.Place}";
+
+        var none = await rig.RawAsync($"{line} WARP_API_KEY='$(WARP_API_KEY)' OZF_STORAGE='$(OZF_STORAGE)' bash azure.sh; exit $?");
+        var without = await File.ReadAllLinesAsync(seen + ".env", Cancellation);
+        var both = await rig.RawAsync($"{line} WARP_API_KEY=wk-1 OZF_STORAGE='a;b=$(c)' bash azure.sh; exit $?");
+        var with = await File.ReadAllLinesAsync(seen + ".env", Cancellation);
+
+        Assert.Equal((0, 0), (none.ExitCode, both.ExitCode));
+        Assert.DoesNotContain(without, variable => variable.StartsWith("OZF_STORAGE=", StringComparison.Ordinal) || variable.StartsWith("WARP_API_KEY=", StringComparison.Ordinal));
+        Assert.Contains("WARP_API_KEY=wk-1", with);
+        Assert.Contains("OZF_STORAGE=a;b=$(c)", with);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task The_unmanaged_quickstart_of_the_readme_runs_in_an_empty_directory()
     {

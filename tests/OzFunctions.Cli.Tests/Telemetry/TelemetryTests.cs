@@ -300,6 +300,44 @@ public sealed partial class TelemetryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Counters_go_out_as_differences_where_the_standard_variable_asks_for_it()
+    {
+        await using var rig = new OzfProcessRig();
+        await using var collector = new OtlpCollector();
+        var worker = rig.Start(
+            ["worker"],
+            new()
+            {
+                ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Address.ToString(),
+                ["OTEL_METRIC_EXPORT_INTERVAL"] = "500",
+                ["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] = "delta",
+            });
+
+        var metrics = await collector.WaitAsync("/v1/metrics", "oz_worker_tasks_claimed", Cancellation);
+
+        // The fields aggregation_temporality (1: delta, 2: cumulative) and is_monotonic of a Sum, in whichever order.
+        Assert.Matches("\u0010\u0001\u0018\u0001|\u0018\u0001\u0010\u0001", metrics);
+        Assert.DoesNotMatch("\u0010\u0002\u0018\u0001|\u0018\u0001\u0010\u0002", metrics);
+        worker.Signal(Signals.Terminate);
+        Assert.Equal(0, await worker.WaitForExitAsync(Cancellation));
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData("zipkin")]
+    [InlineData("prometheus")]
+    [InlineData("otlp,console")]
+    public async Task An_exec_says_that_an_exporter_of_its_spans_is_not_there(string exporter)
+    {
+        await using var rig = new OzfProcessRig();
+
+        var exec = rig.Start(["exec", "--agent-command", "echo worked"], new() { ["OTEL_TRACES_EXPORTER"] = exporter });
+
+        Assert.Equal(0, await exec.WaitForExitAsync(Cancellation));
+        Assert.Equal(["worked"], exec.Output);
+        Assert.Contains($"OTEL_TRACES_EXPORTER: '{exporter}' is not there, otlp, none are", Assert.Single(exec.Errors), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_port_that_prometheus_variables_name_and_somebody_has_is_a_warning()
     {
         await using var rig = new OzfProcessRig();

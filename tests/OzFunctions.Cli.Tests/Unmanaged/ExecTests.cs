@@ -73,6 +73,63 @@ public class ExecTests
 
         var saved = await rig.RawAsync($"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec --saved-prompt sp-1 --skill org/repo:fix --environment e-1 --mcp 3f0c");
         Assert.Equal("agent\nrun\n--saved-prompt=sp-1\n--skill=org/repo:fix\n--mcp=3f0c\n--environment=e-1\n", saved.Output);
+
+        foreach (var (idle, told) in new[] { (" '1h 30m'", "1h30m"), (" 10min", "10m"), ("", "45m") })
+        {
+            var stays = await rig.RawAsync($"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec -p x --idle-on-complete{idle}");
+            Assert.Equal((0, $"agent\nrun\n--prompt=x\n--idle-on-complete={told}\n"), (stays.ExitCode, stays.Output));
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Files_named_by_flags_are_looked_for_where_the_caller_is_also_with_another_directory_for_the_agent()
+    {
+        await using var rig = NewRig();
+        rig.Script("oz", """printf '%s\n' "$PWD" "$@" """);
+        Directory.CreateDirectory(Path.Combine(rig.Place, "work"));
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "servers.json"), "{}", Cancellation);
+
+        var (code, output, error) = await rig.RawAsync(
+            $"PATH={rig.Place}:$PATH OZF_CONFIG= ozf exec -p x --cwd work --file agent.yaml --mcp servers.json --mcp 3f0c --mcp {rig.Place}/servers.json");
+
+        Assert.True(code == 0, error);
+        Assert.Equal(
+            [
+                rig.Place + "/work", "agent", "run", "--prompt=x", $"--mcp={rig.Place}/servers.json", "--mcp=3f0c", $"--mcp={rig.Place}/servers.json", $"--file={rig.Place}/agent.yaml",
+            ],
+            output.TrimEnd('\n').Split('\n'));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Secrets_of_a_worker_that_the_caller_cannot_read_keep_no_agent_from_running_and_the_others_are_masked()
+    {
+        await using var rig = NewRig();
+        var configuration = Path.Combine(rig.Place, "ozf.yaml");
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "there.txt"), "value-of-the-worker", Cancellation);
+        await File.AppendAllTextAsync(
+            configuration,
+            $$"""
+
+                environment: [{name: SETUP_TOKEN, value: {env: NOT_THERE} }]
+                agent_environment: [{name: WARP_API_KEY, value: {file: {{rig.Place}}/missing} }, {name: OTHER, value: {file: {{rig.Place}}/there.txt} }]
+            api_keys: [{name: ci, file: {{rig.Place}}/missing}]
+            webhooks: [{name: issues, kind: token, secret: {env: NOT_THERE}, request: {prompt: x} }]
+            """,
+            Cancellation);
+
+        var exec = await rig.RawAsync("ozf exec --agent-command 'echo value-of-the-worker'");
+        var sync = await rig.RawAsync("ozf sync");
+
+        Assert.Equal((0, "value-of-the-worker\n", ""), exec);
+        Assert.True(sync.ExitCode == 0, sync.Error);
+        var log = await rig.RunAsync("runs", "logs", "--raw", (await rig.LastRunAsync()).GetProperty("run_id").GetString()!);
+        Assert.DoesNotContain("value-of-the-worker", log.Output, StringComparison.Ordinal);
+
+        await File.AppendAllTextAsync(configuration, $"\nsecrets: [{"{"}name: gh, file: {rig.Place}/missing{"}"}]\n", Cancellation);
+        var refused = await rig.RawAsync("ozf exec --agent-command 'echo ran'");
+        Assert.Equal((64, ""), (refused.ExitCode, refused.Output));
+        Assert.Contains("secrets.gh", refused.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("backend.direct", refused.Error, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = Limit)]
@@ -310,6 +367,15 @@ public class ExecTests
         var taken = await rig.RawAsync($"ozf exec --agent-command {agent} --result-file later.json");
         var known = await rig.RawAsync($"ozf exec --agent-command {agent} --result-file later.json");
 
+        // What an earlier call left is not taken for this one's.
+        await File.WriteAllTextAsync(Path.Combine(rig.Place, "earlier.json"), """{"state":"SUCCEEDED"}""", Cancellation);
+        foreach (var line in (string[])["ozf exec --result-file earlier.json", "OZF_CONFIG=nowhere.yaml ozf exec -p x --result-file earlier.json", "ozf exec loose --result-file earlier.json"])
+        {
+            Assert.Equal(64, (await rig.RawAsync(line)).ExitCode);
+            Assert.False(File.Exists(Path.Combine(rig.Place, "earlier.json")), line);
+            await File.WriteAllTextAsync(Path.Combine(rig.Place, "earlier.json"), "{}", Cancellation);
+        }
+
         Assert.Equal((64, ""), (nowhere.ExitCode, nowhere.Output));
         Assert.Equal((5, "worked\n"), (taken.ExitCode, taken.Output));
         Assert.Contains("later.json could not be written", taken.Error, StringComparison.Ordinal);
@@ -400,6 +466,12 @@ public class ExecTests
             ("ozf exec -p x --share nobody", "share"),
             ("ozf exec -p x --cwd nowhere", "does not exist"),
             ("ozf exec --agent-command \"sh -c 'open\"", "a quote is not closed"),
+            ("ozf exec -p x --agent claude --agent-command 'echo ran'", "--agent and --agent-command"),
+            ("ozf exec -p x --model opus --agent-command 'echo ran'", "--model"),
+            ("ozf exec -p x --server http://127.0.0.1:1 --agent-command 'echo ran'", "leave --server out"),
+            ("ozf sync --server http://127.0.0.1:1", "leave --server out"),
+            ("ozf worker --server http://127.0.0.1:1", "leave --server out"),
+            ("ozf up --port 0 --server http://127.0.0.1:1", "leave --server out"),
         })
         {
             var answer = await rig.RawAsync(line);
