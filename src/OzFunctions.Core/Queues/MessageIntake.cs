@@ -39,9 +39,9 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
     }
 
     /// <summary>Keeps a message as a dead letter; answers its id. Durable when it answers; then the message may be completed. A repeat changes nothing. Its line in the log is one that alerts read (<c>infra/modules/alerts.bicep</c>).</summary>
-    /// <param name="deliveries">1: nobody can have kept it before.</param>
+    /// <param name="deliveries">1: nobody can have kept it before. Null: not known.</param>
     public async Task<string> BuryAsync(
-        string queue, string messageId, ReadOnlyMemory<byte> body, string reason, string description, IReadOnlyList<RequestFault> faults, int deliveries, CancellationToken cancellationToken)
+        string queue, string messageId, ReadOnlyMemory<byte> body, string reason, string description, IReadOnlyList<RequestFault> faults, int? deliveries, CancellationToken cancellationToken)
     {
         var id = DeadLetterStore.IdOf(queue, messageId);
         await deadLetters.AddAsync(
@@ -56,7 +56,7 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
                 Body = Encoding.UTF8.GetString(body.Span),
                 ReceivedAt = time.GetUtcNow(),
             },
-            mayBeThere: deliveries > 1,
+            mayBeThere: deliveries is not 1,
             cancellationToken);
         metrics.DeadLettered();
         Buried(queue, messageId, id, reason, faults is [var first, ..] ? first.ToString() : description);
@@ -75,7 +75,7 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
             reason ?? (faults.Count > 0 ? InvalidRequest : "delivered_too_often"),
             description ?? (faults.Count > 0 ? Describe(faults) : $"The message was delivered {(deliveries is { } count ? $"{count} times" : "as often as its queue allows")} and could not be taken in."),
             faults,
-            deliveries,
+            deliveries: null,
             cancellationToken);
     }
 
