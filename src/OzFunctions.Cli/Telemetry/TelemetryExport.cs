@@ -97,9 +97,6 @@ internal sealed partial class TelemetryExport : IDisposable
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void EndSoon(IDisposable provider) => (provider as TracerProvider)?.Shutdown((int)CallMayWait.TotalMilliseconds);
 
-    /// <summary>Spans are not there to be scraped.</summary>
-    private static IEnumerable<string> KnownOf(string variable) => Known.Where(exporter => exporter != "prometheus" || variable == "OTEL_METRICS_EXPORTER");
-
     /// <summary>Unset means nothing, unlike the vendor's worker: no connection that nobody asked for.</summary>
     internal static (bool Metrics, bool Traces) Asked(Surroundings surroundings)
     {
@@ -150,6 +147,9 @@ internal sealed partial class TelemetryExport : IDisposable
 
         string? Own(string what) => surroundings.Variable($"OTEL_EXPORTER_OTLP_{signal}_{what}");
     }
+
+    /// <summary>Spans are not there to be scraped.</summary>
+    private static IEnumerable<string> KnownOf(string variable) => Known.Where(exporter => exporter != "prometheus" || variable == "OTEL_METRICS_EXPORTER");
 
     [LoggerMessage(LogLevel.Warning, "{Name}: '{Exporter}' is not there, {Others} are; nothing is exported")]
     private static partial void NotKnown(ILogger logger, string name, string exporter, string others);
