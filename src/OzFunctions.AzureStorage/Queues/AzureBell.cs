@@ -18,11 +18,8 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
     /// <summary>Whoever rings is on his way to something else: a ring that takes longer is lost.</summary>
     private static readonly TimeSpan SentWithin = TimeSpan.FromSeconds(2);
 
-    /// <summary>The most that one peek shows: the oldest.</summary>
+    /// <summary>The most that one peek shows: the oldest. As many may hide others, as they do from five runs a second on: then each look counts as a ring.</summary>
     private const int Shown = 32;
-
-    /// <summary>As many as can be shown may hide others: a listener that hears nothing new among them wakes this often all the same.</summary>
-    private static readonly TimeSpan HiddenEvery = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, StorageQueue> _queues = new(StringComparer.Ordinal);
@@ -95,7 +92,6 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
         private readonly SemaphoreSlim _rung = new(0, 1);
         private readonly Lock _lock = new();
         private RunId? _lastRun;
-        private long _heard = bell.Time.GetTimestamp();
         private long? _looked;
 
         public string WorkerId => workerId;
@@ -190,12 +186,11 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             lock (_lock)
             {
                 var news = shown.Where(message => !heard.Contains(message.MessageId)).ToList();
-                rang = news.Count > 0 || (shown.Length == Shown && bell.Time.GetElapsedTime(_heard) >= HiddenEvery);
+                rang = news.Count > 0 || shown.Length == Shown;
                 if (rang)
                 {
                     // The one that has waited longest is claimed first.
                     _lastRun = news.Count > 0 && RunId.TryParse(news[0].MessageText, out var runId) ? runId : null;
-                    _heard = bell.Time.GetTimestamp();
                 }
 
                 heard = [.. shown.Select(message => message.MessageId)];
