@@ -68,7 +68,7 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
                 NoRoom(queue.Name, ex.Message, unsaid);
             }
 
-            await queue.AbandonAsync(message, _returns.Next(looked), cancellationToken);
+            await queue.AbandonAsync(message, _returns.Next(looked, isFirst: message.DeliveryCount <= 1), cancellationToken);
             return true;
         }
         catch (Exception ex) when (ex is BlobStoreException || (message.DeliveryCount < MostDeliveries && !cancellationToken.IsCancellationRequested))

@@ -12,6 +12,9 @@ internal sealed class ReturnTimes(TimeProvider time)
     /// <summary>Where that many wait, a new limit or another host must not be noticed a day later.</summary>
     private static readonly TimeSpan Latest = TimeSpan.FromHours(1);
 
+    /// <summary>Whoever is refused for the first time may have found his worker full for a moment only, however many wait for another.</summary>
+    private static readonly TimeSpan LatestFirst = TimeSpan.FromMinutes(1);
+
     /// <summary>Of the time of a consumer at most so much goes into messages that come back: a share for a store however slow.</summary>
     private const int Share = 4;
 
@@ -19,7 +22,9 @@ internal sealed class ReturnTimes(TimeProvider time)
     private TimeSpan _last;
 
     /// <summary>In how long the message may come back that was looked at since <paramref name="looked"/>.</summary>
-    public TimeSpan Next(long looked)
+    /// <param name="looked">When it was received.</param>
+    /// <param name="isFirst">It did not come back before.</param>
+    public TimeSpan Next(long looked, bool isFirst)
     {
         var now = time.GetElapsedTime(_start);
         var took = Share * time.GetElapsedTime(looked);
@@ -29,12 +34,12 @@ internal sealed class ReturnTimes(TimeProvider time)
             next = now + Soonest;
         }
 
-        if (next > now + Latest)
+        if (next <= now + Latest)
         {
-            return Latest;
+            _last = next;
         }
 
-        _last = next;
-        return next - now;
+        var latest = isFirst ? LatestFirst : Latest;
+        return next - now < latest ? next - now : latest;
     }
 }

@@ -104,7 +104,14 @@ internal sealed class AttemptMasks
     {
         try
         {
-            var file = JsonSerializer.Deserialize(RegularFile.ReadAll(places.Secrets), DirectJson.Disk.MaskFile);
+            var bytes = RegularFile.ReadAll(places.Secrets);
+            if (!bytes.AsSpan().ContainsAnyExcept((byte)0))
+            {
+                // As a loss of power leaves it: it says as much as none.
+                return (null, IsLost: false);
+            }
+
+            var file = JsonSerializer.Deserialize(bytes, DirectJson.Disk.MaskFile);
             return (file, IsLost: file is null);
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)

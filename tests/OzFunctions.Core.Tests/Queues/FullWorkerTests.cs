@@ -1,5 +1,6 @@
 using System.Text;
 using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Queues;
 using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Queues;
@@ -8,6 +9,20 @@ namespace OzFunctions.Core.Tests.Queues;
 public sealed class FullWorkerTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public void A_message_that_is_refused_for_the_first_time_waits_a_minute_at_most_however_many_others_wait()
+    {
+        var time = new ManualTimeProvider();
+        var returns = new ReturnTimes(time);
+        for (var message = 0; message < 2_000; message++)
+        {
+            returns.Next(time.GetTimestamp(), isFirst: false);
+        }
+
+        Assert.Equal(TimeSpan.FromMinutes(1), returns.Next(time.GetTimestamp(), isFirst: true));
+        Assert.True(returns.Next(time.GetTimestamp(), isFirst: false) > TimeSpan.FromMinutes(3));
+    }
 
     [Fact(Timeout = 180_000)]
     public async Task Its_messages_come_back_one_after_the_other_and_are_one_line_in_the_log()

@@ -138,6 +138,20 @@ public sealed class MaskedLogTests
 
     private static RunRequest Asking(string secret) => new() { Prompt = "x", Env = new Dictionary<string, RunVariable> { ["ASKED"] = RunVariable.FromSecret(secret) } };
 
+    /// <summary>As a loss of power may leave the file; what an agent did to one that stood there when it was asked for is another matter.</summary>
+    [Theory]
+    [InlineData(0, false, false)]
+    [InlineData(64, false, false)]
+    [InlineData(0, true, true)]
+    public void An_empty_set_is_none_before_the_agent_was_asked_for(int zeros, bool wasFixed, bool isLost)
+    {
+        using var temp = new TempDirectory();
+        var places = new AttemptPlaces(temp.Path);
+        File.WriteAllBytes(places.Secrets, new byte[zeros]);
+
+        Assert.Equal(isLost, AttemptMasks.Open(new DirectOptions(), new RunRequest { Prompt = "x" }, places, new MaskerCache(), wasFixed).IsLost);
+    }
+
     private static AttemptMasks OpenMasks(LogScene scene, params string[] secrets) => AttemptMasks.Open(
         new DirectOptions { Secrets = secrets.ToDictionary(_ => "a") }, Asking("a"), new AttemptPlaces(scene.PrivateDirectory), new MaskerCache());
 
