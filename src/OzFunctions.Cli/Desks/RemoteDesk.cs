@@ -26,6 +26,7 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
     public async Task<SubmitAnswer> SubmitAsync(RunRequest request, string? traceparent, CancellationToken cancellationToken)
     {
         using var span = OzTelemetry.Start(OzTelemetry.CallSpan, ActivityKind.Client, traceparent);
+
         // With a key of its own the call can be repeated when its answer is lost.
         var own = request.IdempotencyKey is null ? "ozf-" + Guid.NewGuid().ToString("N") : null;
         var body = JsonSerializer.SerializeToUtf8Bytes(request, RunJson.Wire.RunRequest);

@@ -235,8 +235,6 @@ internal static class ExecCommand
             OzPath = foreign?.Program ?? standard.OzPath,
             SetupCommand = null,
             TeardownCommand = null,
-            Environment = [],
-            AgentEnvironment = [],
             PrivateHome = false,
             InheritHookEnvironment = false,
             Managed = false,

@@ -224,6 +224,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
         }
 
         var heads = scope.Record.Request.Changes == false ? null : Repositories.ReadHeads(scope.Workspace.Path);
+
         // Durable with the line that says that the agent is asked for; until then the shim's status tells as much of a setup.
         scope.Journal.Append(new JournalEntry { At = scope.Time.GetUtcNow(), Step = JournalStep.SetupDone, Heads = heads }, durable: false);
     }

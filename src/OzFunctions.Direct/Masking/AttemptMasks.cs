@@ -104,19 +104,13 @@ internal sealed class AttemptMasks
     {
         try
         {
-            var bytes = RegularFile.ReadAll(places.Secrets);
-            if (!bytes.AsSpan().ContainsAnyExcept((byte)0))
+            if (RegularFile.FindAll(places.Secrets) is not { } bytes)
             {
-                // As a loss of power leaves it: it says as much as none.
                 return (null, IsLost: false);
             }
 
             var file = JsonSerializer.Deserialize(bytes, DirectJson.Disk.MaskFile);
             return (file, IsLost: file is null);
-        }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return (null, IsLost: false);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {

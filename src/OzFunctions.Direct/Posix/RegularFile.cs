@@ -27,6 +27,20 @@ internal static class RegularFile
         return content.ToArray();
     }
 
+    /// <summary>The same of a file that a loss of power may have emptied: null where there is none, or nothing but zeros in it.</summary>
+    public static byte[]? FindAll(string path)
+    {
+        try
+        {
+            var content = ReadAll(path);
+            return content.AsSpan().ContainsAnyExcept((byte)0) ? content : null;
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>
     /// A file of ours to read and write, made where nothing stands. Whatever a command of the same account put in its place is removed: it says as much as no file.
     /// </summary>

@@ -12,14 +12,8 @@ internal static class ShimStatusFile
         var path = Path.Combine(privateDirectory, ShimProtocol.StatusFile);
         try
         {
-            var bytes = RegularFile.ReadAll(path);
-
-            // What a loss of power leaves of a status that was saved before the first command: nothing had run.
-            return bytes.AsSpan().ContainsAnyExcept((byte)0) ? ShimStatusJson.Read(bytes) : null;
-        }
-        catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return null;
+            // One that a loss of power emptied was saved before the first command: nothing had run.
+            return RegularFile.FindAll(path) is { } bytes ? ShimStatusJson.Read(bytes) : null;
         }
         catch (Exception ex) when (ex is JsonException or IOException or UnauthorizedAccessException)
         {
