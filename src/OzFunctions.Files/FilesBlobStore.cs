@@ -111,6 +111,7 @@ public sealed partial class FilesBlobStore : IBlobStore
                 ETag = etag,
                 Length = content.Length,
                 Age = _store.AgeOf(facts),
+                AsOf = _store.Time.GetUtcNow(),
                 Metadata = _sidecars.Find(relative, etag) ?? Rebuild(name, relative, path, etag, content),
                 Content = content,
             });
@@ -125,11 +126,11 @@ public sealed partial class FilesBlobStore : IBlobStore
         {
             // The whole blob, which also writes the missing sidecar; by now it may be another version.
             return Read(name, relative, path, null).Blob is { } blob
-                ? new() { Name = name, ETag = blob.ETag, Length = blob.Length, Age = blob.Age, Metadata = blob.Metadata }
+                ? new() { Name = name, ETag = blob.ETag, Length = blob.Length, Age = blob.Age, AsOf = blob.AsOf, Metadata = blob.Metadata }
                 : null;
         }
 
-        return new() { Name = name, ETag = etag, Length = facts.Length, Age = _store.AgeOf(facts), Metadata = metadata };
+        return new() { Name = name, ETag = etag, Length = facts.Length, Age = _store.AgeOf(facts), AsOf = _store.Time.GetUtcNow(), Metadata = metadata };
     }
 
     private bool IsDescribed(string name) => _describe is not null && name.StartsWith(Described, StringComparison.Ordinal);

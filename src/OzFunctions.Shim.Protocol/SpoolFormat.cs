@@ -14,6 +14,10 @@ internal static class SpoolFormat
 {
     public const int HeaderSize = 24;
     public const int LongestPayload = 1 << 20;
+
+    /// <summary>Bytes of a segment; one that is longer was not written by a spool's writer.</summary>
+    public const int LongestSegment = 8 << 20;
+
     public const byte SegmentStart = 0;
     public const int SegmentStartSize = HeaderSize + 24;
     private const string Suffix = ".spool";

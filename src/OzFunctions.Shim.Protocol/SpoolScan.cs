@@ -27,7 +27,7 @@ internal static class SpoolScan
         try
         {
             using var file = open(SpoolFormat.PathOf(directory, position.Segment));
-            bytes = new byte[RandomAccess.GetLength(file)];
+            bytes = new byte[Math.Min(RandomAccess.GetLength(file), Math.Min(position.Offset, SpoolFormat.LongestSegment))];
             for (int read, at = 0; at < bytes.Length && (read = RandomAccess.Read(file, bytes.AsSpan(at), at)) > 0; at += read)
             {
             }
@@ -37,8 +37,8 @@ internal static class SpoolScan
             return false;
         }
 
-        var rest = bytes.AsSpan(0, (int)Math.Min(bytes.Length, position.Offset));
         var found = false;
+        var rest = bytes.AsSpan();
         for (int length; (length = SpoolFormat.Measure(rest)) > 0; rest = rest[length..])
         {
             totals = SpoolFormat.TotalsAfter(rest[..length], totals);

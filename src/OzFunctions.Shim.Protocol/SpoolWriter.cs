@@ -33,7 +33,7 @@ public sealed class SpoolWriter : IDisposable
     {
         _directory = directory;
         _time = time;
-        _segmentBytes = Math.Clamp(spoolBytes / 16, 4 << 10, 8 << 20);
+        _segmentBytes = Math.Clamp(spoolBytes / 16, 4 << 10, SpoolFormat.LongestSegment);
         _headSegments = Math.Max(1, spoolBytes / 2 / _segmentBytes);
         _record = new byte[SpoolFormat.HeaderSize + (int)Math.Min(64 << 10, _segmentBytes)];
 

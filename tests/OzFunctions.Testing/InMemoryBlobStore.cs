@@ -154,7 +154,7 @@ public sealed class InMemoryBlobStore(TimeProvider time) : IBlobStore
     }
 
     private BlobEntry ToEntry(string name, Stored stored) =>
-        new() { Name = name, ETag = stored.ETag, Length = stored.Content.Length, Age = Age(stored), Metadata = stored.Metadata };
+        new() { Name = name, ETag = stored.ETag, Length = stored.Content.Length, Age = Age(stored), AsOf = time.GetUtcNow(), Metadata = stored.Metadata };
 
     private Blob ToBlob(string name, Stored stored) => new()
     {
@@ -162,6 +162,7 @@ public sealed class InMemoryBlobStore(TimeProvider time) : IBlobStore
         ETag = stored.ETag,
         Length = stored.Content.Length,
         Age = Age(stored),
+        AsOf = time.GetUtcNow(),
         Metadata = stored.Metadata,
         Content = stored.Content,
     };

@@ -77,6 +77,7 @@ public sealed partial class AzureBlobStore(StorageAccount account) : IBlobStore
                         ETag = TagOf(details.ETag),
                         Length = content.Length,
                         Age = AgeOf(raw, details.LastModified),
+                        AsOf = raw.Headers.Date,
                         Metadata = BlobWrite.Read(details.Metadata),
                         Content = content,
                     });
@@ -105,6 +106,7 @@ public sealed partial class AzureBlobStore(StorageAccount account) : IBlobStore
                 ETag = TagOf(properties.ETag),
                 Length = properties.ContentLength,
                 Age = AgeOf(answer.GetRawResponse(), properties.LastModified),
+                AsOf = answer.GetRawResponse().Headers.Date,
                 Metadata = BlobWrite.Read(properties.Metadata),
             };
         }
@@ -130,6 +132,7 @@ public sealed partial class AzureBlobStore(StorageAccount account) : IBlobStore
                         ETag = TagOf(item.Properties.ETag!.Value),
                         Length = item.Properties.ContentLength ?? 0,
                         Age = AgeOf(raw, item.Properties.LastModified!.Value),
+                        AsOf = raw.Headers.Date,
                         Metadata = BlobWrite.Read(item.Metadata),
                     });
                 }

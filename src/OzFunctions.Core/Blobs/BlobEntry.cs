@@ -13,6 +13,9 @@ public record BlobEntry
     /// <summary>Age by the store's own clock: its <c>Date</c> less the blob's <c>Last-Modified</c>, of one response (protocol L3).</summary>
     public required TimeSpan Age { get; init; }
 
+    /// <summary>The store's own clock when it answered; null where it does not tell.</summary>
+    public DateTimeOffset? AsOf { get; init; }
+
     /// <summary>Null where the store has none that belongs to this very content; the reader then looks into the content.</summary>
     public IReadOnlyDictionary<string, string>? Metadata { get; init; }
 }

@@ -155,6 +155,13 @@ public sealed class MaskStream
             }
         }
 
+        if (state != PatternTree.Root && IsBehindOtherSign(text, at) && _tree.Step(_tree.WithoutLast(state), text[at]) is var own && _tree.DepthOf(own) > _tree.DepthOf(next))
+        {
+            // What was read as the line's own sign was the patch's: where one alphabet of base64 has the one, the other has the other.
+            AddBreak(at - 1);
+            next = own;
+        }
+
         return Whole(next, at + 1);
     }
 
@@ -182,6 +189,10 @@ public sealed class MaskStream
 
         return IsBehindBreak(first);
     }
+
+    /// <summary>Plus behind minus, or minus behind plus, the first of them at the head of a line.</summary>
+    private bool IsBehindOtherSign(ReadOnlySpan<byte> text, int at) =>
+        _breaks.Count > 0 && IsBehindBreak(at - 1) && (text[at - 1], text[at]) is ((byte)'+', (byte)'-') or ((byte)'-', (byte)'+');
 
     private bool IsBehindBreak(int at) => _breaks.Count > 0 && _breaks[^1].Start + _breaks[^1].Length == at;
 

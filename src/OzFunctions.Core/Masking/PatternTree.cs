@@ -23,11 +23,13 @@ internal sealed class PatternTree
     private readonly List<int> _next = [];
     private readonly List<byte> _bytes = [];
     private readonly List<int> _depths = [];
+    private readonly List<int> _parents = [];
     private readonly List<int> _rows = [];
     private readonly List<bool> _wraps = [];
     private readonly int[] _nextOf;
     private readonly byte[] _byteOf;
     private readonly int[] _depthOf;
+    private readonly int[] _parentOf;
     private readonly int[] _rowOf;
     private readonly bool[] _wrapsOf;
     private readonly int[] _fallback;
@@ -38,14 +40,14 @@ internal sealed class PatternTree
 
     public PatternTree(IReadOnlyCollection<byte[]> patterns, IReadOnlyCollection<byte[]> wrapped)
     {
-        NewState(0);
+        NewState(0, Root);
         _rows.AddRange(Enumerable.Repeat(None, Bytes));
         _next[Root] = RowMark(0);
         patterns = [.. patterns.Where(pattern => pattern.Length > 0)];
         wrapped = [.. wrapped.Where(pattern => pattern.Length > 0)];
         int[] ends = [.. patterns.Select(pattern => Insert(pattern, wrapped: false)), .. wrapped.Select(pattern => Insert(pattern, wrapped: true))];
-        (_nextOf, _byteOf, _depthOf, _rowOf, _wrapsOf) = ([.. _next], [.. _bytes], [.. _depths], [.. _rows], [.. _wraps]);
-        (_next, _bytes, _depths, _rows, _wraps) = ([], [], [], [], []);
+        (_nextOf, _byteOf, _depthOf, _parentOf, _rowOf, _wrapsOf) = ([.. _next], [.. _bytes], [.. _depths], [.. _parents], [.. _rows], [.. _wraps]);
+        (_next, _bytes, _depths, _parents, _rows, _wraps) = ([], [], [], [], [], []);
         _fallback = new int[_nextOf.Length];
         _longest = new int[_nextOf.Length];
         foreach (var end in ends)
@@ -129,6 +131,9 @@ internal sealed class PatternTree
     /// <summary>The next shorter end of the same text with which a pattern begins.</summary>
     public int Shorten(int state) => _fallback[state];
 
+    /// <summary>What is begun without its last byte.</summary>
+    public int WithoutLast(int state) => _parentOf[state];
+
     /// <summary>Whether what is begun is a wrapped pattern.</summary>
     public bool Wraps(int state) => _wrapsOf[state];
 
@@ -196,11 +201,12 @@ internal sealed class PatternTree
             : _rowOf[(-2 - next) + value];
     }
 
-    private int NewState(int depth)
+    private int NewState(int depth, int parent)
     {
         _next.Add(None);
         _bytes.Add(0);
         _depths.Add(depth);
+        _parents.Add(parent);
         _wraps.Add(false);
         return _next.Count - 1;
     }
@@ -223,7 +229,7 @@ internal sealed class PatternTree
         if (next == None)
         {
             _bytes[state] = value;
-            return _next[state] = NewState(_depths[state] + 1);
+            return _next[state] = NewState(_depths[state] + 1, state);
         }
 
         if (next >= 0)
@@ -241,7 +247,7 @@ internal sealed class PatternTree
         }
 
         ref var slot = ref System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_rows)[(-2 - next) + value];
-        return slot >= 0 ? slot : slot = NewState(_depths[state] + 1);
+        return slot >= 0 ? slot : slot = NewState(_depths[state] + 1, state);
     }
 
     private void Link()

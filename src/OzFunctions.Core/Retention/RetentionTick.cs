@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OzFunctions.Blobs;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 
@@ -21,6 +22,7 @@ public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval
     private readonly Queue<RunId> _page = new();
 
     private string? _continuation;
+    private (RunId RunId, string Message)? _problem;
     private long? _walked;
 
     public async Task TickAsync(CancellationToken cancellationToken)
@@ -46,6 +48,13 @@ public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval
         {
             Removed(removed, bytes);
         }
+
+        if (_problem is { } problem)
+        {
+            // One for all of this tick: what keeps one from going may keep thousands.
+            NotRemoved(problem.RunId, problem.Message);
+            _problem = null;
+        }
     }
 
     /// <summary>Reads the next page, or the first one again after a pause. False: it is not time yet.</summary>
@@ -66,7 +75,7 @@ public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval
         return true;
     }
 
-    /// <summary>Null: its record cannot be read, and is left for a person.</summary>
+    /// <summary>Null: its record cannot be read, or something of it cannot be removed; it is left for a person, and keeps none of the others. An outage ends the tick.</summary>
     private async Task<RemovalAnswer?> TryRemoveAsync(RunId runId, CancellationToken cancellationToken)
     {
         try
@@ -77,10 +86,18 @@ public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval
         {
             return null;
         }
+        catch (Exception ex) when (ex is not (OperationCanceledException or BlobStoreException { IsTransient: true }))
+        {
+            _problem ??= (runId, ex.Message);
+            return null;
+        }
     }
 
     [LoggerMessage(LogLevel.Information, "Retention removed {Count} ended runs, {Bytes} bytes of logs and artifacts")]
     private partial void Removed(int count, long bytes);
+
+    [LoggerMessage(LogLevel.Warning, "Old runs could not be removed, {RunId} for one: {Problem} They are tried again in an hour.")]
+    private partial void NotRemoved(RunId runId, string problem);
 }
 
 /// <summary>What is removed by itself.</summary>

@@ -24,14 +24,20 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
 
     private readonly HashSet<string> _named = new(StringComparer.Ordinal);
 
+    /// <summary>The store's clock when it was last read.</summary>
+    private DateTimeOffset _looked;
+
     public async Task TickAsync(CancellationToken cancellationToken)
     {
         await LookAsync(cancellationToken);
         var now = schedules.Now();
-        List<string> due = [.. _known.Where(known => known.Value.IsDue(now)).Select(known => known.Key)];
+
+        // Of two clocks that disagree, only what is ahead of both was put there by a third that was wrong.
+        var latest = _looked > now ? _looked : now;
+        List<string> due = [.. _known.Where(known => known.Value.IsDue(now, latest)).Select(known => known.Key)];
         foreach (var name in due)
         {
-            await SafelyAsync(name, () => GoOnAsync(_known[name], now, cancellationToken));
+            await SafelyAsync(name, () => GoOnAsync(_known[name], now, latest, cancellationToken));
         }
     }
 
@@ -44,6 +50,7 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
             if (ScheduleStore.FindName(entry.Name) is { } name)
             {
                 there[name] = entry.ETag;
+                _looked = entry.AsOf ?? _looked;
             }
         }
 
@@ -110,13 +117,13 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
         _known[name] = new(stored.ETag, stored, effective, effective?.FindNext());
     }
 
-    private async Task GoOnAsync(Known known, DateTimeOffset now, CancellationToken cancellationToken)
+    private async Task GoOnAsync(Known known, DateTimeOffset now, DateTimeOffset latest, CancellationToken cancellationToken)
     {
         var (stored, schedule) = (known.Stored!, known.Effective!);
         var name = schedule.Name;
-        if (IsAhead(schedule, now))
+        if (IsAhead(schedule, latest))
         {
-            await PutBackAsync(stored, schedule, now, cancellationToken);
+            await PutBackAsync(stored, schedule, latest, cancellationToken);
             return;
         }
 
@@ -311,7 +318,7 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
     /// <param name="Effective">With the definition that counts here; null: it is not this process's to start.</param>
     private sealed record Known(ETag ETag, StoredSchedule? Stored, ScheduleRecord? Effective, DateTimeOffset? Next)
     {
-        public bool IsDue(DateTimeOffset now) =>
-            Effective is { IsActive: true } schedule && (Next <= now || schedule.Pending.Count > 0 || IsAhead(schedule, now));
+        public bool IsDue(DateTimeOffset now, DateTimeOffset latest) =>
+            Effective is { IsActive: true } schedule && (Next <= now || schedule.Pending.Count > 0 || IsAhead(schedule, latest));
     }
 }

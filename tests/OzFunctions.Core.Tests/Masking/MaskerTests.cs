@@ -143,14 +143,18 @@ public sealed class MaskerTests
     [InlineData("\n    +")]
     public void A_line_may_begin_with_the_sign_of_a_patch_and_then_with_one_of_its_own(string end)
     {
-        const string Pattern = "abcd++ef--g+-h+++ij";
-        var masker = new Masker([], [Encoding.ASCII.GetBytes(Pattern)]);
-        for (var at = PatternTree.LeastBeforeBreak; at < Pattern.Length; at++)
+        const string Standard = "abcd++ef--g+-h+++ij";
+        var other = string.Concat(Standard.Select(letter => letter switch { '+' => '-', '-' => '+', _ => letter }));
+        var masker = new Masker([], [Encoding.ASCII.GetBytes(Standard), Encoding.ASCII.GetBytes(other)]);
+        foreach (var pattern in (string[])[Standard, other])
         {
-            var text = Encoding.ASCII.GetBytes($"x{Pattern[..at]}{end}{Pattern[at..]}y");
-            for (var cut = 0; cut <= text.Length; cut++)
+            for (var at = PatternTree.LeastBeforeBreak; at < pattern.Length; at++)
             {
-                Assert.Equal("x***y", InPieces(masker, text, [cut], renewed: true));
+                var text = Encoding.ASCII.GetBytes($"x{pattern[..at]}{end}{pattern[at..]}y");
+                for (var cut = 0; cut <= text.Length; cut++)
+                {
+                    Assert.Equal("x***y", InPieces(masker, text, [cut], renewed: true));
+                }
             }
         }
     }

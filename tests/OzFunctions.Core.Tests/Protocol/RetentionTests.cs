@@ -225,6 +225,21 @@ public sealed class RetentionTests
         Assert.Empty(await world.NamesAsync("runs/"));
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_run_that_the_store_refuses_to_remove_keeps_none_of_the_others()
+    {
+        await using var world = new World();
+        var core = CoreOf(world, TimeSpan.FromDays(1));
+        await EndManyAsync(core, 3, webhook: false);
+        world.Clock.Shift(TimeSpan.FromDays(2));
+        var held = (await world.NamesAsync("runs/"))[0];
+        world.Store.Before = (call, name) => call == "TryDeleteAsync" && name == held ? throw new BlobStoreException("a hold is on it", isTransient: false, null) : Task.CompletedTask;
+
+        await core.Tick.TickAsync(Cancellation);
+
+        Assert.Equal([held], await world.NamesAsync("runs/"));
+    }
+
     /// <summary>Runs with a key of their own that ended unstarted.</summary>
     private static async Task EndManyAsync(OzCore core, int count, bool webhook)
     {

@@ -205,6 +205,21 @@ public sealed class ScheduleTickTests
         Assert.Equal(["12:05"], await scene.StartedAsync());
     }
 
+    /// <summary>The store's clock says which of two hosts is wrong.</summary>
+    [Fact]
+    public async Task A_host_whose_clock_is_far_behind_leaves_a_sound_schedule_as_it_is()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("*/5 * * * *"));
+        await scene.Process.Schedules.PauseAsync("s", "ann", Cancellation);
+        await scene.Process.Schedules.ResumeAsync("s", "ann", Cancellation);
+        var sound = await scene.GetAsync();
+
+        await scene.NewProcess(new CoreOptions(), new ManualTimeProvider(ScheduleScene.Start.AddYears(-1))).Tick.TickAsync(Cancellation);
+
+        Assert.Equal((sound.Since, sound.ResumedAt, null), ((await scene.GetAsync()).Since, (await scene.GetAsync()).ResumedAt, (await scene.GetAsync()).LastError));
+    }
+
     [Fact]
     public async Task A_clock_that_was_far_ahead_when_a_host_first_saw_a_schedule_of_its_configuration_silences_it_in_no_process()
     {

@@ -141,6 +141,28 @@ public sealed class SpoolTests : IDisposable
         }
     }
 
+    /// <summary>A run can write to its spool: a hole of gigabytes costs it nothing, and must cost its host as little.</summary>
+    [Fact]
+    public void A_segment_of_gigabytes_takes_no_memory_of_who_reads_it()
+    {
+        using (var writer = new SpoolWriter(Spool, 1 << 20, TimeProvider.System))
+        {
+            writer.Append(SpoolStream.AgentOut, "one\n"u8);
+        }
+
+        using (var file = File.OpenHandle(Directory.GetFiles(Spool).Single(), FileMode.Open, FileAccess.ReadWrite))
+        {
+            RandomAccess.SetLength(file, 5L << 30);
+        }
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        using var next = new SpoolWriter(Spool, 1 << 20, TimeProvider.System);
+        using var reader = new SpoolReader(Spool, new SpoolPosition(0, 4L << 30));
+
+        Assert.Equal(1, next.Totals.Records);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 64 << 20);
+    }
+
     [Fact]
     public void A_half_written_record_is_read_once_it_is_whole()
     {
