@@ -6,7 +6,7 @@ namespace OzFunctions.Configuration;
 /// <summary>The whole configuration (design section 12), checked. Null means not given: the default depends on the command.</summary>
 internal sealed record OzfConfiguration
 {
-    /// <summary>Default: none for <c>ozf worker</c>, <c>local</c> on one machine.</summary>
+    /// <summary>Default: <c>local</c>.</summary>
     public string? WorkerId { get; init; }
 
     /// <summary>False keeps every workspace. Default: true.</summary>

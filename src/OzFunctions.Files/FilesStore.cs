@@ -63,28 +63,14 @@ public sealed partial class FilesStore : IDisposable
     /// </summary>
     public static FilesStore Open(FilesStoreOptions options, TimeProvider time)
     {
-        var directory = Path.TrimEndingDirectorySeparator(Path.GetFullPath(options.Directory));
-        if (!options.AllowNetworkFileSystem && NetworkFileSystems.Find(directory) is { } kind)
-        {
-            throw new BlobStoreException(
-                $"The data directory '{directory}' is on a network file system ({kind}), where file locks and watches cannot be relied on: choose a local directory with --data, or Azure Storage with --storage.",
-                isTransient: false, null);
-        }
-
-        if (File.Exists(directory))
-        {
-            throw new BlobStoreException($"The data directory '{directory}' is a file: choose another place with --data.", isTransient: false, null);
-        }
-
+        var directory = MakeDirectory(options.Directory, options.AllowNetworkFileSystem);
         try
         {
-            MakeDirectories(directory);
             foreach (var place in (ReadOnlySpan<string>)["locks", "tmp", "ozfunctions", "meta", "hosts", "queues", "bells"])
             {
                 MakeDirectories(Path.Join(directory, place));
             }
 
-            IgnoreInGit(directory);
             var store = new FilesStore(options, directory, time);
             try
             {
@@ -103,6 +89,34 @@ public sealed partial class FilesStore : IDisposable
         {
             throw StoreFaults.From(exception, directory);
         }
+    }
+
+    /// <summary>
+    /// Makes the data directory when it is absent, mode 0700, and keeps it out of commits, also where only keys and attempts of this machine are in it. Throws
+    /// <see cref="BlobStoreException"/> with a sentence when it cannot serve.
+    /// </summary>
+    /// <returns>Its full path.</returns>
+    public static string MakeDirectory(string path, bool allowNetworkFileSystem = false)
+    {
+        var directory = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        if (!allowNetworkFileSystem && NetworkFileSystems.Find(directory) is { } kind)
+        {
+            throw new BlobStoreException(
+                $"The data directory '{directory}' is on a network file system ({kind}), where file locks and watches cannot be relied on: choose a local directory with --data, or Azure Storage with --storage.",
+                isTransient: false, null);
+        }
+
+        if (File.Exists(directory))
+        {
+            throw new BlobStoreException($"The data directory '{directory}' is a file: choose another place with --data.", isTransient: false, null);
+        }
+
+        Guarded(directory, path =>
+        {
+            MakeDirectories(path);
+            IgnoreInGit(path);
+        });
+        return directory;
     }
 
     /// <summary>Notes that all indexes are whole since this start of the machine.</summary>

@@ -223,12 +223,17 @@ public sealed class OrderTests
         Assert.Equal(["before 1", "before 2", "before 3", "after"], printed);
     }
 
-    [Fact(Timeout = 180_000)]
-    public async Task A_run_that_asks_for_a_secret_the_host_lacks_is_refused_before_anything_is_made()
+    [Theory(Timeout = 180_000)]
+    [InlineData("env")]
+    [InlineData("mcp")]
+    public async Task A_run_that_asks_for_a_secret_the_host_lacks_is_refused_before_anything_is_made(string place)
     {
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { TeardownCommand = $"touch {rig.Temp["teardown"]}" };
-        var attempt = rig.Claim(BackendRig.Fake("noop") with { Env = new Dictionary<string, RunVariable> { ["TOKEN"] = RunVariable.FromSecret("NONE") } });
+        var request = BackendRig.Fake("noop");
+        var attempt = rig.Claim(place == "env"
+            ? request with { Env = new Dictionary<string, RunVariable> { ["TOKEN"] = RunVariable.FromSecret("NONE") } }
+            : request with { Mcp = ["""{"s":{"env":{"TOKEN":"${secret:NONE}"}}}"""] });
 
         var outcome = await rig.RunAsync(attempt);
 

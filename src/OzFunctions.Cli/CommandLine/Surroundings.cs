@@ -22,7 +22,7 @@ internal sealed record Surroundings
 
     public required string Directory { get; init; }
 
-    public TimeProvider Time { get; init; } = TimeProvider.System;
+    public TimeProvider Time { get; init; } = new BootTimeProvider();
 
     /// <summary>Told after each step of the protocol; nobody listens but tests.</summary>
     public IProtocolProbe Probe { get; init; } = NoProbe.Instance;

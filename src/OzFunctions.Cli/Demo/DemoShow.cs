@@ -10,6 +10,7 @@ using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Hosts;
+using OzFunctions.Local;
 using OzFunctions.Logs;
 using OzFunctions.Queues;
 using OzFunctions.Runs;
@@ -28,6 +29,7 @@ internal sealed class DemoShow(CommandContext context, string place, bool realOz
 
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
+        ProcessDumpable.Disable();
         var repository = Path.Combine(place, "repository");
         await DemoRepository.MakeAsync(repository, context.Surroundings, cancellationToken);
         var settings = DemoSettings.Create(place, repository, realOz, () => context.Settings, context.Surroundings) with { Storage = storage };

@@ -1,5 +1,6 @@
 using System.Text;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Files;
 using OzFunctions.Keys;
 using OzFunctions.Local;
 
@@ -18,7 +19,7 @@ internal static class KeyFile
         var path = PathIn(dataDirectory);
         try
         {
-            Directory.CreateDirectory(dataDirectory);
+            FilesStore.MakeDirectory(dataDirectory);
             if (!File.Exists(path))
             {
                 DurableFiles.WriteNew(path, Encoding.ASCII.GetBytes(KeyText.Create() + "\n"));

@@ -1,8 +1,10 @@
 using System.Globalization;
+using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Direct.Attempts;
 using OzFunctions.Direct.Posix;
+using OzFunctions.Files;
 using OzFunctions.Local;
 
 namespace OzFunctions.Cli.Unmanaged;
@@ -93,5 +95,18 @@ internal sealed record ExecRoot(string Path, string? Spool)
     public bool IsOwn => (Spool is null || ExecPlaces.IsOwn(Spool)) && ExecPlaces.IsOwn(Path);
 
     /// <summary>As <see cref="ExecPlaces.FindFault"/>, the spool first: who owns that could put another directory in the place of one below it.</summary>
-    public string? FindFault() => (Spool is null ? null : ExecPlaces.FindFault(Spool)) ?? ExecPlaces.FindFault(Path);
+    public string? FindFault() => (Spool is null ? FindDataFault() : ExecPlaces.FindFault(Spool)) ?? ExecPlaces.FindFault(Path);
+
+    private string? FindDataFault()
+    {
+        try
+        {
+            FilesStore.MakeDirectory(System.IO.Path.GetDirectoryName(Path)!);
+            return null;
+        }
+        catch (BlobStoreException ex)
+        {
+            return ex.Message.TrimEnd('.');
+        }
+    }
 }

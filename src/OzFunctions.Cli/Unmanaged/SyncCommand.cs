@@ -5,6 +5,7 @@ using OzFunctions.Cli.Screens;
 using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Direct.Shims;
+using OzFunctions.Local;
 using OzFunctions.Runs;
 using OzFunctions.Settlement;
 
@@ -62,6 +63,7 @@ internal static partial class SyncCommand
     private static async Task<int> RunAsync(CommandContext context, CancellationToken cancellationToken)
     {
         context.RefuseServer();
+        ProcessDumpable.Disable();
         var settings = ExecPlaces.OfCaller(context.Settings);
         settings.RequireSecretsOfCall();
         using var loggers = context.Loggers(LogLevel.Warning);

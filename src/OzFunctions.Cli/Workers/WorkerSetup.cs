@@ -5,6 +5,7 @@ using OzFunctions.Cli.Stores;
 using OzFunctions.Configuration;
 using OzFunctions.Direct;
 using OzFunctions.Direct.Accounts;
+using OzFunctions.Direct.Posix;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Hosts;
 
@@ -38,6 +39,7 @@ internal sealed record WorkerSetup(WorkerOptions Worker, DirectOptions Direct, W
             Lease = configuration.Lease,
             QueueTtl = configuration.Limits.QueueTtl,
             RoomPerKey = configuration.Policy.Concurrency,
+            SharedKey = configuration.Direct.TargetDir is { } target ? Libc.FindRealPath(target) ?? Path.GetFullPath(target) : null,
             DrainTimeout = behaviour.Once ? NoDrain : behaviour.DrainTimeout,
             Once = behaviour.Once,
         };

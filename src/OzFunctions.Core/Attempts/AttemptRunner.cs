@@ -123,7 +123,7 @@ internal sealed partial class AttemptRunner(
         {
             try
             {
-                await locks.ReleaseAsync(settled.Record, attempt.Attempt, cancellationToken);
+                await locks.ReleaseAsync(settled.Record, attempt.Attempt, attempt.ConcurrencyKey, cancellationToken);
                 ports.Probe.Passed(ProtocolStep.S8, attempt.RunId);
                 return;
             }

@@ -35,6 +35,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
         _run = run;
         _owner = run.Record.Owner!;
         Attempt = run.Record.Attempt;
+        ConcurrencyKey = run.Record.ConcurrencyKey;
         Directory = directory;
         Adopted = adopted;
     }
@@ -44,6 +45,9 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     public RunId RunId => _run.Record.RunId;
 
     public int Attempt { get; }
+
+    /// <summary>Held from C6 to S8; null: none.</summary>
+    public string? ConcurrencyKey { get; }
 
     public IAttemptDirectory Directory { get; }
 

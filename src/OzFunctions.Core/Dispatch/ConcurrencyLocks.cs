@@ -11,19 +11,19 @@ public sealed class ConcurrencyLocks(IBlobStore blobs, RunRecords records)
     private const int MostTries = 50;
 
     /// <summary>Live holders other than this attempt, as the lock and their records say now.</summary>
-    public async Task<IReadOnlyList<KeyHolder>> FindHoldersAsync(RunRecord run, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<KeyHolder>> FindHoldersAsync(RunRecord run, string key, CancellationToken cancellationToken)
     {
-        var blob = await blobs.FindAsync(NameOf(run), cancellationToken);
+        var blob = await blobs.FindAsync(NameOf(run, key), cancellationToken);
         return blob is null ? [] : await KeepLiveAsync(Read(blob), run, cancellationToken);
     }
 
     /// <summary>Adds the attempt to the holders when there is room for it. The run must be CLAIMED by that attempt.</summary>
-    public async Task<bool> TryTakeAsync(RunRecord run, int room, CancellationToken cancellationToken)
+    public async Task<bool> TryTakeAsync(RunRecord run, string key, int room, CancellationToken cancellationToken)
     {
-        var self = new KeyHolder(run.RunId, run.Attempt);
+        var (name, self) = (NameOf(run, key), new KeyHolder(run.RunId, run.Attempt));
         for (var tries = 0; tries < MostTries; tries++)
         {
-            var blob = await blobs.FindAsync(NameOf(run), cancellationToken);
+            var blob = await blobs.FindAsync(name, cancellationToken);
             var holders = blob is null ? [] : Read(blob);
             if (holders.Contains(self))
             {
@@ -36,7 +36,7 @@ public sealed class ConcurrencyLocks(IBlobStore blobs, RunRecords records)
                 return false;
             }
 
-            if (await TryWriteAsync(NameOf(run), blob, [.. live, self], cancellationToken))
+            if (await TryWriteAsync(name, blob, [.. live, self], cancellationToken))
             {
                 return true;
             }
@@ -46,24 +46,24 @@ public sealed class ConcurrencyLocks(IBlobStore blobs, RunRecords records)
     }
 
     /// <summary>S8: takes the attempt off the holders; the last one removes the lock.</summary>
-    public async Task ReleaseAsync(RunRecord run, int attempt, CancellationToken cancellationToken)
+    public async Task ReleaseAsync(RunRecord run, int attempt, string? key, CancellationToken cancellationToken)
     {
-        if (run.Request.ConcurrencyKey is null)
+        if (key is null)
         {
             return;
         }
 
-        var self = new KeyHolder(run.RunId, attempt);
+        var (name, self) = (NameOf(run, key), new KeyHolder(run.RunId, attempt));
         for (var tries = 0; tries < MostTries; tries++)
         {
-            var blob = await blobs.FindAsync(NameOf(run), cancellationToken);
+            var blob = await blobs.FindAsync(name, cancellationToken);
             if (blob is null || Read(blob) is var holders && !holders.Contains(self))
             {
                 return;
             }
 
             var rest = holders.Where(holder => holder != self).ToArray();
-            if (rest.Length == 0 ? await blobs.TryDeleteAsync(NameOf(run), blob.ETag, cancellationToken) : await TryWriteAsync(NameOf(run), blob, rest, cancellationToken))
+            if (rest.Length == 0 ? await blobs.TryDeleteAsync(name, blob.ETag, cancellationToken) : await TryWriteAsync(name, blob, rest, cancellationToken))
             {
                 return;
             }
@@ -72,7 +72,7 @@ public sealed class ConcurrencyLocks(IBlobStore blobs, RunRecords records)
         // A holder that is not live is dropped by whoever takes the key next; nothing is lost by leaving it.
     }
 
-    private static string NameOf(RunRecord run) => $"locks/{RunBlobs.Hash(run.WorkerId + "\n" + run.Request.ConcurrencyKey)}.json";
+    private static string NameOf(RunRecord run, string key) => $"locks/{RunBlobs.Hash(run.WorkerId + "\n" + key)}.json";
 
     private static KeyHolder[] Read(Blob blob)
     {

@@ -18,13 +18,16 @@ public readonly record struct ReadyEntry(string Name, long Sort, RunId RunId, st
 
     public static string WorkerHash(string workerId) => RunBlobs.Hash(workerId)[..32];
 
+    /// <summary>The k of a concurrency key.</summary>
+    public static string KeyOf(string concurrencyKey) => RunBlobs.Hash(concurrencyKey)[..8];
+
     public static ReadyEntry Of(RunRecord record)
     {
         var since = record.CreatedAt;
         since = record.Request.NotBefore > since ? record.Request.NotBefore.Value : since;
         since = record.RetryAt > since ? record.RetryAt.Value : since;
         var sort = (since - (record.Request.Priority ?? 0) * PriorityStep).ToUnixTimeMilliseconds();
-        var key = record.Request.ConcurrencyKey is { } text ? RunBlobs.Hash(text)[..8] : NoKey;
+        var key = record.Request.ConcurrencyKey is { } text ? KeyOf(text) : NoKey;
         return new($"{PrefixOf(record.WorkerId)}{RunBlobs.Digits(sort)}-{record.RunId}-{key}", sort, record.RunId, key);
     }
 

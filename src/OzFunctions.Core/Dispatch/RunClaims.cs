@@ -124,7 +124,7 @@ internal sealed partial class RunClaims(
             return null;
         }
 
-        if (entry.HasKey && await IsKeyTakenAsync(entry, run, cancellationToken))
+        if (KeyOf(run.Record) is { } key && await IsKeyTakenAsync(entry, run, key, cancellationToken))
         {
             return null;
         }
@@ -233,15 +233,16 @@ internal sealed partial class RunClaims(
     }
 
     /// <summary>C2: the lock is full of live holders.</summary>
-    private async Task<bool> IsKeyTakenAsync(ReadyEntry entry, StoredRun run, CancellationToken cancellationToken)
+    private async Task<bool> IsKeyTakenAsync(ReadyEntry entry, StoredRun run, string key, CancellationToken cancellationToken)
     {
-        var holders = await locks.FindHoldersAsync(run.Record, cancellationToken);
+        var holders = await locks.FindHoldersAsync(run.Record, key, cancellationToken);
         if (holders.Count < options.RoomPerKey)
         {
             return false;
         }
 
-        switch (run.Record.Request.OnConflict)
+        // What shall become of others with the same key is asked of a key that the request has itself.
+        switch (run.Record.Request.ConcurrencyKey is null ? null : run.Record.Request.OnConflict)
         {
             case ConflictRule.Skip:
                 await unowned.TryEndAsync(run, RunReason.TaskCancelled, "Skipped: another run with the same concurrency key is live (on_conflict: skip).", cancellationToken);
@@ -294,7 +295,7 @@ internal sealed partial class RunClaims(
                     WaitingFor = null,
                     RetryAt = null,
                     Message = null,
-                    Attempts = [.. record.Attempts, new() { Attempt = attempt, HostId = hostId, Host = options.Machine, ClaimedAt = now }],
+                    Attempts = [.. record.Attempts, new() { Attempt = attempt, HostId = hostId, Host = options.Machine, ClaimedAt = now, ConcurrencyKey = record.Request.ConcurrencyKey is null ? options.SharedKey : null }],
                 });
             },
             cancellationToken);
@@ -304,7 +305,7 @@ internal sealed partial class RunClaims(
     /// <summary>C6 of a CLAIMED run, also of an adopted one whose host may have been killed before it. False: no room, the run went back.</summary>
     public async Task<bool> TryHoldKeyAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
     {
-        if (attempt.Record.Request.ConcurrencyKey is null || await locks.TryTakeAsync(attempt.Record, options.RoomPerKey, cancellationToken))
+        if (attempt.ConcurrencyKey is not { } key || await locks.TryTakeAsync(attempt.Record, key, options.RoomPerKey, cancellationToken))
         {
             return true;
         }
@@ -350,17 +351,20 @@ internal sealed partial class RunClaims(
         }
     }
 
-    private bool IsBlocked(ReadyEntry entry) =>
-        entry.HasKey && _blockedKeys.TryGetValue(entry.Key, out var since) && ports.Time.GetElapsedTime(since) < BlockedFor;
+    private string? KeyOf(RunRecord record) => record.Request.ConcurrencyKey ?? options.SharedKey;
 
-    private void Block(ReadyEntry entry) => _blockedKeys[entry.Key] = ports.Time.GetTimestamp();
+    private bool IsBlocked(ReadyEntry entry) => _blockedKeys.TryGetValue(BlockOf(entry), out var since) && ports.Time.GetElapsedTime(since) < BlockedFor;
+
+    private void Block(ReadyEntry entry) => _blockedKeys[BlockOf(entry)] = ports.Time.GetTimestamp();
+
+    private string BlockOf(ReadyEntry entry) => entry.HasKey || options.SharedKey is null ? entry.Key : ReadyEntry.KeyOf(options.SharedKey);
 
     /// <summary>A key came free on this host: its waiting runs need not sit out the pause.</summary>
     public void Unblock(string? concurrencyKey)
     {
         if (concurrencyKey is not null)
         {
-            _blockedKeys.TryRemove(RunBlobs.Hash(concurrencyKey)[..8], out _);
+            _blockedKeys.TryRemove(ReadyEntry.KeyOf(concurrencyKey), out _);
         }
     }
 

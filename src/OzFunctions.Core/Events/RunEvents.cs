@@ -152,11 +152,15 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
         if (!withArtifacts || artifacts is null || summary.Count > MostArtifacts)
         {
             json.WriteString("manifest_url", ArtifactUrl(record, null).AbsoluteUri);
+        }
+
+        if (!withArtifacts || artifacts is null)
+        {
             return;
         }
 
         json.WriteStartArray("artifacts");
-        foreach (var artifact in artifacts.Where(artifact => artifact.LeftOut is null))
+        foreach (var artifact in artifacts.Where(artifact => artifact.LeftOut is null).Take(MostArtifacts))
         {
             json.WriteStartObject();
             json.WriteString("path", artifact.Path);

@@ -71,7 +71,7 @@ internal sealed partial class HostPresence : IDisposable
                 return whole;
             }
 
-            // CLOCK_MONOTONIC stands still while the machine sleeps, the wall clock may be set back: whichever says more time has passed counts.
+            // The clock since the boot knows of the machine's sleep where it has one, the wall clock may be set back: whichever says more time has passed counts.
             var elapsed = _ports.Time.GetElapsedTime(_aliveTimestamp);
             var wall = _ports.Time.GetUtcNow() - _aliveTime;
             var left = whole - (wall > elapsed ? wall : elapsed);

@@ -21,22 +21,27 @@ public sealed class HostRegistry(OzPorts ports, TimeSpan lease)
         {
             if (await ports.Blobs.FindAsync(entry.Name, cancellationToken) is { } blob && HostHeartbeat.TryRead(blob.Content) is { } heartbeat)
             {
-                hosts.Add(new(heartbeat, blob.Age, !IsDead(heartbeat.HostId, blob), blob.ETag));
+                var dead = FindDeadFor(heartbeat.HostId, blob);
+                hosts.Add(new(heartbeat, blob.Age, dead is null, blob.ETag) { DeadFor = dead });
             }
         }
 
         return hosts;
     }
 
-    private bool IsDead(string hostId, Blob blob)
+    private bool IsDead(string hostId, Blob blob) => FindDeadFor(hostId, blob) is not null;
+
+    /// <summary>How long a host has been dead; null: it is not.</summary>
+    private TimeSpan? FindDeadFor(string hostId, Blob blob)
     {
         var limit = (HostHeartbeat.TryRead(blob.Content)?.Lease is { } own && own > lease ? own : lease) + Margin;
-        return ports.HostLock.Find(hostId) switch
+        var silent = ports.HostLock.Find(hostId) switch
         {
-            { Held: true } => false,
-            { } free => (free.Age < blob.Age ? free.Age : blob.Age) > limit,
-            null => blob.Age > limit,
+            { Held: true } => TimeSpan.Zero,
+            { } free => free.Age < blob.Age ? free.Age : blob.Age,
+            null => blob.Age,
         };
+        return silent > limit ? silent - limit : null;
     }
 
     private bool HoldsLock(string hostId) => ports.HostLock.Find(hostId) is { Held: true };
@@ -45,6 +50,9 @@ public sealed class HostRegistry(OzPorts ports, TimeSpan lease)
 /// <summary>A host that wrote a heartbeat.</summary>
 public sealed record KnownHost(HostHeartbeat Heartbeat, TimeSpan Age, bool Alive, ETag ETag)
 {
+    /// <summary>How long it has been dead; null: it is alive.</summary>
+    public TimeSpan? DeadFor { get; init; }
+
     /// <summary>Whether it is a worker's: the process of an <c>ozf exec</c> takes no runs of others.</summary>
     public bool IsWorkers => Heartbeat.Tied != true;
 }

@@ -439,7 +439,7 @@ public sealed partial class WorkerHost
             {
                 _attempts.TryRemove(attempt, out _);
                 attempt.Dispose();
-                _claims.Unblock(attempt.Record.Request.ConcurrencyKey);
+                _claims.Unblock(attempt.ConcurrencyKey);
                 _wake.Set();
                 _idle.Set();
             }

@@ -34,6 +34,9 @@ public sealed record WorkerOptions
     /// <summary>Live attempts per concurrency key. Default 1.</summary>
     public int RoomPerKey { get; init; } = 1;
 
+    /// <summary>Concurrency key of runs that have none of their own: the directory that all of them share (design section 8, <c>target_dir</c>). Null: they go side by side.</summary>
+    public string? SharedKey { get; init; }
+
     /// <summary>How long runs may go on after the host was asked to stop. Default 10 minutes.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromMinutes(10);
 

@@ -23,6 +23,8 @@ internal static partial class Libc
 
     public const int SetDumpable = 4;
 
+    public const int ClockSinceBoot = 7;
+
     /// <summary>In a timespec's nanoseconds: leave this time alone.</summary>
     public const long Omit = 0x3ffffffe;
 
@@ -55,6 +57,9 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "futimens", SetLastError = true)]
     public static unsafe partial int SetTimes(SafeHandle file, long* times);
+
+    [LibraryImport("libc", EntryPoint = "clock_gettime", SetLastError = true)]
+    public static unsafe partial int ClockGetTime(int clock, long* time);
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static unsafe partial int Statx(int directory, string path, int flags, uint mask, byte* buffer);

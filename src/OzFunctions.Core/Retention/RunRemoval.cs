@@ -7,7 +7,7 @@ using OzFunctions.Webhooks.Deliveries;
 namespace OzFunctions.Retention;
 
 /// <summary>
-/// Removes an ended run and all that is kept of it: artifacts and logs, its idempotency key, the record last. Stopped anywhere, what remains is found by its
+/// Removes an ended run and all that is kept of it: its idempotency key first, artifacts and logs, the record last (protocol T6). Stopped anywhere, what remains is found by its
 /// record and removed the next time; a repeated step changes nothing.
 /// </summary>
 public sealed class RunRemoval(OzPorts ports, RunRecords records)
@@ -43,12 +43,13 @@ public sealed class RunRemoval(OzPorts ports, RunRecords records)
             return new(RemovalResult.KeyTooYoung, run.Record) { Wait = stands - age };
         }
 
-        var (files, bytes) = await RemoveFilesAsync(runId, cancellationToken);
         if (key is not null)
         {
-            // Before the record: a key without one would start the run again at the next repeat.
+            // First: a repeat that comes now begins anew; it is not answered with a run that is half gone, nor led to one that is gone.
             await ports.Blobs.TryDeleteAsync(key.Name, key.ETag, cancellationToken);
         }
+
+        var (files, bytes) = await RemoveFilesAsync(runId, cancellationToken);
 
         // Somebody wrote the record meanwhile, to send its event again: it stays until the next time.
         return await records.TryRemoveAsync(run, cancellationToken)

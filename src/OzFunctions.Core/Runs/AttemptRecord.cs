@@ -16,6 +16,9 @@ public sealed record AttemptRecord
 
     public DateTimeOffset? ClaimedAt { get; init; }
 
+    /// <summary>The concurrency key that the attempt's host gave it, as its runs share one directory; null: the request's own, or none.</summary>
+    public string? ConcurrencyKey { get; init; }
+
     /// <summary>When the agent was started.</summary>
     public DateTimeOffset? StartedAt { get; init; }
 

@@ -78,6 +78,10 @@ public sealed record RunRecord
     [JsonIgnore]
     public AttemptRecord? CurrentAttempt => Attempts.Count > 0 && Attempts[^1].Attempt == Attempt ? Attempts[^1] : null;
 
+    /// <summary>The concurrency key under which the current attempt was claimed; null: none.</summary>
+    [JsonIgnore]
+    public string? ConcurrencyKey => Request.ConcurrencyKey ?? CurrentAttempt?.ConcurrencyKey;
+
     /// <summary>The title a person sees: the request's own, else its name.</summary>
     [JsonIgnore]
     public string? Title => Request.Title ?? Request.Name;

@@ -97,8 +97,12 @@ public sealed class RunEnding(OzPorts ports, RunEvents events, OwedPublishers pu
         Attempts = CloseAttempt(record, reason, message, Now()),
     };
 
+    /// <summary>The key that its host gave it stays: what is held under it is released by whoever comes next.</summary>
     private static AttemptRecord[] Replace(RunRecord record, AttemptRecord attempt) =>
-        [.. record.Attempts.Where(known => known.Attempt != attempt.Attempt), attempt];
+    [
+        .. record.Attempts.Where(known => known.Attempt != attempt.Attempt),
+        attempt with { ConcurrencyKey = record.Attempts.FirstOrDefault(known => known.Attempt == attempt.Attempt)?.ConcurrencyKey },
+    ];
 
     private static IReadOnlyList<AttemptRecord> CloseAttempt(RunRecord record, RunReason reason, string? message, DateTimeOffset now) =>
         record.CurrentAttempt is { State: null } open && record.Owner is not null

@@ -131,7 +131,7 @@ public sealed partial class RunTick(
                 break;
             case { Record: var record } when record.State.IsTerminal():
                 await index.RemoveAsync(record, cancellationToken);
-                await locks.ReleaseAsync(record, record.Attempt, cancellationToken);
+                await locks.ReleaseAsync(record, record.Attempt, record.ConcurrencyKey, cancellationToken);
                 await outbox.PublishAsync(run, marker.ETag, cancellationToken);
                 break;
             default:
@@ -221,7 +221,7 @@ public sealed partial class RunTick(
     /// <summary>T5.</summary>
     private async Task ForgetDeadHostsAsync(IReadOnlyList<KnownHost> known, CancellationToken cancellationToken)
     {
-        foreach (var host in known.Where(host => !host.Alive && host.Age > DeadHostAfter))
+        foreach (var host in known.Where(host => host.DeadFor > DeadHostAfter))
         {
             if (await ports.Blobs.TryDeleteAsync($"hosts/{host.Heartbeat.HostId}.json", host.ETag, cancellationToken))
             {

@@ -87,6 +87,17 @@ internal static class AgentCommand
         AddValue(arguments, "prompt", prompt);
     }
 
+    /// <summary>Before anything is begun: secrets that the request's MCP servers name and this host does not have.</summary>
+    /// <exception cref="RunRefusedException">There is one.</exception>
+    public static void CheckMcp(DirectOptions options, RunRequest request)
+    {
+        var secrets = new HostSecrets(options.Secrets);
+        foreach (var (index, server) in (request.Mcp ?? []).Index())
+        {
+            _ = ResolveMcp(secrets, server, index + 1);
+        }
+    }
+
     private static void AddMcp(List<string> arguments, DirectOptions options, RunRequest request, AttemptPlaces places)
     {
         var secrets = new HostSecrets(options.Secrets);
@@ -94,19 +105,25 @@ internal static class AgentCommand
         foreach (var server in request.Mcp ?? [])
         {
             number++;
-            if (!server.AsSpan().TrimStart().StartsWith("{"))
+            var resolved = ResolveMcp(secrets, server, number);
+            if (!IsInline(server))
             {
-                // An id or a path stands in the process list: no place for a secret.
-                AddValue(arguments, "mcp", SecretReferences.Find(server).Count > 0
-                    ? throw new RunRefusedException($"mcp[{number - 1}] names a secret outside of inline JSON; only there it is kept from the process list.")
-                    : server);
+                AddValue(arguments, "mcp", resolved);
                 continue;
             }
 
-            places.WriteForCommands(places.McpFile(number), Encoding.UTF8.GetBytes(secrets.ResolveInJson(server)));
+            places.WriteForCommands(places.McpFile(number), Encoding.UTF8.GetBytes(resolved));
             AddValue(arguments, "mcp", places.McpFile(number));
         }
     }
+
+    private static bool IsInline(string server) => server.AsSpan().TrimStart().StartsWith("{");
+
+    /// <summary>An id or a path stands in the process list: no place for a secret.</summary>
+    private static string ResolveMcp(HostSecrets secrets, string server, int number) =>
+        IsInline(server) ? secrets.ResolveInJson(server)
+        : SecretReferences.Find(server).Count == 0 ? server
+        : throw new RunRefusedException($"mcp[{number - 1}] names a secret outside of inline JSON; only there it is kept from the process list.");
 
     private static void AddValue(List<string> arguments, string name, string? value)
     {

@@ -48,6 +48,11 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
             entries.Add(entry);
         }
 
+        if (leftOut > MostLeftOut)
+        {
+            entries.Add(LeaveOut("…", 0, $"{leftOut - MostLeftOut} more files were left out"));
+        }
+
         if (entries.Count > 0)
         {
             var manifest = JsonSerializer.SerializeToUtf8Bytes(new ArtifactManifest { Artifacts = entries }, RunJson.Wire.ArtifactManifest);

@@ -71,6 +71,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
 
         // Looked up first, so that a run that this host must refuse costs nothing.
         var environment = scope.Environment;
+        AgentCommand.CheckMcp(scope.Options, scope.Record.Request);
         if (scope.FindOrder() is { } early)
         {
             return early;

@@ -26,6 +26,18 @@ public sealed class WorkerSetupTests : IDisposable
     }
 
     [Fact]
+    public void Runs_that_share_a_directory_share_it_as_their_key()
+    {
+        var place = Path.Combine(_ozf.Place, "checkout");
+        Directory.CreateDirectory(place);
+        File.CreateSymbolicLink(Path.Combine(_ozf.Place, "link"), place);
+        var file = _ozf.Write("ozf.yaml", $"backend: {{direct: {{target_dir: {Path.Combine(_ozf.Place, "link")}}}}}");
+
+        Assert.Equal(place, WorkerSetup.Create(Settings.Load(file, new(), null, _ozf.Surround()), new(), _ozf.Environment).Worker.SharedKey);
+        Assert.Null(WorkerSetup.Create(Settings.Load(_ozf.Write("none.yaml", "worker_id: w"), new(), null, _ozf.Surround()), new(), _ozf.Environment).Worker.SharedKey);
+    }
+
+    [Fact]
     public void What_the_vendor_sets_by_itself_is_so_here_too()
     {
         var setup = WorkerSetup.Create(Settings.Load(_ozf.Write("ozf.yaml", "worker_id: w"), new(), null, _ozf.Surround()), new(), _ozf.Environment);

@@ -104,6 +104,50 @@ public sealed class ClaimTests
         async Task<RunId> SubmitAsync(AgentPlan plan) => (await core.Intake.SubmitAsync(Keyed(plan), Cancellation)).Run.RunId;
     }
 
+    /// <summary>Design section 8, <c>target_dir</c>: two runs in one checkout would write into each other's work.</summary>
+    [Fact(Timeout = Limit)]
+    public async Task Runs_that_share_a_directory_go_one_after_the_other_but_those_with_a_key_of_their_own()
+    {
+        await using var world = new World { SharedKey = "/srv/monorepo" };
+        var core = world.NewProcess().Core;
+        world.StartHost(world.NewMachine());
+        var first = await SubmitAsync(World.Ask(AgentPlan.UntilStopped));
+        await world.UntilAsync(first, run => run.State == RunState.InProgress, Cancellation);
+        var second = await SubmitAsync(World.Ask(AgentPlan.Succeeds));
+        var keyed = await SubmitAsync(Keyed(AgentPlan.Succeeds));
+
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(keyed, Cancellation)).State);
+        var waiting = await world.UntilAsync(second, run => run.WaitingFor == WaitingFor.ConcurrencyKey || run.State.IsTerminal(), Cancellation);
+        Assert.Equal((RunState.Queued, 0), (waiting.State, waiting.Starts));
+        await core.Cancels.CancelAsync(first, "ann", null, Cancellation);
+        await world.UntilSettledAsync(first, Cancellation);
+
+        var ended = await world.UntilSettledAsync(second, Cancellation);
+        Assert.Equal((RunState.Succeeded, "/srv/monorepo"), (ended.State, ended.ConcurrencyKey));
+        Assert.Empty(await world.NamesAsync("locks/"));
+
+        async Task<RunId> SubmitAsync(RunSubmission ask) => (await core.Intake.SubmitAsync(ask, Cancellation)).Run.RunId;
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_run_whose_host_died_with_the_shared_directory_leaves_it_to_the_next()
+    {
+        await using var world = new World { SharedKey = "/srv/monorepo" };
+        var core = world.NewProcess().Core;
+        var first = (await core.Intake.SubmitAsync(World.Ask(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.S7);
+        world.StartHost(dying, world.NewMachine());
+        await dying.Killed.WaitAsync(Cancellation);
+        Assert.Single(await world.NamesAsync("locks/"));
+        Assert.Equal(RunState.Succeeded, (await world.FindAsync(first))!.State);
+
+        var second = (await core.Intake.SubmitAsync(World.Ask(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        world.StartHost(world.NewMachine("other"));
+
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(second, Cancellation)).State);
+        Assert.Empty(await world.NamesAsync("locks/"));
+    }
+
     [Fact(Timeout = Limit)]
     public async Task A_holder_of_a_key_that_died_does_not_block_it()
     {

@@ -19,7 +19,7 @@ public sealed class RetentionTests
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact(Timeout = Limit)]
-    public async Task An_ended_run_goes_after_its_time_key_before_record_and_the_record_last()
+    public async Task An_ended_run_goes_after_its_time_key_first_and_the_record_last()
     {
         await using var world = new World();
         var run = await EndOneAsync(world, "k");
@@ -45,7 +45,7 @@ public sealed class RetentionTests
         Assert.Empty(await world.NamesAsync("data/"));
         Assert.Empty(await world.NamesAsync("keys/"));
         string[] order = [.. deleted.Where(name => !name.StartsWith("hosts/", StringComparison.Ordinal) && !name.StartsWith("signals/", StringComparison.Ordinal))];
-        Assert.Equal([$"data/{run}/1/artifacts/a.txt", $"data/{run}/1/log.ndjson", $"keys/{RunBlobs.Hash("cli:k")}.json", RunBlobs.Record(run)], order);
+        Assert.Equal([$"keys/{RunBlobs.Hash("cli:k")}.json", $"data/{run}/1/artifacts/a.txt", $"data/{run}/1/log.ndjson", RunBlobs.Record(run)], order);
     }
 
     [Fact(Timeout = Limit)]

@@ -51,6 +51,20 @@ public sealed class RunEventJsonTests
         Assert.Contains("\"state\":\"FAILED\"", bare, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Of_more_than_50_artifacts_the_first_50_are_named_and_where_all_stand()
+    {
+        var kept = Enumerable.Range(0, 51).Select(n => new ArtifactEntry { Path = $"a{n}", Bytes = 1, Sha256 = "00" }).ToList();
+        var record = Ended();
+        record = record with { Attempts = [record.Attempts[0] with { Artifacts = new(51, 51, 0) }] };
+
+        var text = Text(Events().Completed(record, kept));
+
+        Assert.Contains("\"path\":\"a49\"", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"path\":\"a50\"", text, StringComparison.Ordinal);
+        Assert.Contains("\"manifest_url\":", text, StringComparison.Ordinal);
+    }
+
     private static RunEvents Events(string? publicUrl = null) => new(new InMemoryBlobStore(TimeProvider.System), publicUrl is null ? null : new(publicUrl));
 
     private static string Text(RunEvent rendered) => Encoding.UTF8.GetString(rendered.Json.Span);

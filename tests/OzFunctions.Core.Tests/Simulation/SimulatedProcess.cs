@@ -71,7 +71,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     /// <summary>A host in a hurry; on a clock that a test moves by hand it keeps the product's own times.</summary>
     public WorkerHost CreateHost(SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null, string workerId = "local")
     {
-        var options = new WorkerOptions { WorkerId = workerId, Machine = machine.Name, Version = "test", Slots = slots, Lease = Simulation.World.Lease, RoomPerKey = _world.RoomPerKey };
+        var options = new WorkerOptions { WorkerId = workerId, Machine = machine.Name, Version = "test", Slots = slots, Lease = Simulation.World.Lease, RoomPerKey = _world.RoomPerKey, SharedKey = _world.SharedKey };
         var often = _world.Often;
         return Core.CreateHost(
             _quick ? options with { HeartbeatEvery = often, AdoptEvery = often, TickEvery = often, ListEvery = often } : options,

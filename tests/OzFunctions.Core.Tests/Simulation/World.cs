@@ -50,6 +50,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>Live attempts that hosts let one concurrency key have.</summary>
     public int RoomPerKey { get; init; } = 1;
 
+    /// <summary>Concurrency key that hosts give runs without one.</summary>
+    public string? SharedKey { get; init; }
+
     /// <summary>Every version of every record, in the order they were written.</summary>
     public ConcurrentQueue<RunRecord> Versions { get; } = new();
 
