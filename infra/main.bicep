@@ -8,7 +8,7 @@ param name string
 
 param location string = resourceGroup().location
 
-@description('Hosts that run agents. 0: none yet; more than 1: they share the work.')
+@description('Hosts that run agents. 0: no machine, but their network and its NAT gateway, which costs by the hour; more than 1: they share the work.')
 @minValue(0)
 @maxValue(20)
 param hostCount int = 1
@@ -98,7 +98,8 @@ module functions 'modules/functions.bicep' = {
   }
 }
 
-module hosts 'modules/hosts.bicep' = if (hostCount > 0) {
+// Also with no host: what a deployment leaves out stays as it was, machines too.
+module hosts 'modules/hosts.bicep' = {
   name: 'hosts'
   params: {
     name: name

@@ -1,4 +1,4 @@
-// Hosts that run agents: a scale set of one or more, without public addresses. Agents are as trusted as these machines are lonely: nothing else runs here.
+// Hosts that run agents: a scale set, without public addresses. Agents are as trusted as these machines are lonely: nothing else runs here.
 param name string
 param location string
 param count int

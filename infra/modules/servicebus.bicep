@@ -5,6 +5,7 @@ param functionsPrincipalId string
 
 var receiver = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
 var sender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
+var owner = '090c5cfd-751d-490a-894a-3ce6f1109419'
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {
   name: name
@@ -60,6 +61,17 @@ resource grants 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
     }
   }
 ]
+
+// The Functions host scales by the queue's length, which no lesser built-in role may read: without it, it looks at the first message and guesses. It may change this queue, and no other.
+resource mayReadLength 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: requests
+  name: guid(requests.id, functionsPrincipalId, owner)
+  properties: {
+    principalId: functionsPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', owner)
+  }
+}
 
 output id string = namespace.id
 output fullyQualifiedNamespace string = '${namespace.name}.servicebus.windows.net'

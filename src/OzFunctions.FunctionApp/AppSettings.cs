@@ -78,15 +78,17 @@ internal sealed record AppSettings
 
     private static StorageAccount OpenStorage(IConfiguration settings, TimeProvider time)
     {
-        var setting = Find(settings, SettingNames.Storage) ?? settings.GetSection(SettingNames.Storage)[SettingNames.BlobServiceUri]
+        var setting = ConnectionSetting.Choose(
+            SettingNames.Storage, Find(settings, SettingNames.Storage), SettingNames.BlobServiceUri, settings.GetSection(SettingNames.Storage)[SettingNames.BlobServiceUri])
             ?? throw Refuse($"{SettingNames.Storage} is missing: a connection string, or {SettingNames.Storage}__{SettingNames.BlobServiceUri} for an identity.");
         return OpenConnection(SettingNames.Storage, () => StorageAccount.Open(setting, new() { Setting = SettingNames.Storage }, time));
     }
 
     private static ServiceBusConnection? OpenServiceBus(IConfiguration settings)
     {
-        var setting = Find(settings, SettingNames.ServiceBus) ?? settings.GetSection(SettingNames.ServiceBus)[SettingNames.FullyQualifiedNamespace];
-        return string.IsNullOrEmpty(setting) ? null : OpenConnection(SettingNames.ServiceBus, () => ServiceBusConnection.Open(setting));
+        var setting = ConnectionSetting.Choose(
+            SettingNames.ServiceBus, Find(settings, SettingNames.ServiceBus), SettingNames.FullyQualifiedNamespace, settings.GetSection(SettingNames.ServiceBus)[SettingNames.FullyQualifiedNamespace]);
+        return setting is null ? null : OpenConnection(SettingNames.ServiceBus, () => ServiceBusConnection.Open(setting));
     }
 
     private static OzfConfiguration ReadDocument(string? place, StorageAccount account)

@@ -28,6 +28,7 @@ internal static class FunctionServices
         services.AddSingleton(provider => AppSettings.Read(configuration, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => CreateCore(provider.GetRequiredService<AppSettings>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
         services.AddSingleton(provider => CreateDoor(provider.GetRequiredService<AppSettings>(), provider.GetRequiredService<OzCore>(), provider.GetRequiredService<ILoggerFactory>()));
+        services.AddSingleton(provider => provider.GetRequiredService<OzCore>().CreateConsumer(new AzureRequestQueue(provider.GetRequiredService<AppSettings>().Account, SettingNames.RequestQueue)));
         services.AddSingleton<MessageReturn>();
         return services;
     }

@@ -11,6 +11,9 @@ public sealed class ServiceBusRequestQueue : IRequestQueue, IAsyncDisposable
     /// <summary>The SDK takes no wait of nothing.</summary>
     private static readonly TimeSpan LeastWait = TimeSpan.FromSeconds(1);
 
+    /// <summary>Of a lock, kept for the call that gives its message back.</summary>
+    private static readonly TimeSpan ReturnTakes = TimeSpan.FromSeconds(2);
+
     private readonly ServiceBusSender _sender;
     private readonly ServiceBusReceiver _receiver;
     private readonly TimeProvider _time;
@@ -51,20 +54,21 @@ public sealed class ServiceBusRequestQueue : IRequestQueue, IAsyncDisposable
     public Task<bool> CompleteAsync(QueuedMessage message, CancellationToken cancellationToken) =>
         SettleAsync(message, taken => _receiver.CompleteMessageAsync(taken, cancellationToken));
 
-    /// <summary>The broker knows no delay: the lock is kept so long, and given back then. Should this process end before, the lock runs out by itself.</summary>
+    /// <summary>The broker knows no delay: the lock is kept so long, at most as long as it holds, and given back then. Should this process end before, the lock runs out by itself.</summary>
     public async Task<bool> AbandonAsync(QueuedMessage message, TimeSpan delay, CancellationToken cancellationToken)
     {
-        if (delay <= TimeSpan.Zero)
+        var pause = _taken.TryGetValue(message.Receipt, out var held) ? PauseWithin(held.LockedUntil - _time.GetUtcNow(), delay) : TimeSpan.Zero;
+        if (pause <= TimeSpan.Zero)
         {
             return await SettleAsync(message, taken => _receiver.AbandonMessageAsync(taken, cancellationToken: cancellationToken));
         }
 
-        if (!_taken.TryRemove(message.Receipt, out var taken) || taken.LockedUntil <= _time.GetUtcNow())
+        if (!_taken.TryRemove(message.Receipt, out var returned))
         {
             return false;
         }
 
-        _returning[message.Receipt] = ReturnAsync(taken, delay);
+        _returning[message.Receipt] = ReturnAsync(returned, pause);
         return true;
     }
 
@@ -80,6 +84,11 @@ public sealed class ServiceBusRequestQueue : IRequestQueue, IAsyncDisposable
         await _sender.DisposeAsync();
         _disposed.Dispose();
     }
+
+    /// <summary>A lock that runs out gives its message back by itself: to wait longer would only hold its body here.</summary>
+    /// <param name="left">Of the lock.</param>
+    /// <returns>Nothing or less: it is given back at once.</returns>
+    internal static TimeSpan PauseWithin(TimeSpan left, TimeSpan delay) => delay < left - ReturnTakes ? delay : left - ReturnTakes;
 
     private async Task<bool> SettleAsync(QueuedMessage message, Func<ServiceBusReceivedMessage, Task> settle)
     {

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using OzFunctions.Testing;
 
@@ -82,6 +83,92 @@ public sealed class CloudInitTests
         }
 
         Assert.Contains("notBeforeTimeout: 'PT15M'", File.ReadAllText(Path.Combine(Root, "infra/modules/hosts.bicep")), StringComparison.Ordinal);
+    }
+
+    /// <summary>cloud-init puts the lines of <c>runcmd</c> behind each other into one script of /bin/sh (its <c>shellify</c>), which goes on after a command that failed unless told otherwise.</summary>
+    [Theory(Timeout = Limit)]
+    [InlineData("right", true)]
+    [InlineData("another", false)]
+    [InlineData("nothing", false)]
+    public async Task A_host_runs_only_the_archive_whose_sum_the_deployment_names(string fetched, bool runs)
+    {
+        using var place = new TempDirectory();
+        var calls = place["calls"];
+        place.Create("bin");
+        place.Create("release", "ozf-1");
+        await File.WriteAllTextAsync(place["release", "ozf-1", "ozf"], "the host", Cancellation);
+        var packed = await TestProcess.RunAsync("/bin/tar", ["-czf", place["right"], "-C", place["release"], "ozf-1"], Cancellation);
+        Assert.True(packed.ExitCode == 0, packed.Errors);
+        File.Copy(place["right"], place["another"]);
+        await File.AppendAllTextAsync(place["another"], "and more", Cancellation);
+        var sum = Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(place["right"], Cancellation)));
+        WriteScript(place["bin", "systemctl"], $"""echo "$*" >> "{calls}" """);
+        WriteScript(
+            place["bin", "curl"],
+            $$"""
+            while [ "$1" != -o ]; do shift; done
+            [ "$3" = https://releases.example/ozf.tar.gz ] || exit 3
+            [ -e "{{place[fetched]}}" ] || exit 22
+            cp "{{place[fetched]}}" "$2"
+            """);
+        var lines = RunLines().Select(line => line
+            .Replace("__RELEASE_URL__", "https://releases.example/ozf.tar.gz", StringComparison.Ordinal).Replace("__RELEASE_SHA256__", sum, StringComparison.Ordinal)
+            .Replace("/opt/ozf", place["opt"], StringComparison.Ordinal).Replace("/var/cache/ozf", place["cache"], StringComparison.Ordinal));
+        WriteScript(place["runcmd"], string.Join('\n', lines));
+
+        var ended = await TestProcess.RunAsync("/bin/sh", [place["runcmd"]], Cancellation, new Dictionary<string, string?> { ["PATH"] = $"{place["bin"]}:/usr/bin:/bin" });
+
+        Assert.Equal(runs, ended.ExitCode == 0);
+        Assert.Equal(runs, File.Exists(place["opt", "ozf"]));
+        Assert.Equal(runs ? ["daemon-reload", "enable --now ozf-worker ozf-drain"] : [], File.Exists(calls) ? await File.ReadAllLinesAsync(calls, Cancellation) : []);
+
+        // Nobody but root may put another archive there between its sum and its unpacking.
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(place["cache"]));
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData("""echo '{"access_token":"t"}'""", """echo '{"value":"the key"}'""", "the key\n")]
+    [InlineData("exit 22", """echo '{"value":"the key"}'""", null)]
+    [InlineData("""echo '{"access_token":"t"}'""", "exit 22", null)]
+    [InlineData("""echo '{"access_token":"t"}'""", """printf '{"value":"the k'; exit 18""", null)]
+    [InlineData("""echo '{"access_token":"t"}'""", """echo '{"value":""}'""", null)]
+    [InlineData("""echo '{"error":"identity not found"}'""", """echo '{"value":"the key"}'""", null)]
+    public async Task The_agents_key_is_there_whole_or_not_at_all(string identity, string vault, string? key)
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/jq"), "jq is not here (Debian: apt-get install jq)");
+        using var place = new TempDirectory();
+        place.Create("bin");
+        place.Create("run");
+        WriteScript(
+            place["bin", "curl"],
+            $$"""
+            case "$*" in
+                *identity/oauth2/token*) {{identity}} ;;
+                *"Bearer t"*vault.example*) {{vault}} ;;
+                *) exit 3 ;;
+            esac
+            """);
+        var script = FileOf("/usr/local/sbin/ozf-fetch-key")
+            .Replace("/run/ozf", place["run"], StringComparison.Ordinal).Replace("__WARP_KEY_URI__", "https://vault.example/secrets/warp-api-key", StringComparison.Ordinal);
+        await File.WriteAllTextAsync(place["ozf-fetch-key"], script, Cancellation);
+
+        var ended = await TestProcess.RunAsync(
+            "/bin/sh", [place["ozf-fetch-key"]], Cancellation, new Dictionary<string, string?> { ["PATH"] = $"{place["bin"]}:/usr/bin:/bin" });
+
+        Assert.Equal(key is not null, ended.ExitCode == 0);
+        Assert.Equal(key is null ? [] : [place["run", "warp-api-key"]], Directory.GetFileSystemEntries(place["run"]));
+        if (key is not null)
+        {
+            Assert.Equal(key, await File.ReadAllTextAsync(place["run", "warp-api-key"], Cancellation));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(place["run", "warp-api-key"]));
+        }
+    }
+
+    private static IEnumerable<string> RunLines()
+    {
+        const string Item = "  - ";
+        return File.ReadAllLines(Path.Combine(Root, "infra/cloud-init.yaml")).SkipWhile(line => line != "runcmd:").Skip(1)
+            .TakeWhile(line => line.StartsWith(Item, StringComparison.Ordinal)).Select(line => line[Item.Length..]);
     }
 
     /// <summary>The content of one entry of <c>write_files</c>.</summary>

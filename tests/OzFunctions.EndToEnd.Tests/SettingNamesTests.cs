@@ -131,6 +131,11 @@ public sealed partial class SettingNamesTests
         Assert.Contains("| a function | 5 minutes", page, StringComparison.Ordinal);
     }
 
+    /// <summary>The runtime calls no function any more for what failed there a hundred times (its <c>QueueProcessor</c>); a step of ours still keeps it.</summary>
+    [Fact]
+    public void What_lies_in_the_poison_queue_is_taken_by_the_tick_too() =>
+        Assert.Contains("requests.BuryGivenUpAsync(", Text("src/OzFunctions.FunctionApp/Functions/Tick.cs"), StringComparison.Ordinal);
+
     [Fact]
     public void Every_parameter_that_a_deployment_may_want_changed_reaches_its_module()
     {

@@ -36,6 +36,15 @@ public sealed class MessageTests
         Assert.Equal((DeadLetterStore.IdOf("oz-requests", "m1"), "invalid_request", "prompt: is missing", "{}"), (letter.Id, letter.Reason, letter.Description, letter.Body));
     }
 
+    [Theory]
+    [InlineData(60, 5, 5)]
+    [InlineData(60, 300, 58)]
+    [InlineData(60, 58, 58)]
+    [InlineData(1, 5, -1)]
+    [InlineData(-10, 5, -12)]
+    public void A_message_is_given_back_later_only_within_its_lock(int left, int delay, int pause) =>
+        Assert.Equal(TimeSpan.FromSeconds(pause), ServiceBusRequestQueue.PauseWithin(TimeSpan.FromSeconds(left), TimeSpan.FromSeconds(delay)));
+
     /// <summary>Taken as one, the second is completed as a repeat of the first, and its run never is.</summary>
     [Fact]
     public void Messages_without_an_id_are_no_repeats_of_each_other()
