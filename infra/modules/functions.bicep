@@ -1,4 +1,4 @@
-// The function app on Flex Consumption: scales by queue and calls, to zero when there is nothing to do.
+// The function app on Flex Consumption: scales by the length of its queues, which its identity may read (servicebus.bicep, storage.bicep), and by calls.
 param name string
 param location string
 param identityId string

@@ -155,6 +155,24 @@ public sealed partial class SettingNamesTests
         Assert.Contains("name: 'oz-events'", Text("infra/modules/servicebus.bicep"), StringComparison.Ordinal);
         Assert.Contains("'oz-requests', 'oz-requests-poison', 'oz-events'", Text("infra/modules/storage.bicep"), StringComparison.Ordinal);
         Assert.Contains("name: 'ozfunctions'", Text("infra/modules/storage.bicep"), StringComparison.Ordinal);
+
+        var emulator = Assert.Single(Json("infra/emulator/servicebus.json").GetProperty("UserConfig").GetProperty("Namespaces").EnumerateArray());
+        Assert.Equal("oz-requests", Assert.Single(emulator.GetProperty("Queues").EnumerateArray()).GetProperty("Name").GetString());
+        var topic = Assert.Single(emulator.GetProperty("Topics").EnumerateArray());
+        Assert.Equal("oz-events", topic.GetProperty("Name").GetString());
+        var rule = Assert.Single(Assert.Single(topic.GetProperty("Subscriptions").EnumerateArray()).GetProperty("Rules").EnumerateArray());
+        var filter = rule.GetProperty("Properties").GetProperty("SqlFilter").GetProperty("SqlExpression").GetString()!;
+        Assert.Contains($"sqlExpression: '{filter.Replace("'", "\\'", StringComparison.Ordinal)}'", Text("infra/modules/servicebus.bicep"), StringComparison.Ordinal);
+    }
+
+    /// <summary>An agent that gets at its host's identity must not come to the app's package, nor to the keys of the Functions host.</summary>
+    [Fact]
+    public void Hosts_may_write_the_container_of_runs_and_no_other_blobs()
+    {
+        var storage = Text("infra/modules/storage.bicep");
+
+        Assert.DoesNotMatch(@"hostsPrincipalId, role: blob(Contributor|Owner)", storage);
+        Assert.Matches(@"(?s)resource hostsMayWriteRuns [^{]*\{\s+scope: runs\s", storage);
     }
 
     [Fact]
