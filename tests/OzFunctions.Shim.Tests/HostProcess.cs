@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Shim.Tests;
 
@@ -20,17 +22,25 @@ internal sealed class HostProcess : IDisposable
     /// <param name="lease">Told to the shim.</param>
     /// <param name="script">Run as the agent.</param>
     /// <param name="entryFile">Of a control group that host, shim and agent are to be in.</param>
-    public static async Task<HostProcess> StartAsync(ShimRig rig, TimeSpan lease, string script, string? entryFile = null)
+    /// <param name="user">The account that it is of; null: ours.</param>
+    public static async Task<HostProcess> StartAsync(ShimRig rig, TimeSpan lease, string script, string? entryFile = null, int? user = null)
     {
+        string[] become = user is { } id ? ["/usr/bin/setpriv", "--reuid", $"{id}", "--regid", $"{id}", "--clear-groups"] : [];
         var program = Path.Combine(AppContext.BaseDirectory, "OzFunctions.Shim.Tests");
         var start = new ProcessStartInfo("/bin/sh")
         {
-            ArgumentList = { "-c", "[ -z \"$1\" ] || echo $$ > \"$1\" || exit 1; shift; exec \"$@\"", "sh", entryFile ?? "", program, "host", rig.PrivateDirectory, rig.Workspace, lease.TotalSeconds.ToString(CultureInfo.InvariantCulture), script },
+            ArgumentList = { "-c", "[ -z \"$1\" ] || echo $$ > \"$1\" || exit 1; shift; exec \"$@\"", "sh", entryFile ?? "" },
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
 
             // A shot process would leave its debugger's sockets in the temp directory.
             Environment = { ["DOTNET_EnableDiagnostics"] = "0" },
         };
+        foreach (var argument in (string[])[.. become, program, "host", rig.PrivateDirectory, rig.Workspace, lease.TotalSeconds.ToString(CultureInfo.InvariantCulture), script])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
 #pragma warning disable RS0030 // A host is what starts shims: it cannot itself be started by one.
         var process = Process.Start(start)!;
 #pragma warning restore RS0030
@@ -43,6 +53,22 @@ internal sealed class HostProcess : IDisposable
     {
         _process.Kill();
         await _process.WaitForExitAsync(CancellationToken.None);
+    }
+
+    /// <summary>Has it stop the agent once that printed a text; answers what the shim says then.</summary>
+    public async Task<ShimStatus> StopAgentAsync(string printed)
+    {
+        await _process.StandardInput.WriteLineAsync(printed.AsMemory(), ShimRig.Cancellation);
+        await _process.StandardInput.FlushAsync(ShimRig.Cancellation);
+        var line = await _process.StandardOutput.ReadLineAsync(ShimRig.Cancellation);
+        return ShimStatusJson.Read(Encoding.UTF8.GetBytes(line ?? throw new InvalidOperationException("The host ended before its agent")));
+    }
+
+    /// <summary>Has it end its shim, after <see cref="StopAgentAsync"/>.</summary>
+    public async Task EndAsync()
+    {
+        _process.StandardInput.Close();
+        await _process.WaitForExitAsync(ShimRig.Cancellation);
     }
 
     public void Dispose()

@@ -1,8 +1,10 @@
+using System.Text;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Shim.Protocol;
 using OzFunctions.Shim.Tests;
 
-// "host <private directory> <workspace> <lease in seconds> <script>" is a host that tests shoot; everything else is the test runner.
+// "host <private directory> <workspace> <lease in seconds> <script>" is a host that tests shoot, or that stops its agent once that printed what it is sent, tells how it ended
+// and ends its shim at the next line; everything else is the test runner.
 if (args is ["host", var privateDirectory, var workspace, var lease, var script])
 {
     var shims = new Shims(new ShimBinary(ShimBinary.Beside(AppContext.BaseDirectory)), TimeProvider.System);
@@ -20,6 +22,17 @@ if (args is ["host", var privateDirectory, var workspace, var lease, var script]
     }
 
     Console.WriteLine(session.Status.Pid);
+    if (await Console.In.ReadLineAsync() is { } text)
+    {
+        await ShimRig.OutputHoldsAsync(session, privateDirectory, text, CancellationToken.None);
+        await session.StopAsync(ShimStopCause.Cancel, TimeSpan.Zero, CancellationToken.None);
+        await session.WaitAsync(ShimPhase.Agent, CancellationToken.None);
+        Console.WriteLine(Encoding.UTF8.GetString(ShimStatusJson.Write(session.Status)));
+        await Console.In.ReadLineAsync();
+        await session.EndAsync(CancellationToken.None);
+        return 0;
+    }
+
     await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System);
 }
 

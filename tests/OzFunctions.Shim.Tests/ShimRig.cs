@@ -54,6 +54,9 @@ internal sealed class ShimRig : IAsyncDisposable
         Assert.Equal(0, Signals.ChangeOwner(Workspace, uid, uid));
     }
 
+    /// <summary>The private directory too, where the host itself is of that account.</summary>
+    public void GivePrivateTo(int uid) => Assert.Equal(0, Signals.ChangeOwner(PrivateDirectory, uid, uid));
+
     /// <summary>Has the end of the test look for what a shim left that another process launched.</summary>
     public void Watch(long tag) => _tag = tag;
 
@@ -92,9 +95,11 @@ internal sealed class ShimRig : IAsyncDisposable
     }
 
     /// <summary>Waits until the agent's output holds a text.</summary>
-    public async Task OutputHoldsAsync(IShimSession session, string text)
+    public Task OutputHoldsAsync(IShimSession session, string text) => OutputHoldsAsync(session, PrivateDirectory, text, Cancellation);
+
+    public static async Task OutputHoldsAsync(IShimSession session, string privateDirectory, string text, CancellationToken cancellationToken)
     {
-        using var reader = new SpoolReader(SpoolDirectory, SpoolPosition.Start);
+        using var reader = new SpoolReader(Path.Combine(privateDirectory, ShimProtocol.SpoolDirectory), SpoolPosition.Start);
         var seen = new StringBuilder();
         while (!seen.ToString().Contains(text, StringComparison.Ordinal))
         {
@@ -106,7 +111,7 @@ internal sealed class ShimRig : IAsyncDisposable
             if (!seen.ToString().Contains(text, StringComparison.Ordinal))
             {
                 Assert.False(session.Status.Commands.All(command => command.Ended), $"The command ended without '{text}': {seen}");
-                await session.WaitForOutputAsync(reader.Position, TimeSpan.FromSeconds(30), Cancellation);
+                await session.WaitForOutputAsync(reader.Position, TimeSpan.FromSeconds(30), cancellationToken);
             }
         }
     }

@@ -109,7 +109,14 @@ internal sealed unsafe class Descendants
             var info = stackalloc byte[128];
             *(int*)(info + PidOffset) = 0;
             _ = Libc.WaitId(OneProcess, _leader, info, Libc.WExited | Libc.WNoHang | Libc.WNoWait | Libc.WAll);
-            return *(int*)(info + PidOffset) == 0 && Libc.Kill(-_leader, signal) == 0;
+            if (*(int*)(info + PidOffset) != 0)
+            {
+                return false;
+            }
+
+            // One that became another account (sudo) refuses our signals and runs on all the same.
+            _ = Libc.Kill(-_leader, signal);
+            return true;
         }
     }
 
