@@ -6,7 +6,7 @@ namespace OzFunctions.Masking;
 /// <summary>The forms in which a value shows up in output: as it is, line by line, and as base64, URLs, JSON and shells write it.</summary>
 internal static class SecretForms
 {
-    // A key file has some ten forms as well; a hundred of each would cost megabytes.
+    // A key file is looked for in some ten forms; a hundred of each would cost megabytes.
     private const int Long = 1_024;
 
     // Of the shortest secret, less its first line's end; four characters are in other texts too.
@@ -56,10 +56,19 @@ internal static class SecretForms
     /// <summary>A text, and as URLs, shells and JSON write it, JSON also around the others.</summary>
     private static IEnumerable<string> Written(string text)
     {
-        string[] plain = text.Length > Long
-            ? [text, Url(text, "-_.~"), AnsiQuoted(text)]
-            : [text, .. Urls(text), .. Shells(text)];
-        return plain.SelectMany(form => (string[])[form, .. text.Length > Long ? [Json(form, "\"\\", false)] : Jsons(form)]);
+        if (text.Length > Long)
+        {
+            return
+            [
+                .. ((string[])[text, Url(text, "-_.~"), AnsiQuoted(text)]).SelectMany(form => (string[])[form, PlainJson(form)]),
+                PlainJson(PlainJson(text)),
+                SlashedJson(text),
+                CautiousJson(text),
+                BashQuoted(text),
+            ];
+        }
+
+        return ((string[])[text, .. Urls(text), .. Shells(text)]).SelectMany(form => (string[])[form, .. Jsons(form)]);
     }
 
     private static IEnumerable<string> Base64(string value)
@@ -148,15 +157,21 @@ internal static class SecretForms
     /// <summary>As little as must be, everything but ASCII, what HTML minds (Go, .NET), slashes (PHP); and a JSON text inside of JSON.</summary>
     private static IEnumerable<string> Jsons(string text)
     {
-        var plain = Json(text, "\"\\", ascii: false);
-        yield return plain;
+        yield return PlainJson(text);
         yield return Json(text, "\"\\", ascii: true);
-        yield return Json(text, "\"\\/", ascii: false);
+        yield return SlashedJson(text);
         yield return Json(text, "\"\\/", ascii: true);
         yield return Json(text, "\"\\", ascii: false, "<>&");
-        yield return Json(text, "\\", ascii: true, "<>&+'\"`", upper: true);
-        yield return Json(plain, "\"\\", ascii: false);
+        yield return CautiousJson(text);
+        yield return PlainJson(PlainJson(text));
     }
+
+    private static string PlainJson(string text) => Json(text, "\"\\", ascii: false);
+
+    private static string SlashedJson(string text) => Json(text, "\"\\/", ascii: false);
+
+    /// <summary>As .NET does unless told otherwise.</summary>
+    private static string CautiousJson(string text) => Json(text, "\\", ascii: true, "<>&+'\"`", upper: true);
 
     private static string Json(string text, string slashed, bool ascii, string byNumber = "", bool upper = false)
     {
@@ -191,17 +206,19 @@ internal static class SecretForms
         yield return text.Replace("'", "'\"'\"'", StringComparison.Ordinal);
         yield return Backslashed(text, static character => "\\\"$`".Contains(character));
         yield return Backslashed(text, static character => "\\\"$`!".Contains(character));
-        yield return Backslashed(text, static character => " \t!\"$&'()*;<>?[\\]^`{|},".Contains(character));
+        yield return BashQuoted(text);
         yield return Backslashed(text, static character => " \t!\"$&'()*;<>?[\\]^`{|}".Contains(character));
         yield return Backslashed(text, static character => " \t!\"#$&'()*;<=>?[\\]^`{|}~".Contains(character));
         yield return Backslashed(text, static character => char.IsAscii(character) && !char.IsAsciiLetterOrDigit(character) && character != '_');
         if (text[0] is '#' or '~')
         {
-            yield return "\\" + Backslashed(text, static character => " \t!\"$&'()*;<>?[\\]^`{|},".Contains(character));
+            yield return "\\" + BashQuoted(text);
         }
 
         yield return AnsiQuoted(text);
     }
+
+    private static string BashQuoted(string text) => Backslashed(text, static character => " \t!\"$&'()*;<>?[\\]^`{|},".Contains(character));
 
     private static string AnsiQuoted(string text) => Json(text, "\\'", ascii: false);
 

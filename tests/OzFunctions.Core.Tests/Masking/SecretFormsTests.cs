@@ -79,6 +79,34 @@ public sealed class SecretFormsTests
     }
 
     [Theory(Timeout = 180_000)]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_key_file_of_thousands_of_characters_is_found_as_json_inside_of_json_and_shells_print_it(bool indented)
+    {
+        var secret = KeyFile(indented);
+        var masker = Masker(secret);
+        var plain = Inside(JsonSerializer.Serialize(secret, Relaxed));
+        string[] forms =
+        [
+            secret,
+            plain,
+            plain.Replace("/", "\\/", StringComparison.Ordinal),
+            Inside(JsonSerializer.Serialize(secret)),
+            Inside(JsonSerializer.Serialize(plain, Relaxed)),
+        ];
+
+        Assert.All(forms, form => Assert.Equal("<***>", masker.MaskText($"<{form}>")));
+
+        // What tools cut to a line of it: the key is in one.
+        var line = secret.Split('\n').Single(line => line.Contains("PRIVATE", StringComparison.Ordinal)).Trim();
+        Assert.Equal("<***>", masker.MaskText($"<{Inside(JsonSerializer.Serialize(line))}>"));
+
+        Assert.SkipUnless(File.Exists("/bin/bash"), "needs bash");
+        var printed = await BashAsync("printf '<%q>' \"$S\"", secret);
+        Assert.Equal(indented ? "<$'***'>" : "<***>", masker.MaskText(printed));
+    }
+
+    [Theory(Timeout = 180_000)]
     [InlineData("printf %s \"$S\"")]
     [InlineData("printf %q \"$S\"")]
     [InlineData("printf %s \"${S@Q}\"")]
@@ -140,6 +168,24 @@ public sealed class SecretFormsTests
     public void A_set_shows_nothing_of_itself() => Assert.DoesNotContain("hunter2", $"{new SecretSet().AddAll(["hunter2"])}", StringComparison.Ordinal);
 
     private static JsonSerializerOptions Relaxed { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>As a cloud gives it out for a service account.</summary>
+    private static string KeyFile(bool indented)
+    {
+        var bytes = new byte[1_216];
+        new Random(1).NextBytes(bytes);
+        var key = string.Concat(Convert.ToBase64String(bytes).Chunk(64).Select(line => new string(line) + "\n"));
+        var fields = new Dictionary<string, string>
+        {
+            ["type"] = "service_account",
+            ["project_id"] = "some-project",
+            ["private_key_id"] = "0123456789abcdef0123456789abcdef01234567",
+            ["private_key"] = $"-----BEGIN PRIVATE KEY-----\n{key}-----END PRIVATE KEY-----\n",
+            ["client_email"] = "robot@some-project.iam.gserviceaccount.com",
+            ["token_uri"] = "https://oauth2.googleapis.com/token",
+        };
+        return JsonSerializer.Serialize(fields, new JsonSerializerOptions(Relaxed) { WriteIndented = indented });
+    }
 
     private static string Inside(string json) => json[1..^1];
 
