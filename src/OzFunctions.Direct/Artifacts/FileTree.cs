@@ -9,6 +9,7 @@ internal static class FileTree
 
     private static readonly EnumerationOptions AsItIs = new() { AttributesToSkip = 0, IgnoreInaccessible = true, ReturnSpecialDirectories = false };
 
+    /// <summary>A directory that cannot be looked into, by its name or by the length of its path, is listed itself.</summary>
     /// <param name="root">A directory; when absent there is nothing below it.</param>
     /// <param name="enter">Whether a directory with this relative path is looked into.</param>
     public static IReadOnlyList<string> List(string root, Func<string, bool> enter)
@@ -22,24 +23,36 @@ internal static class FileTree
         var waiting = new Stack<string>([""]);
         while (waiting.TryPop(out var relative))
         {
-            foreach (var entry in new DirectoryInfo(Path.Combine(root, relative)).EnumerateFileSystemInfos("*", AsItIs))
+            try
             {
-                var name = relative.Length == 0 ? entry.Name : $"{relative}/{entry.Name}";
-                if (entry is DirectoryInfo && entry.LinkTarget is null)
+                foreach (var entry in new DirectoryInfo(Path.Combine(root, relative)).EnumerateFileSystemInfos("*", AsItIs))
                 {
-                    if (enter(name))
+                    var name = relative.Length == 0 ? entry.Name : $"{relative}/{entry.Name}";
+                    if (entry is not DirectoryInfo || entry.LinkTarget is not null)
+                    {
+                        Add(name);
+                    }
+                    else if (enter(name))
                     {
                         waiting.Push(name);
                     }
                 }
-                else if (found.Count < MostEntries)
-                {
-                    found.Add(name);
-                }
+            }
+            catch (IOException) when (relative.Length > 0)
+            {
+                Add(relative);
             }
         }
 
         found.Sort(StringComparer.Ordinal);
         return found;
+
+        void Add(string name)
+        {
+            if (found.Count < MostEntries)
+            {
+                found.Add(name);
+            }
+        }
     }
 }

@@ -16,15 +16,31 @@ internal static class LargeFiles
     /// <summary>In ordinal order, at most 1,000.</summary>
     public static IReadOnlyList<LargeFile> Find(string root, long moreThan)
     {
-        var found = new FileSystemEnumerable<string>(root, (ref FileSystemEntry entry) => entry.ToFullPath(), AsItIs)
-        {
-            ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory && entry.Length > moreThan,
-            ShouldRecursePredicate = (ref FileSystemEntry entry) => !entry.FileName.SequenceEqual(".git") && (entry.Attributes & FileAttributes.ReparsePoint) == 0,
-        };
-        return [.. found.Select(path => (path, Libc.FindFacts(path)))
+        using var walk = new Walk(root, moreThan);
+        return [.. Paths(walk).Select(path => (path, Libc.FindFacts(path)))
             .Where(file => file.Item2 is { IsRegular: true } facts && facts.Length > moreThan)
             .Take(Most)
             .Select(file => new LargeFile(Path.GetRelativePath(root, file.path), file.Item2!.Value.Length))
             .OrderBy(file => file.Name, StringComparer.Ordinal)];
+    }
+
+    private static IEnumerable<string> Paths(Walk walk)
+    {
+        while (walk.MoveNext())
+        {
+            yield return walk.Current;
+        }
+    }
+
+    private sealed class Walk(string root, long moreThan) : FileSystemEnumerator<string>(root, AsItIs)
+    {
+        protected override bool ShouldIncludeEntry(ref FileSystemEntry entry) => !entry.IsDirectory && entry.Length > moreThan;
+
+        protected override bool ShouldRecurseIntoEntry(ref FileSystemEntry entry) => !entry.FileName.SequenceEqual(".git") && (entry.Attributes & FileAttributes.ReparsePoint) == 0;
+
+        protected override string TransformEntry(ref FileSystemEntry entry) => entry.ToFullPath();
+
+        /// <summary>A directory that cannot be read, as one whose path is longer than the kernel takes, is to git as if it were empty.</summary>
+        protected override bool ContinueOnError(int error) => true;
     }
 }

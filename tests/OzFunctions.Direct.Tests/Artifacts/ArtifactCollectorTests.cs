@@ -16,6 +16,10 @@ public sealed class ArtifactCollectorTests : IDisposable
 {
     private readonly TempDirectory _temp = new();
     private readonly MemoryBlobs _blobs = new();
+
+    // Each name is short enough; the whole path is longer than the 4,096 bytes that the kernel takes.
+    private const string TooDeep = "n=$(printf '%0200d' 0) && for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do mkdir $n && cd $n || break; done";
+
     private Masker _masker = Masker.None;
     private readonly RunRecord _record = TestRecords.Claimed(new RunRequest { Prompt = "x", Artifacts = ["out/**/*.txt", "report", "./*.md"] });
 
@@ -111,6 +115,24 @@ public sealed class ArtifactCollectorTests : IDisposable
         await TestProcess.RunAsync("/bin/sh", ["-c", "cd \"$1\" && echo x >\"$(printf 'a\\377b')\" && echo x >\"$(printf 'c\\033d')\"", "sh", _temp["private/artifacts"]], Cancellation);
 
         Assert.Equal(new ArtifactSummary(0, 0, 2), await CollectAsync());
+    }
+
+    [Theory(Timeout = 180_000)]
+    [InlineData("private/artifacts")]
+    [InlineData("ws/report")]
+    public async Task Directories_that_cannot_be_looked_into_are_named_and_cost_no_other(string place)
+    {
+        _temp.Write(place + "/before.txt", "b");
+        _temp.Write(place + "/z.txt", "z");
+        await TestProcess.RunAsync("/bin/sh", ["-c", "cd \"$1\" && mkdir \"$(printf 'a\\377b')\" && echo x >\"$(printf 'a\\377b')/c\" && " + TooDeep, "sh", _temp[place]], Cancellation);
+
+        var summary = await CollectAsync();
+
+        var (kept, leftOut) = (Manifest().Where(entry => entry.LeftOut is null), Manifest().Where(entry => entry.LeftOut is not null).ToList());
+        Assert.Equal(["before.txt", "z.txt"], kept.Select(entry => Path.GetFileName(entry.Path)));
+        Assert.Equal(["its name is longer than 600 bytes", "its name is not UTF-8"], leftOut.Select(entry => entry.LeftOut));
+        Assert.EndsWith("a\uFFFDb", leftOut[1].Path, StringComparison.Ordinal);
+        Assert.Equal(new ArtifactSummary(2, 2, 2), summary);
     }
 
     [Fact]

@@ -126,4 +126,20 @@ public sealed class HostileRepositoryTests
         Assert.All(["b/-n", "b/:top", "new\\nline", "deep/:(exclude)/z"], name => Assert.Contains(name, patch, StringComparison.Ordinal));
         Assert.DoesNotContain("fifo", patch, StringComparison.Ordinal);
     }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Directories_that_cannot_be_looked_into_do_not_cost_the_patch()
+    {
+        using var scene = new ChangesScene();
+        scene.Options = scene.Options with { ChangesFileBytes = 1_000 };
+        await scene.ShAsync(Base);
+        scene.SetupIsOver();
+        await scene.ShAsync("echo two >>a.txt; head -c 2000 /dev/zero >zz; mkdir \"$(printf 'a\\377b')\"; echo x >\"$(printf 'a\\377b')/c\"; n=$(printf '%0200d' 0); for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do mkdir $n; cd $n || break; done");
+
+        var patch = Assert.Single(await scene.RecordAsync()).Value;
+
+        Assert.True(scene.ExitCode == 0, scene.Log);
+        Assert.Contains("+two\n", patch, StringComparison.Ordinal);
+        Assert.Equal("zz", Assert.Single(scene.LeftOut).Name);
+    }
 }
