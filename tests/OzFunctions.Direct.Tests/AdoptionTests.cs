@@ -405,6 +405,29 @@ public sealed class AdoptionTests
     }
 
     [Fact(Timeout = 180_000)]
+    public async Task A_discarded_directory_whose_journal_cannot_be_opened_leaves_no_process()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root, to mount something in place of the journal");
+        await using var rig = new BackendRig();
+        rig.UseScript($"touch {rig.Temp["started"]}; exec sleep 600");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+        var journal = Path.Combine(rig.PrivateOf(first), "journal.ndjson");
+        File.Delete(journal);
+        Directory.CreateDirectory(journal);
+        Assert.SkipUnless(await TestProcess.RunAsync("mount", ["-t", "tmpfs", "tmpfs", journal], BackendRig.Cancellation) == 0, "nothing can be mounted here");
+        try
+        {
+            await rig.Adopt(first, rig.CreateBackend()).Directory.DiscardAsync(BackendRig.Cancellation);
+        }
+        finally
+        {
+            await TestProcess.RunAsync("umount", [journal], CancellationToken.None);
+        }
+
+        Assert.Empty(Testing.ProcessTable.WithTag(first.Directory.Name));
+    }
+
+    [Fact(Timeout = 180_000)]
     public async Task A_discarded_directory_that_made_no_workspace_leaves_the_one_that_is_there()
     {
         await using var rig = new BackendRig();

@@ -42,12 +42,12 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         string? workspace;
         bool owned;
         TimeSpan atMost;
-        using (var journal = AttemptJournal.Open(places.Journal, time))
+        using (var journal = FindJournal())
         {
-            var begun = BegunSettings.Of(journal, options);
+            var begun = journal is null ? options : BegunSettings.Of(journal, options);
             atMost = (2 * begun.StopGrace) + begun.TeardownTimeout;
-            owned = journal.OwnsWorkspace;
-            workspace = journal.Has(JournalStep.WorkspaceMine) && !journal.Has(JournalStep.WorkspaceRemoved) ? journal.WorkspacePath : null;
+            owned = journal is { OwnsWorkspace: true };
+            workspace = journal is not null && journal.Has(JournalStep.WorkspaceMine) && !journal.Has(JournalStep.WorkspaceRemoved) ? journal.WorkspacePath : null;
         }
 
         await EndProcessesAsync(atMost, cancellationToken);
@@ -89,6 +89,19 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
     }
 
     public void Dispose() => held.Dispose();
+
+    /// <summary>Null where it cannot be opened: its processes are ended all the same.</summary>
+    private AttemptJournal? FindJournal()
+    {
+        try
+        {
+            return AttemptJournal.Open(places.Journal, time);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
 
     private async Task EndProcessesAsync(TimeSpan atMost, CancellationToken cancellationToken)
     {

@@ -14,6 +14,7 @@ internal static unsafe partial class Libc
     public const int OReadWrite = 2;
     public const int ONonBlock = 0x800;
     public const int OCloseOnExec = 0x80000;
+    public const int OPath = 0x200000;
     public const int Enoent = 2;
     public const int Eacces = 13;
     public const int Eexist = 17;

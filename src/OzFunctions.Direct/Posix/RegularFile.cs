@@ -42,7 +42,8 @@ internal static class RegularFile
     }
 
     /// <summary>
-    /// A file of ours to read and write, made where nothing stands. Whatever a command of the same account put in its place is removed: it says as much as no file.
+    /// A file of ours to read and write, made where nothing stands. Whatever a command of the same account put in its place is removed: it says as much as no file. One
+    /// whose rights it took from us is given them back, or else put aside.
     /// </summary>
     public static FileStream OpenOrRemake(string path)
     {
@@ -60,6 +61,18 @@ internal static class RegularFile
             catch (IOException) when (Libc.FindFacts(path) is { IsRegular: false } && TreeRemover.RemoveOnce(path) is null)
             {
                 // Gone: as if it had never been.
+            }
+            catch (IOException refused) when (refused.HResult == Libc.Eacces && Libc.FindFacts(path) is { IsRegular: true })
+            {
+                if (TryTakeBack(path) is { } handle)
+                {
+                    return new FileStream(handle, FileAccess.ReadWrite);
+                }
+
+                if (PosixFiles.Rename(path, path + ".refused") is { Ok: false })
+                {
+                    throw;
+                }
             }
         }
 
@@ -138,6 +151,27 @@ internal static class RegularFile
         }
     }
 
+    /// <summary>Null where it is not ours.</summary>
+    private static SafeFileHandle? TryTakeBack(string path)
+    {
+        // The file itself, whatever is put in its place meanwhile.
+        using var place = new SafeFileHandle(Libc.Open(path, Libc.OPath | Libc.ONoFollow | Libc.OCloseOnExec, 0), ownsHandle: true);
+        if (place.IsInvalid || Libc.FindFacts((int)place.DangerousGetHandle()) is not { IsRegular: true } facts || !Libc.IsOwn(facts))
+        {
+            return null;
+        }
+
+        try
+        {
+            File.SetUnixFileMode($"/proc/self/fd/{place.DangerousGetHandle()}", UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            return Open(path, Libc.OReadWrite);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     private static SafeFileHandle Open(string path, int access)
     {
         // Looked at once it is open only: others are replaced while they are read. Without NONBLOCK a fifo would be waited for.
@@ -145,7 +179,7 @@ internal static class RegularFile
         if (descriptor < 0)
         {
             var error = Marshal.GetLastPInvokeError();
-            throw error == Libc.Enoent ? new FileNotFoundException($"{path} is not there.", path) : new IOException($"{path} cannot be read: {Libc.Describe(error)}.");
+            throw error == Libc.Enoent ? new FileNotFoundException($"{path} is not there.", path) : new IOException($"{path} cannot be read: {Libc.Describe(error)}.", error);
         }
 
         var handle = new SafeFileHandle(descriptor, ownsHandle: true);
