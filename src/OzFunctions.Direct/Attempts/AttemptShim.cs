@@ -279,10 +279,18 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private async Task SweepAsync(CancellationToken cancellationToken)
     {
         await CloseAsync();
-        var ended = await shims.SweepAsync(scope.Places.Directory, Identity, cancellationToken);
-        if (ended > 0)
+        try
         {
-            scope.Warn($"The shim of this attempt was killed; {ended} processes that it had left running were ended.");
+            var ended = await shims.SweepAsync(scope.Places.Directory, Identity, cancellationToken);
+            if (ended > 0)
+            {
+                scope.Warn($"The shim of this attempt was killed; {ended} processes that it had left running were ended.");
+            }
+        }
+        catch (ShimException exception)
+        {
+            // What became of the run is known all the same.
+            scope.Warn(exception.Message);
         }
 
         await scope.Log.DrainAsync(cancellationToken);
