@@ -165,6 +165,23 @@ public sealed class AdoptionTests
         Assert.False(File.Exists(rig.Temp["agent"]));
     }
 
+    [Fact(Timeout = 180_000)]
+    public async Task A_supervisor_that_ended_with_its_lease_before_the_agent_was_started_was_not_killed()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { SetupCommand = $"touch {rig.Temp["started"]}; exec sleep 600" };
+        rig.UseScript($"touch {rig.Temp["agent"]}");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" }, lease: TimeSpan.FromSeconds(4));
+        await rig.WaitForStatusAsync(first, status => status is { LeaseOver: true });
+        await Task.Run(() => SpinWait.SpinUntil(() => Testing.ProcessTable.WithTag(first.Directory.Name).Count == 0), BackendRig.Cancellation);
+
+        var backend = rig.CreateBackend();
+        var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.HostLost, "The lease of the host ended before the agent was started."), (outcome.Reason, outcome.Message));
+        Assert.False(File.Exists(rig.Temp["agent"]));
+    }
+
     [Theory(Timeout = 180_000)]
     [InlineData("exit 0", "SUCCEEDED completed 0", RunReason.Completed)]
     [InlineData("exit 3", "FAILED agent_invocation 3", RunReason.AgentInvocation)]

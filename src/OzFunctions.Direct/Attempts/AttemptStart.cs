@@ -47,7 +47,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
         catch (ShimException exception)
         {
             return shim.Status is { LeaseOver: true }
-                ? new(RunReason.HostLost, "The lease of the host ended before the agent was started.")
+                ? LeaseEnded
                 : new(RunReason.Internal, $"The supervisor of the run could not do its work: {exception.Message}");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -66,7 +66,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
         // A dead shim that had begun: what it did is not done twice (protocol A4).
         if (!shim.IsAlive && (shim.GivenUp || scope.Journal.Has(JournalStep.AgentRequested) || shim.Status is { } left && (left.Commands.Count > 0 || left.LeaseOver)))
         {
-            return OfLostShim("It was killed before the agent was started.");
+            return !shim.GivenUp && shim.Status is { LeaseOver: true } ? LeaseEnded : OfLostShim("It was killed before the agent was started.");
         }
 
         // Looked up first, so that a run that this host must refuse costs nothing.
@@ -321,6 +321,8 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
 
         return status.Ended ? OfAgent(status) : OfLostShim("It was killed while the agent ran.");
     }
+
+    private static Verdict LeaseEnded => new(RunReason.HostLost, "The lease of the host ended before the agent was started.");
 
     private Verdict OfLostShim(string message) => shim.Find(ShimPhase.Agent) is { Ended: true } agent
         ? OfAgent(agent)
