@@ -10,13 +10,17 @@ namespace OzFunctions.Direct.Environments;
 internal sealed class EnvironmentFile
 {
     private const int MostBytes = 1 << 20;
+    private const int MostGuessed = 20_000;
     private readonly string _text;
-    private readonly Dictionary<string, string> _values = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _values;
     private readonly List<KeyValuePair<string, string>> _order = [];
     private int _position;
     private int _line = 1;
 
-    private EnvironmentFile(string text) => _text = text;
+    // Where what is read begins, or began when a fault was found.
+    private int _statement;
+
+    private EnvironmentFile(string text, Dictionary<string, string> values) => (_text, _values) = (text, values);
 
     /// <summary>The variables in the order in which they were written; an absent file has none.</summary>
     public static IReadOnlyList<KeyValuePair<string, string>> Read(string path)
@@ -56,15 +60,43 @@ internal sealed class EnvironmentFile
 
             using var reader = new StreamReader(file, Encoding.UTF8);
             var buffer = new char[MostBytes];
-            var text = new string(buffer, 0, reader.ReadBlock(buffer, 0, buffer.Length));
-            return [.. text.Split('\n').Select(GuessLine).OfType<KeyValuePair<string, string>>()];
+            return GuessAll(new string(buffer, 0, reader.ReadBlock(buffer, 0, buffer.Length)));
         }
     }
 
-    private static KeyValuePair<string, string>? GuessLine(string line)
+    /// <summary>What stands before the fault, then each line that can be read by itself, and what the others look like.</summary>
+    private static IReadOnlyList<KeyValuePair<string, string>> GuessAll(string text)
     {
-        var equals = line.IndexOf('=', StringComparison.Ordinal);
-        return equals < 0 ? null : KeyValuePair.Create(line[..equals].Trim().Split(' ')[^1], line[(equals + 1)..].Trim().Trim('"', '\'', '`'));
+        var file = Of(text);
+        if (file.TryReadAll())
+        {
+            return file._order;
+        }
+
+        var lines = file._text[file._statement..].Split('\n');
+        var guessed = file._order.ToList();
+        foreach (var line in lines.Select(line => new EnvironmentFile(line, file._values)))
+        {
+            _ = line.TryReadAll();
+            guessed.AddRange(line._order);
+        }
+
+        return [.. guessed.Concat(EnvironmentGuess.Of(lines)).Take(MostGuessed)];
+    }
+
+    private static EnvironmentFile Of(string text) => new(text.Replace("\r\n", "\n", StringComparison.Ordinal), new Dictionary<string, string>(StringComparer.Ordinal));
+
+    private bool TryReadAll()
+    {
+        try
+        {
+            ReadAll();
+            return true;
+        }
+        catch (EnvironmentFileException)
+        {
+            return false;
+        }
     }
 
     public static IReadOnlyList<KeyValuePair<string, string>> Parse(ReadOnlySpan<byte> bytes)
@@ -89,7 +121,7 @@ internal sealed class EnvironmentFile
             throw new EnvironmentFileException(1 + text.AsSpan(0, at).Count('\n'), "it holds a NUL character");
         }
 
-        var file = new EnvironmentFile(text.Replace("\r\n", "\n", StringComparison.Ordinal));
+        var file = Of(text);
         file.ReadAll();
         return file._order;
     }
@@ -98,6 +130,7 @@ internal sealed class EnvironmentFile
     {
         while (_position < _text.Length)
         {
+            _statement = _position;
             SkipSpaces();
             if (AtEndOfLine())
             {

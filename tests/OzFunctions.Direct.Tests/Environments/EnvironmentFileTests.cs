@@ -1,5 +1,7 @@
 using System.Text;
 using OzFunctions.Direct.Environments;
+using OzFunctions.Masking;
+using OzFunctions.Requests;
 
 namespace OzFunctions.Direct.Tests.Environments;
 
@@ -70,5 +72,42 @@ public sealed class EnvironmentFileTests
         File.CreateSymbolicLink(temp["link"], temp["real"]);
 
         Assert.Contains("a symbolic link", Assert.Throws<EnvironmentFileException>(() => EnvironmentFile.Read(temp["link"])).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("A_TOKEN: secret-one\nthis is wrong", "secret-one")]
+    [InlineData("A_TOKEN=\"first-line\nsecond-line\" # rest\nwrong", "first-line", "second-line")]
+    [InlineData("wrong\nA_TOKEN: secret-one\nB_TOKEN = 'secret-two' # rest", "secret-one", "secret-two")]
+    [InlineData("wrong\nURL=https://x\nA_TOKEN=\"$URL/secret\\\"one\"", "https://x/secret\"one")]
+    [InlineData("A-TOKEN=secret-one", "secret-one")]
+    [InlineData("export A_TOKEN secret-one", "secret-one")]
+    [InlineData("A_TOKEN=\"secret-one\" and more", "secret-one")]
+    [InlineData("A_TOKEN=\"first-line\nsecond-line\nB_TOKEN=third-line", "first-line", "second-line", "third-line")]
+    [InlineData("A_KEY<<END\nfirst-line\n  second-line\nB_TOKEN=third-line", "first-line", "second-line", "third-line")]
+    [InlineData("A_KEY<<\nfirst-line\nsecond-line", "first-line", "second-line")]
+    [InlineData("wrong\nA_KEY<<END\nfirst-line\nsecond-line\nEND\nB_TOKEN='third-line\nfourth-line'", "first-line", "second-line", "third-line", "fourth-line")]
+    [InlineData("A_KEY='first-line\nB_KEY='second-line\nthird-line", "first-line", "second-line", "third-line")]
+    public void The_secrets_of_a_file_with_a_fault_are_guessed(string text, params string[] secrets)
+    {
+        using var temp = new TempDirectory();
+        temp.Write("environment", text);
+        Assert.Throws<EnvironmentFileException>(() => EnvironmentFile.Read(temp["environment"]));
+
+        var guessed = EnvironmentFile.Guess(temp["environment"]).Where(pair => SecretNames.IsSecret(pair.Key));
+
+        var masker = new SecretSet().AddAll(guessed.Select(pair => pair.Value)).CreateMasker();
+        Assert.All(secrets, secret => Assert.Equal("<***>", masker.MaskText($"<{secret}>")));
+    }
+
+    [Theory(Timeout = 120_000)]
+    [InlineData("A_TOKEN='\n")]
+    [InlineData("A_TOKEN<<X\n")]
+    [InlineData("A_TOKEN=\"\n")]
+    public async Task A_file_full_of_faults_is_guessed_as_well(string line)
+    {
+        using var temp = new TempDirectory();
+        temp.Write("environment", string.Concat(Enumerable.Repeat(line, (1 << 20) / line.Length)) + "x y z");
+
+        Assert.NotEmpty(await Task.Run(() => EnvironmentFile.Guess(temp["environment"]), TestContext.Current.CancellationToken));
     }
 }
