@@ -2,7 +2,7 @@ namespace OzFunctions.Shim.Protocol;
 
 /// <summary>
 /// How a run ended by what its shim alone saw, in the words that a teardown is told. The host's own rules come to the same, except where they know what the agent had said
-/// or until when it was told to work.
+/// or to the second until when it was told to work.
 /// </summary>
 public static class LonelyVerdict
 {
@@ -14,6 +14,7 @@ public static class LonelyVerdict
     {
         { Ended: false } or { SpawnError: 0, StoppedBy: null, ExitCode: null, Signal: null } => null,
         { SpawnError: not 0 } => ("ERROR", "agent_not_found"),
+        { StoppedBy: null, ExitCode: 0, LeftAtDeadline: true } => ("FAILED", "task_timeout"),
         { StoppedBy: null, ExitCode: 0 } => ("SUCCEEDED", "completed"),
         { StoppedBy: null or ShimStopCause.Finished } => ("FAILED", "agent_invocation"),
         { StoppedBy: ShimStopCause.Timeout } => ("FAILED", "task_timeout"),

@@ -87,6 +87,12 @@ public sealed record ShimCommandStatus
     /// </summary>
     public double? RanSeconds { get; init; }
 
+    /// <summary>
+    /// The leader ended by itself when no more was left of its time than the grace, so that an agent that was told its deadline left at it; never where the grace is most of
+    /// its time. Since version 2, but not from the first.
+    /// </summary>
+    public bool LeftAtDeadline { get; init; }
+
     /// <summary>How many processes were still there when the leader had ended and were ended.</summary>
     public int EndedDescendants { get; init; }
 }

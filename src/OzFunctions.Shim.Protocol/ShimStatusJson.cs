@@ -88,6 +88,11 @@ public static class ShimStatusJson
             text.Append(CultureInfo.InvariantCulture, $",\"ran_seconds\":{ran:0.###}");
         }
 
+        if (command.LeftAtDeadline)
+        {
+            text.Append(",\"left_at_deadline\":true");
+        }
+
         text.Append(CultureInfo.InvariantCulture, $",\"peak_memory_bytes\":{command.PeakMemoryBytes},\"cpu_seconds\":{command.CpuSeconds:0.######},\"clean\":");
         text.Append(Bool(command.Clean)).Append(",\"left_over\":[").AppendJoin(',', command.LeftOver);
         text.Append(CultureInfo.InvariantCulture, $"],\"ended_descendants\":{command.EndedDescendants}}}");

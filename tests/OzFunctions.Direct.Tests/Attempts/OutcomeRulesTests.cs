@@ -117,6 +117,15 @@ public sealed class OutcomeRulesTests
         Assert.Equal(Words(OutcomeRules.OfSetup(ended, Timeout)?.Reason ?? RunReason.HostLost), SaidAlone(ended with { Phase = ShimPhase.Setup }));
     }
 
+    [Fact]
+    public void A_supervisor_alone_says_of_an_agent_that_left_at_its_deadline_what_the_host_would()
+    {
+        var ended = Ended(0, null, null) with { EndedAt = Start + Timeout - Grace, LeftAtDeadline = true };
+
+        Assert.Equal(Words(Decide(ended).Reason), SaidAlone(ended));
+        Assert.Equal(("FAILED", "task_timeout"), SaidAlone(ended));
+    }
+
     private static (string State, string Reason) Words(RunReason reason) => (reason.State().Text(), reason.Text());
 
     private static (string State, string Reason) SaidAlone(ShimCommandStatus command) =>

@@ -84,6 +84,21 @@ public sealed class ClockTests
         Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(0.5), TimeSpan.FromMinutes(2));
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData("sleep 6.5; exit 0", 6, true)]
+    [InlineData("sleep 6.5; exit 0", 7, false)]
+    [InlineData("exit 0", 6, false)]
+    public async Task An_end_of_its_own_when_only_the_grace_is_left_is_told(string script, int grace, bool isTold)
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync();
+
+        var status = await rig.RunAsync(session, rig.Sh(script) with { Timeout = TimeSpan.FromSeconds(12), StopGrace = TimeSpan.FromSeconds(grace) });
+
+        Assert.Equal((0, null, isTold), (status.ExitCode, status.StoppedBy, status.LeftAtDeadline));
+        Assert.Equal(isTold ? ("FAILED", "task_timeout") : ("SUCCEEDED", "completed"), LonelyVerdict.Of(session.Status));
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task Silence_ends_and_output_puts_it_off()
     {
