@@ -14,18 +14,17 @@ namespace OzFunctions.Cli.Unmanaged;
 internal static partial class SpoolTransfer
 {
     private const int PageSize = 100;
+    private const string NoSuchName = "the store takes no such name: it is too long, or of too many directories";
 
-    /// <summary>Sends what one spool holds; one that is the store itself has nothing to send.</summary>
-    /// <param name="sent">Gets the runs that were sent, also where a later one could not be.</param>
-    public static async Task SendAsync(OzCore source, OzCore target, List<RunId> sent, ILoggerFactory loggers, CancellationToken cancellationToken)
+    /// <summary>The runs that a spool holds and that are over; a spool that is the store itself has nothing to send.</summary>
+    public static async Task<IReadOnlyList<RunId>> FindWaitingAsync(OzCore source, OzCore target, CancellationToken cancellationToken)
     {
+        var waiting = new List<RunId>();
         if (source.Ports.StoreId == target.Ports.StoreId)
         {
-            return;
+            return waiting;
         }
 
-        var logger = loggers.CreateLogger("OzFunctions.Cli");
-        var waiting = new List<RunId>();
         string? continuation = null;
         do
         {
@@ -34,14 +33,23 @@ internal static partial class SpoolTransfer
             continuation = page.Continuation;
         }
         while (continuation is not null);
+        return waiting;
+    }
 
+    /// <summary>Sends these runs of one spool; answers how many of them the store refuses, which stay.</summary>
+    /// <param name="sent">Gets the runs that were sent, also where a later one could not be.</param>
+    public static async Task<int> SendAsync(
+        OzCore source, OzCore target, IReadOnlyList<RunId> waiting, List<RunId> sent, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var logger = loggers.CreateLogger("OzFunctions.Cli");
+        var refused = 0;
         foreach (var runId in waiting)
         {
             try
             {
                 if (await source.Records.FindAsync(runId, cancellationToken) is { } run)
                 {
-                    await SendAsync(source, target, run, cancellationToken);
+                    await SendAsync(source, target, run, logger, cancellationToken);
                     sent.Add(runId);
                 }
             }
@@ -50,26 +58,45 @@ internal static partial class SpoolTransfer
                 // It stays for a version that can; the others need not wait for that.
                 NotRead(logger, runId, ex);
             }
+            catch (Exception ex) when (ex is ArgumentException or BlobStoreException { IsTransient: false })
+            {
+                // Nor for what the store will not take of this one, today or tomorrow. A store that takes nothing at all says so here.
+                await target.Ports.Blobs.FindEntryAsync(RunBlobs.Record(runId), cancellationToken);
+                refused++;
+                Refused(logger, runId, ex.Message);
+            }
         }
+
+        return refused;
     }
 
-    private static async Task SendAsync(OzCore source, OzCore target, StoredRun run, CancellationToken cancellationToken)
+    private static async Task SendAsync(OzCore source, OzCore target, StoredRun run, ILogger logger, CancellationToken cancellationToken)
     {
         var (from, to, runId) = (source.Ports.Blobs, target.Ports.Blobs, run.Record.RunId);
 
         // Nothing is owed in the spool itself; its marker may have outlived its process.
         await source.Outbox.PublishAsync(runId, cancellationToken);
-        var data = new List<string>();
+        var artifacts = RunBlobs.Artifact(runId, run.Record.Attempt, "");
+        var (data, leftOut) = (new List<string>(), new HashSet<string>(StringComparer.Ordinal));
         await foreach (var blob in from.ListAllAsync($"data/{runId}/", cancellationToken))
         {
             data.Add(blob.Name);
-            await CopyAsync(from, to, blob, cancellationToken);
+            try
+            {
+                await CopyAsync(from, to, blob, cancellationToken);
+            }
+            catch (ArgumentException) when (blob.Name.StartsWith(artifacts, StringComparison.Ordinal))
+            {
+                // As where it is collected: one file must not cost the run.
+                LeftOut(logger, blob.Name[artifacts.Length..], runId);
+                leftOut.Add(blob.Name[artifacts.Length..]);
+            }
         }
 
         await to.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
-        var manifest = await ArtifactManifests.ReadAsync(to, runId, run.Record.Attempt, cancellationToken);
+        var manifest = await LeaveOutAsync(to, run.Record, leftOut, cancellationToken);
         var owed = await target.OwedPublishers.FindAsync(run.Record.WorkerId, cancellationToken);
-        var record = Readdress(target, run.Record, manifest, owed);
+        var record = Readdress(target, leftOut.Count == 0 ? run.Record : Recount(run.Record, manifest), manifest, owed);
         if (!await target.Records.TryCreateAsync(record, cancellationToken, unique: false))
         {
             // Sent before; or the first write of that call, which it had given up waiting for, has landed since: a run that nobody carries on.
@@ -99,6 +126,37 @@ internal static partial class SpoolTransfer
         return record with { Event = document.RootElement.Clone() };
     }
 
+    /// <summary>The manifest as it stands in the store once it says what is missing there.</summary>
+    private static async Task<ArtifactManifest> LeaveOutAsync(IBlobStore to, RunRecord record, HashSet<string> leftOut, CancellationToken cancellationToken)
+    {
+        var manifest = await ArtifactManifests.ReadAsync(to, record.RunId, record.Attempt, cancellationToken);
+        if (leftOut.Count == 0)
+        {
+            return manifest;
+        }
+
+        manifest = new()
+        {
+            Artifacts = [.. manifest.Artifacts.Select(entry => leftOut.Contains(entry.Path) ? new ArtifactEntry { Path = entry.Path, Bytes = entry.Bytes, LeftOut = NoSuchName } : entry)],
+        };
+        using var content = new MemoryStream(JsonSerializer.SerializeToUtf8Bytes(manifest, RunJson.Wire.ArtifactManifest), writable: false);
+        await to.UploadAsync(RunBlobs.Manifest(record.RunId, record.Attempt), content, "application/json", null, cancellationToken);
+        return manifest;
+    }
+
+    /// <summary>The record's figures, by a manifest of which files were left out since they were counted.</summary>
+    private static RunRecord Recount(RunRecord record, ArtifactManifest manifest)
+    {
+        if (record.CurrentAttempt is not { Artifacts: { } counted } attempt)
+        {
+            return record;
+        }
+
+        var kept = manifest.Artifacts.Where(entry => entry.LeftOut is null).ToList();
+        attempt = attempt with { Artifacts = new(kept.Count, kept.Sum(entry => entry.Bytes), counted.LeftOut + counted.Count - kept.Count) };
+        return record with { Attempts = [.. record.Attempts.SkipLast(1), attempt] };
+    }
+
     private static async Task CopyAsync(IBlobStore from, IBlobStore to, BlobEntry blob, CancellationToken cancellationToken)
     {
         await using var content = await from.OpenReadAsync(blob.Name, 0, null, cancellationToken);
@@ -111,4 +169,10 @@ internal static partial class SpoolTransfer
 
     [LoggerMessage(LogLevel.Warning, "Run {RunId}, which 'ozf exec' kept on this machine, is not sent: its record there or in the store cannot be read")]
     private static partial void NotRead(ILogger logger, RunId runId, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId}, which 'ozf exec' kept on this machine, is not sent and stays here: {Problem}")]
+    private static partial void Refused(ILogger logger, RunId runId, string problem);
+
+    [LoggerMessage(LogLevel.Warning, "The file {Path} of run {RunId}, which 'ozf exec' kept on this machine, is left out: the store takes no such name")]
+    private static partial void LeftOut(ILogger logger, string path, RunId runId);
 }

@@ -73,7 +73,7 @@ internal static partial class SyncCommand
         var own = ExecPlaces.RootOf(settings);
         var roots = ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Concat(Directory.Exists(own.Path) ? [own] : []).Distinct();
         var settled = await SettleAsync(context, store, settings, roots, faults, loggers, cancellationToken);
-        var (settledThere, sent) = await EmptySpoolsAsync(context, store.Core, settings, faults, loggers, cancellationToken);
+        var (settledThere, sent, refused) = await EmptySpoolsAsync(context, store.Core, settings, faults, loggers, cancellationToken);
         await store.Core.Outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
         Show(context, settled + settledThere, sent);
         foreach (var fault in faults.Distinct())
@@ -81,28 +81,39 @@ internal static partial class SyncCommand
             context.Screen.Fail($"{fault}. What 'ozf exec' left there is not settled.");
         }
 
-        return faults.Count == 0 ? ExitCodes.Success : ExitCodes.Unavailable;
+        return faults.Count == 0 && refused == 0 ? ExitCodes.Success : ExitCodes.Unavailable;
     }
 
     /// <summary>A spool holds runs of calls that ended, and of calls that were killed, which nobody else would ever end.</summary>
-    private static async Task<(int Settled, IReadOnlyList<RunId> Sent)> EmptySpoolsAsync(
+    /// <param name="faults">Gets a sentence for each place that cannot be used, and for each spool that cannot.</param>
+    private static async Task<(int Settled, IReadOnlyList<RunId> Sent, int Refused)> EmptySpoolsAsync(
         CommandContext context, OzCore target, Settings settings, List<string> faults, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
-        var (settled, sent) = (0, new List<RunId>());
+        var (settled, refused, sent) = (0, 0, new List<RunId>());
         var sources = new List<OpenStore>();
+        var waiting = new List<(OzCore Source, IReadOnlyList<RunId> Runs)>();
         try
         {
             foreach (var spool in ExecPlaces.FindSpools(settings, context.Surroundings))
             {
-                var source = LocalStore.Open(spool, context.Surroundings, loggers);
-                sources.Add(source);
-                settled += await SettleAsync(context, source, spool, ExecPlaces.RootsWithAttempts(settings, context.Surroundings), faults, loggers, cancellationToken);
+                try
+                {
+                    var source = LocalStore.Open(spool, context.Surroundings, loggers);
+                    sources.Add(source);
+                    settled += await SettleAsync(context, source, spool, ExecPlaces.RootsWithAttempts(settings, context.Surroundings), faults, loggers, cancellationToken);
+                    waiting.Add((source.Core, await SpoolTransfer.FindWaitingAsync(source.Core, target, cancellationToken)));
+                }
+                catch (Exception ex) when (TrackedExec.IsAway(ex) && !cancellationToken.IsCancellationRequested)
+                {
+                    // The other spool need not wait for what is wrong with this one.
+                    faults.Add(settings.Mask(ex.Message.TrimEnd('.')));
+                }
             }
 
             // Only now: a store that is still away throws here, and keeps no killed call of any place from its end.
-            foreach (var source in sources)
+            foreach (var (source, runs) in waiting)
             {
-                await SpoolTransfer.SendAsync(source.Core, target, sent, loggers, cancellationToken);
+                refused += await SpoolTransfer.SendAsync(source, target, runs, sent, loggers, cancellationToken);
             }
         }
         finally
@@ -113,7 +124,7 @@ internal static partial class SyncCommand
             }
         }
 
-        return (settled, sent);
+        return (settled, sent, refused);
     }
 
     /// <summary>The runs of one store whose calls are gone; answers how many.</summary>

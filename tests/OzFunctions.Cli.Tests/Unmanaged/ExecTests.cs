@@ -293,6 +293,28 @@ public class ExecTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_spool_that_cannot_be_opened_is_named_and_keeps_no_run_of_another_from_being_sent()
+    {
+        await using var rig = NewRig();
+        await File.WriteAllTextAsync(rig.Data, "in the way", Cancellation);
+        var exec = await rig.RawAsync("ozf exec --agent-command 'echo worked' --result-file result.json");
+        Assert.True(exec.ExitCode == 0, exec.Error);
+        var id = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(rig.Place, "result.json"), Cancellation)).RootElement.GetProperty("run_id").GetString()!;
+
+        // Looked at before the one in the temporary directory, which holds the run.
+        File.Delete(rig.Data);
+        var broken = Path.Combine(rig.Data, "exec-spool");
+        Directory.CreateDirectory(rig.Data, (UnixFileMode)0x1C0);
+        Directory.CreateDirectory(broken, (UnixFileMode)0x1C0);
+        await File.WriteAllTextAsync(Path.Combine(broken, "store.json"), "no json", Cancellation);
+        var sync = await rig.RunAsync("sync");
+
+        Assert.Equal((69, id), (sync.ExitCode, sync.Output));
+        Assert.Contains(broken, sync.Error, StringComparison.Ordinal);
+        Assert.Equal("SUCCEEDED", (await rig.GetAsync(id)).GetProperty("state").GetString());
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_place_of_this_machine_that_cannot_be_used_is_named_with_the_way_out_and_another_one_is_taken()
     {
         await using var rig = NewRig();
