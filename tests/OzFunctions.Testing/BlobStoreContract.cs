@@ -207,6 +207,25 @@ public abstract class BlobStoreContract
         Assert.Equal("short", Text(await store.FindAsync(first.Name, Cancellation)));
     }
 
+    /// <summary>What a log was begun with may have to give way to the whole of it; a large upload may go another way than a small one.</summary>
+    [Theory(Timeout = 180_000)]
+    [InlineData(100)]
+    [InlineData(22_000_000)]
+    public async Task An_upload_replaces_what_was_appended(int length)
+    {
+        var store = CreateStore();
+        var content = new byte[length];
+        Random.Shared.NextBytes(content);
+        Assert.True(await store.TryAppendAsync("data/r/1/log.ndjson", 0, Bytes("one\n"), Cancellation));
+
+        var uploaded = await store.UploadAsync("data/r/1/log.ndjson", new MemoryStream(content), "application/x-ndjson", null, Cancellation);
+
+        Assert.Equal(length, uploaded.Length);
+        var blob = await store.FindAsync(uploaded.Name, Cancellation);
+        Assert.Equal(uploaded.ETag, blob!.ETag);
+        Assert.True(blob.Content.Span.SequenceEqual(content));
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task A_listing_is_in_ordinal_order_by_prefix_and_in_pages()
     {

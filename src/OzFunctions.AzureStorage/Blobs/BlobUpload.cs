@@ -9,7 +9,8 @@ namespace OzFunctions.AzureStorage;
 
 /// <summary>
 /// One streamed upload: up to 4 MiB in one call, more in blocks, several at a time, which one last call makes the blob. The service checks each block's MD5.
-/// Readers see all of it or nothing; blocks of an upload that was cut off vanish by themselves after a week.
+/// Readers see all of it or nothing; blocks of an upload that was cut off vanish by themselves after a week. Blocks cannot replace an append blob, as a log is one: it
+/// goes before them.
 /// </summary>
 internal sealed class BlobUpload(
     BlockBlobClient blob, StorageCalls calls, Func<Func<Task<ETag>>, CancellationToken, Task<ETag>> inContainer, string contentType, IDictionary<string, string> metadata)
@@ -99,13 +100,43 @@ internal sealed class BlobUpload(
                 (_, token) => inContainer(
                     async () =>
                     {
-                        await blob.StageBlockAsync(name, new ReadOnlyMemory<byte>(block, 0, length).AsStream(), options, token);
+                        await StageInPlaceAsync(name, new(block, 0, length), options, token);
                         return default;
                     },
                     token),
                 cancellationToken),
             cancellationToken);
         return block;
+    }
+
+    private async Task StageInPlaceAsync(string name, ReadOnlyMemory<byte> block, BlockBlobStageBlockOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await blob.StageBlockAsync(name, block.AsStream(), options, cancellationToken);
+        }
+        catch (RequestFailedException ex) when (ex.ErrorCode == StorageFaults.InvalidBlobType)
+        {
+            await RemoveAppendBlobAsync(cancellationToken);
+            await blob.StageBlockAsync(name, block.AsStream(), options, cancellationToken);
+        }
+    }
+
+    /// <summary>By its version: several blocks meet it at once, and those that one of them has staged meanwhile must stay.</summary>
+    private async Task RemoveAppendBlobAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var there = (await blob.GetPropertiesAsync(cancellationToken: cancellationToken)).Value;
+            if (there.BlobType != BlobType.Block)
+            {
+                await blob.DeleteAsync(DeleteSnapshotsOption.IncludeSnapshots, new() { IfMatch = there.ETag }, cancellationToken);
+            }
+        }
+        catch (RequestFailedException ex) when (ex.Status is 404 or 412)
+        {
+            // Another block was first.
+        }
     }
 
     /// <summary>Ids of one length, as the service wants them for one blob.</summary>

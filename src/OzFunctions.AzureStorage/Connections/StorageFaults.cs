@@ -14,6 +14,7 @@ internal static class StorageFaults
     public const string BlobNotFound = "BlobNotFound";
     public const string ContainerNotFound = "ContainerNotFound";
     public const string QueueNotFound = "QueueNotFound";
+    public const string InvalidBlobType = "InvalidBlobType";
 
     public static bool IsFault(Exception exception, CancellationToken cancellationToken) =>
         exception is RequestFailedException or IOException or HttpRequestException or AggregateException or TimeoutRejectedException or AuthenticationFailedException

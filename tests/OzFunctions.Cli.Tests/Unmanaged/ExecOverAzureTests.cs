@@ -120,7 +120,18 @@ public sealed class ExecOverAzureTests
         var (mark, end) = (Path.Combine(rig.Place, "mark"), Path.Combine(rig.Place, "end"));
         await File.AppendAllTextAsync(
             Path.Combine(rig.Place, "ozf.yaml"), $"\npolicy: {"{"}veto_command: \"touch {mark}; while [ ! -e {mark}.go ]; do sleep 0.05; done\"{"}"}\n", Cancellation);
-        var agent = rig.Script("agent.sh", $"echo worked; echo kept > \"$OZ_ARTIFACTS_DIR/notes.txt\"; while [ ! -e '{end}' ]; do sleep 0.05; done; exit 5");
+
+        // Its log goes up in blocks, over what the store has of it; and Azure takes no name of so many directories.
+        var agent = rig.Script("agent.sh", $"""
+            echo worked
+            head -c 6000000 /dev/zero | tr '\0' x | fold -w 6000
+            deep="$OZ_ARTIFACTS_DIR/$(printf 'd/%.0s' $(seq 260))"
+            mkdir -p "$deep"
+            echo deep > "$deep/file"
+            echo kept > "$OZ_ARTIFACTS_DIR/notes.txt"
+            while [ ! -e '{end}' ]; do sleep 0.05; done
+            exit 5
+            """);
         var exec = rig.Start(["exec", "--agent-command", agent, "--result-file", "result.json"], Environment(azurite));
         while (!File.Exists(mark))
         {
@@ -146,7 +157,7 @@ public sealed class ExecOverAzureTests
             azurite.Thaw();
         }
 
-        Assert.Equal(["worked"], exec.Output);
+        Assert.Equal((1001, "worked"), (exec.Output.Count, exec.Output[0]));
         var warning = Assert.Single(exec.Errors);
         Assert.Contains("the store cannot be reached (it went away before the agent was started)", warning, StringComparison.Ordinal);
         Assert.Contains("'ozf sync'", warning, StringComparison.Ordinal);
@@ -162,6 +173,8 @@ public sealed class ExecOverAzureTests
         Assert.Contains("worked", await RunAsync(rig, azurite, "runs", "logs", id), StringComparison.Ordinal);
         await RunAsync(rig, azurite, "runs", "artifacts", id, "--download", Path.Combine(rig.Place, "got"));
         Assert.Equal("kept\n", await File.ReadAllTextAsync(Path.Combine(rig.Place, "got", "notes.txt"), Cancellation));
+        var artifacts = run.GetProperty("attempts")[0].GetProperty("artifacts");
+        Assert.Equal((1, 1), (artifacts.GetProperty("count").GetInt32(), artifacts.GetProperty("left_out").GetInt32()));
         Assert.Single((await RunAsync(rig, azurite, "events", "--output", "json")).Split('\n'), line => line.Contains($"{id}:1:completed", StringComparison.Ordinal));
         Assert.Empty(LeftHere(rig));
         await ProcessTable.AssertNoneAsync(rig.Place, Cancellation);
