@@ -87,6 +87,45 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
         Assert.Equal(Run, listener.LastRun);
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData(2.0, false)]
+    [InlineData(1.5, true)]
+    public async Task A_service_that_holds_a_ring_up_is_not_sent_another_for_a_minute_and_near_listeners_hear_all(double seconds, bool answers)
+    {
+        var (between, time) = (new Interference(), new ManualTimeProvider());
+        var connection = (await azurite.GetAsync()).TakeAccount();
+        await new AzureBell(StorageAccount.Open(connection, new(), TimeProvider.System), lasts: TimeSpan.FromHours(1)).RingAsync("local", Run, Cancellation);
+        var bell = new AzureBell(StorageAccount.Open(connection, new() { Between = between }, time), lasts: TimeSpan.FromHours(1));
+        await using var listener = bell.Listen("local");
+        var (held, release) = between.HoldBack(IsRing, held: 1);
+        var ringing = bell.RingAsync("local", Run, Cancellation);
+        await held;
+        time.Advance(TimeSpan.FromSeconds(seconds));
+        if (answers)
+        {
+            release.SetResult();
+        }
+
+        await ringing;
+        release.TrySetResult();
+        Assert.True(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+
+        for (var ring = 0; ring < 3; ring++)
+        {
+            await bell.RingAsync("local", Run, Cancellation);
+            Assert.True(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+        }
+
+        Assert.Single(between.Seen, IsPost);
+        time.Advance(TimeSpan.FromMinutes(1));
+        await bell.RingAsync("local", Run, Cancellation);
+        await bell.RingAsync("local", Run, Cancellation);
+        Assert.Equal(3, between.Seen.Count(IsPost));
+
+        static bool IsRing(Azure.Core.Request request) => request.Method == Azure.Core.RequestMethod.Post;
+        static bool IsPost(string request) => request.StartsWith("POST", StringComparison.Ordinal);
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task The_look_after_a_ring_is_due_a_pace_later()
     {

@@ -7,7 +7,7 @@ namespace OzFunctions.AzureStorage;
 
 /// <summary>
 /// A bell is a queue <c>oz-bell-&lt;w&gt;</c> of run ids that vanish by themselves after seconds. Listeners peek: all of them hear it, and nobody has to remove
-/// anything. Listeners of the same process are told at once.
+/// anything. Listeners of the same process are told at once. While the queue service is away they alone are: it is tried once a minute.
 /// </summary>
 /// <param name="lasts">How long a ring can be heard.</param>
 public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
@@ -18,6 +18,11 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
     /// <summary>Whoever rings is on his way to something else: a ring that takes longer is lost.</summary>
     private static readonly TimeSpan SentWithin = TimeSpan.FromSeconds(2);
 
+    /// <summary>A service that did not take a ring, or took longer than <see cref="HeldUpAfter"/> to, is not sent another for so long: an outage costs one wait a minute, not one for each run.</summary>
+    private static readonly TimeSpan PutOffFor = TimeSpan.FromMinutes(1);
+
+    private static readonly TimeSpan HeldUpAfter = TimeSpan.FromSeconds(1);
+
     /// <summary>The most that one peek shows: the oldest. As many may hide others, as they do from five runs a second on: then each look counts as a ring.</summary>
     private const int Shown = 32;
 
@@ -25,6 +30,7 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
     private readonly Dictionary<string, StorageQueue> _queues = new(StringComparer.Ordinal);
     private readonly List<Listener> _listeners = [];
     private readonly Queue<string> _own = new();
+    private long? _putOffAt;
 
     public AzureBell(StorageAccount account)
         : this(account, Lasts)
@@ -40,8 +46,14 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             {
                 listener.Ring(runId);
             }
+
+            if (_putOffAt is { } putOffAt && Time.GetElapsedTime(putOffAt) < PutOffFor)
+            {
+                return;
+            }
         }
 
+        var began = Time.GetTimestamp();
         using var deadline = new CancellationTokenSource(SentWithin, Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
@@ -49,6 +61,7 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             var id = await QueueOf(workerId).SendAsync(runId.ToString(), lasts, either.Token);
             lock (_lock)
             {
+                _putOffAt = Time.GetElapsedTime(began) > HeldUpAfter ? Time.GetTimestamp() : null;
                 _own.Enqueue(id);
                 if (_own.Count > Shown)
                 {
@@ -64,6 +77,10 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
         catch (Exception ex) when (ex is BlobStoreException || (ex is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             // Only a hint: hosts find the work by looking, and the store itself tells what is wrong.
+            lock (_lock)
+            {
+                _putOffAt = Time.GetTimestamp();
+            }
         }
     }
 
