@@ -23,8 +23,10 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
 
     private static readonly TimeSpan HeldUpAfter = TimeSpan.FromSeconds(1);
 
-    /// <summary>The most that one peek shows: the oldest. As many may hide others, as they do from five runs a second on: then each look counts as a ring.</summary>
+    /// <summary>The most that one peek shows: the oldest. As many may hide others, as they do from five runs a second on: then a look counts as a ring, so often.</summary>
     private const int Shown = 32;
+
+    private static readonly TimeSpan HiddenEvery = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, StorageQueue> _queues = new(StringComparer.Ordinal);
@@ -110,6 +112,7 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
         private readonly Lock _lock = new();
         private RunId? _lastRun;
         private long? _looked;
+        private long? _rangAt;
 
         public string WorkerId => workerId;
 
@@ -194,7 +197,7 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             return ValueTask.CompletedTask;
         }
 
-        /// <summary>Something is there that was not there at the last look.</summary>
+        /// <summary>Something is there that was not there at the last look, or may be.</summary>
         private async Task<bool> LookAsync(CancellationToken cancellationToken)
         {
             _looked = bell.Time.GetTimestamp();
@@ -203,9 +206,11 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             lock (_lock)
             {
                 var news = shown.Where(message => !heard.Contains(message.MessageId)).ToList();
-                rang = news.Count > 0 || shown.Length == Shown;
+                rang = news.Count > 0 || (shown.Length == Shown && (_rangAt is not { } rangAt || bell.Time.GetElapsedTime(rangAt) >= HiddenEvery));
                 if (rang)
                 {
+                    _rangAt = _looked;
+
                     // The one that has waited longest is claimed first.
                     _lastRun = news.Count > 0 && RunId.TryParse(news[0].MessageText, out var runId) ? runId : null;
                 }
