@@ -308,7 +308,6 @@ public sealed partial class WorkerHost
     {
         if (!HasRoom())
         {
-            await CountLeftAsync(cancellationToken);
             return;
         }
 
@@ -341,8 +340,6 @@ public sealed partial class WorkerHost
             await IsUnpausedAsync(cancellationToken);
         }
 
-        await CountLeftAsync(cancellationToken);
-
         Task<bool> AskAsync(CancellationToken token)
         {
             asked = true;
@@ -350,25 +347,19 @@ public sealed partial class WorkerHost
         }
     }
 
-    /// <summary>For whoever reads metrics: runs that are ready and find this host full, each counted once. Nothing is listed while nobody reads.</summary>
-    private async Task CountLeftAsync(CancellationToken cancellationToken)
+    /// <summary>For whoever reads metrics: runs that are ready and find this host full, each counted once.</summary>
+    private void CountLeft(IReadOnlyList<RunId> ready)
     {
-        if (!_metrics.IsRead || _options.Once || _options.Slots == 0 || HasRoom())
+        if (_options.Once || _options.Slots == 0 || HasRoom())
         {
             return;
         }
 
-        var left = new HashSet<RunId>();
-        await foreach (var blob in _ports.Blobs.ListAllAsync(ReadyEntry.PrefixOf(_options.WorkerId), cancellationToken))
+        // An entry may outlive the claim for a moment.
+        var left = ready.Except(_attempts.Keys.Select(attempt => attempt.RunId)).ToHashSet();
+        foreach (var _ in left.Except(_leftWaiting))
         {
-            if (ReadyEntry.TryParse(blob.Name, out var entry) && !_attempts.Keys.Any(attempt => attempt.RunId == entry.RunId))
-            {
-                left.Add(entry.RunId);
-                if (!_leftWaiting.Contains(entry.RunId))
-                {
-                    _metrics.LeftWaiting();
-                }
-            }
+            _metrics.LeftWaiting();
         }
 
         _leftWaiting = left;
@@ -598,7 +589,8 @@ public sealed partial class WorkerHost
     {
         if (_metrics.IsRead)
         {
-            var sample = await QueueSampling.TakeAsync(_ports, _options.WorkerId, cancellationToken);
+            var (sample, ready) = await QueueSampling.TakeAsync(_ports, _options.WorkerId, cancellationToken);
+            CountLeft(ready);
             var measures = _backend.Measure();
             _metrics.Sample(sample with { DiskFreeBytes = measures.DiskFreeBytes, SpoolBytes = measures.SpoolBytes });
         }

@@ -1,21 +1,24 @@
 using OzFunctions.Blobs;
 using OzFunctions.Dispatch;
 using OzFunctions.Protocol;
+using OzFunctions.Runs;
 
 namespace OzFunctions.Telemetry;
 
 /// <summary>Counts what waits, from the indexes alone.</summary>
 internal static class QueueSampling
 {
-    public static async Task<QueueSample> TakeAsync(OzPorts ports, string workerId, CancellationToken cancellationToken)
+    /// <summary>The figures, and the runs that are ready.</summary>
+    public static async Task<(QueueSample Sample, IReadOnlyList<RunId> Ready)> TakeAsync(OzPorts ports, string workerId, CancellationToken cancellationToken)
     {
-        long depth = 0, dead = 0;
+        long dead = 0;
+        var ready = new List<RunId>();
         DateTimeOffset? oldest = null;
         await foreach (var blob in ports.Blobs.ListAllAsync(ReadyEntry.PrefixOf(workerId), cancellationToken))
         {
             if (ReadyEntry.TryParse(blob.Name, out var entry))
             {
-                depth++;
+                ready.Add(entry.RunId);
 
                 // Its name sorts by priority too; the id knows when the run was made.
                 var made = DateTimeOffset.FromUnixTimeMilliseconds(entry.RunId.Milliseconds);
@@ -29,6 +32,6 @@ internal static class QueueSampling
         }
 
         var age = ports.Time.GetUtcNow() - oldest ?? TimeSpan.Zero;
-        return new() { Depth = depth, OldestAge = age > TimeSpan.Zero ? age : TimeSpan.Zero, DeadLetters = dead };
+        return (new() { Depth = ready.Count, OldestAge = age > TimeSpan.Zero ? age : TimeSpan.Zero, DeadLetters = dead }, ready);
     }
 }

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Dispatch;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Core.Tests.Protocol;
@@ -33,6 +35,31 @@ public sealed class CapacityMetricTests
 
         // Each was listed more than once while it waited, the second also behind the first.
         Assert.Equal(2, rejected.AtCapacity);
+    }
+
+    /// <summary>Of a flood of waiting runs each listing is many calls, and a full host has nothing to look for.</summary>
+    [Fact(Timeout = Limit)]
+    public async Task A_full_host_lists_what_waits_only_to_measure()
+    {
+        // Nothing is measured, or looked for without a reason, for as long as this takes.
+        await using var world = new World { Often = TimeSpan.FromHours(1) };
+        var process = world.NewProcess();
+        process.Core.Metrics.Prime();
+        var host = world.StartHost(process, world.NewMachine(), slots: 1);
+        var listings = 0;
+        world.Store.Before = (method, name) =>
+        {
+            listings += method == nameof(IBlobStore.ListAsync) && name == ReadyEntry.PrefixOf("local") && host.RunningCount > 0 ? 1 : 0;
+            return Task.CompletedTask;
+        };
+        var running = (await process.Core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(running, record => record.State == RunState.InProgress, Cancellation);
+
+        var waiting = (await process.Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        await process.Core.Cancels.CancelAsync(running, "ann", null, Cancellation);
+        await world.UntilSettledAsync(waiting, Cancellation);
+
+        Assert.Equal(0, listings);
     }
 
     private sealed class Rejections : IDisposable
