@@ -17,13 +17,33 @@ public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
     /// <param name="mayBeThere">It was delivered before, and may have been kept then. To look costs a listing of all letters, of which there may be a flood.</param>
     public async Task AddAsync(DeadLetter letter, bool mayBeThere, CancellationToken cancellationToken)
     {
-        if (mayBeThere && await FindNameAsync(letter.Id, cancellationToken) is not null)
+        if (!mayBeThere || await FindNameAsync(letter.Id, cancellationToken) is null)
         {
-            return;
+            await CreateAsync(letter, cancellationToken);
+        }
+    }
+
+    /// <summary>The same for many in a row, for one listing.</summary>
+    /// <param name="known">By <see cref="FindIdsAsync"/>; gets the letter's id.</param>
+    public async Task AddAsync(DeadLetter letter, HashSet<string> known, CancellationToken cancellationToken)
+    {
+        if (!known.Contains(letter.Id))
+        {
+            await CreateAsync(letter, cancellationToken);
+            known.Add(letter.Id);
+        }
+    }
+
+    /// <summary>The ids of all letters there are.</summary>
+    public async Task<HashSet<string>> FindIdsAsync(CancellationToken cancellationToken)
+    {
+        var ids = new HashSet<string>(StringComparer.Ordinal);
+        await foreach (var entry in blobs.ListAllAsync(Prefix, cancellationToken))
+        {
+            ids.Add(Path.GetFileNameWithoutExtension(entry.Name.AsSpan(entry.Name.LastIndexOf('-') + 1)).ToString());
         }
 
-        var name = $"{Prefix}{RunBlobs.Invert(time.GetUtcNow().ToUnixTimeMilliseconds())}-{letter.Id}.json";
-        await blobs.TryCreateAsync(name, JsonSerializer.SerializeToUtf8Bytes(letter, DeadLetterJson.Wire.DeadLetter), null, cancellationToken);
+        return ids;
     }
 
     public async IAsyncEnumerable<DeadLetter> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -43,6 +63,12 @@ public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
     /// <summary>False: there is none with this id. A write that landed late may have made a second blob of a letter: both go.</summary>
     public async Task<bool> TryRemoveAsync(string id, CancellationToken cancellationToken) =>
         await blobs.DeleteAllAsync(Prefix, entry => IsOf(entry, id), cancellationToken) > 0;
+
+    private async Task CreateAsync(DeadLetter letter, CancellationToken cancellationToken)
+    {
+        var name = $"{Prefix}{RunBlobs.Invert(time.GetUtcNow().ToUnixTimeMilliseconds())}-{letter.Id}.json";
+        await blobs.TryCreateAsync(name, JsonSerializer.SerializeToUtf8Bytes(letter, DeadLetterJson.Wire.DeadLetter), null, cancellationToken);
+    }
 
     private static bool IsOf(BlobEntry entry, string id) => entry.Name.EndsWith($"-{id}.json", StringComparison.Ordinal);
 

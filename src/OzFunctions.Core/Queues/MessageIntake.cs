@@ -40,32 +40,22 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
 
     /// <summary>Keeps a message as a dead letter; answers its id. Durable when it answers; then the message may be completed. A repeat changes nothing. Its line in the log is one that alerts read (<c>infra/modules/alerts.bicep</c>).</summary>
     /// <param name="deliveries">1: nobody can have kept it before. Null: not known.</param>
-    public async Task<string> BuryAsync(
-        string queue, string messageId, ReadOnlyMemory<byte> body, string reason, string description, IReadOnlyList<RequestFault> faults, int? deliveries, CancellationToken cancellationToken)
-    {
-        var id = DeadLetterStore.IdOf(queue, messageId);
-        await deadLetters.AddAsync(
-            new()
-            {
-                Id = id,
-                Queue = queue,
-                MessageId = messageId,
-                Reason = reason,
-                Description = description,
-                Faults = faults,
-                Body = Encoding.UTF8.GetString(body.Span),
-                ReceivedAt = time.GetUtcNow(),
-            },
-            mayBeThere: deliveries is not 1,
-            cancellationToken);
-        metrics.DeadLettered();
-        Buried(queue, messageId, id, reason, faults is [var first, ..] ? first.ToString() : description);
-        return id;
-    }
+    public Task<string> BuryAsync(
+        string queue, string messageId, ReadOnlyMemory<byte> body, string reason, string description, IReadOnlyList<RequestFault> faults, int? deliveries, CancellationToken cancellationToken) =>
+        BuryAsync(queue, messageId, body, reason, description, faults, letter => deadLetters.AddAsync(letter, mayBeThere: deliveries is not 1, cancellationToken));
 
     /// <summary>Keeps a message that a broker gave up, with the faults that are found in it now and what the broker says.</summary>
     /// <param name="deliveries">Null: not known, as of what lies in a storage queue's <c>-poison</c>, which is a copy that counts from one.</param>
-    public Task<string> BuryGivenUpAsync(string queue, string messageId, ReadOnlyMemory<byte> body, string? reason, string? description, int? deliveries, CancellationToken cancellationToken)
+    /// <param name="known">Ids of the letters there are, where many are kept in a row (<see cref="DeadLetterStore.FindIdsAsync"/>); null: looked up.</param>
+    public Task<string> BuryGivenUpAsync(
+        string queue,
+        string messageId,
+        ReadOnlyMemory<byte> body,
+        string? reason,
+        string? description,
+        int? deliveries,
+        CancellationToken cancellationToken,
+        HashSet<string>? known = null)
     {
         var faults = RunRequestReader.Read(body).Faults;
         return BuryAsync(
@@ -75,15 +65,37 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
             reason ?? (faults.Count > 0 ? InvalidRequest : "delivered_too_often"),
             description ?? (faults.Count > 0 ? Describe(faults) : $"The message was delivered {(deliveries is { } count ? $"{count} times" : "as often as its queue allows")} and could not be taken in."),
             faults,
-            deliveries: null,
-            cancellationToken);
+            letter => known is null ? deadLetters.AddAsync(letter, mayBeThere: true, cancellationToken) : deadLetters.AddAsync(letter, known, cancellationToken));
     }
+
+    /// <summary>The ids of the letters there are.</summary>
+    public Task<HashSet<string>> FindBuriedAsync(CancellationToken cancellationToken) => deadLetters.FindIdsAsync(cancellationToken);
 
     public static string Describe(IReadOnlyList<RequestFault> faults) => $"The message is not a run request: {faults.Count} fault(s).";
 
     /// <summary>How long a message that came for the n-th time is kept before it is given back: an outage must not use up its deliveries in seconds.</summary>
     public static TimeSpan PauseBefore(int delivery) =>
         delivery > 5 ? LongestPause : TimeSpan.FromSeconds(Math.Pow(2, Math.Max(0, delivery - 1)));
+
+    private async Task<string> BuryAsync(
+        string queue, string messageId, ReadOnlyMemory<byte> body, string reason, string description, IReadOnlyList<RequestFault> faults, Func<DeadLetter, Task> add)
+    {
+        var id = DeadLetterStore.IdOf(queue, messageId);
+        await add(new()
+        {
+            Id = id,
+            Queue = queue,
+            MessageId = messageId,
+            Reason = reason,
+            Description = description,
+            Faults = faults,
+            Body = Encoding.UTF8.GetString(body.Span),
+            ReceivedAt = time.GetUtcNow(),
+        });
+        metrics.DeadLettered();
+        Buried(queue, messageId, id, reason, faults is [var first, ..] ? first.ToString() : description);
+        return id;
+    }
 
     [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} became dead letter {DeadLetterId} ({Reason}): {Fault}")]
     private partial void Buried(string queue, string messageId, string deadLetterId, string reason, string fault);

@@ -13,9 +13,16 @@ namespace OzFunctions.Queues;
 public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake messages, TimeProvider time, ILogger<RequestConsumer> logger)
 {
     private const int MostDeliveries = 5;
+
+    /// <summary>So many that others gave up are looked after in a row; then requests get their turn.</summary>
+    private const int MostBuried = 20;
+
     private static readonly TimeSpan Visibility = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
+
+    /// <summary>Longer than the pause: one that the store fails on again and again is not to come before the others each time.</summary>
+    private static readonly TimeSpan HiddenFor = 2 * Pause;
     private static readonly TimeSpan GivenUpEvery = TimeSpan.FromMinutes(1);
 
     private readonly ReturnTimes _returns = new(time);
@@ -27,17 +34,22 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
     /// <summary>Consumes until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        var more = false;
         while (!cancellationToken.IsCancellationRequested)
         {
             try
             {
-                if (_looked is not { } last || time.GetElapsedTime(last) >= GivenUpEvery)
+                if (more || _looked is not { } last || time.GetElapsedTime(last) >= GivenUpEvery)
                 {
+                    more = false;
                     _looked = time.GetTimestamp();
-                    await BuryGivenUpAsync(cancellationToken);
+                    more = await BuryGivenUpAsync(cancellationToken);
                 }
 
-                await ConsumeOneAsync(Wait, cancellationToken);
+                if (await TakeOneAsync(more ? TimeSpan.Zero : Wait, cancellationToken) == Taking.StoreAway)
+                {
+                    await Task.Delay(Pause, time, cancellationToken);
+                }
             }
             catch (BlobStoreException ex)
             {
@@ -48,11 +60,13 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
     }
 
     /// <summary>Takes one message, waiting for it up to <paramref name="wait"/>. False: none came.</summary>
-    public async Task<bool> ConsumeOneAsync(TimeSpan wait, CancellationToken cancellationToken)
+    public async Task<bool> ConsumeOneAsync(TimeSpan wait, CancellationToken cancellationToken) => await TakeOneAsync(wait, cancellationToken) != Taking.Nothing;
+
+    private async Task<Taking> TakeOneAsync(TimeSpan wait, CancellationToken cancellationToken)
     {
         if (await queue.ReceiveAsync(Visibility, wait, cancellationToken) is not { } message)
         {
-            return false;
+            return Taking.Nothing;
         }
 
         var looked = time.GetTimestamp();
@@ -69,14 +83,24 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
             }
 
             await queue.AbandonAsync(message, _returns.Next(looked, isFirst: message.DeliveryCount <= 1), cancellationToken);
-            return true;
+            return Taking.One;
         }
-        catch (Exception ex) when (ex is BlobStoreException || (message.DeliveryCount < MostDeliveries && !cancellationToken.IsCancellationRequested))
+        catch (BlobStoreException ex)
         {
             // Nor is an outage.
+            if (_refusals.MaySay(queue.Name, ex.Message, out var unsaid))
+            {
+                StoreAway(queue.Name, ex.Message, unsaid);
+            }
+
+            await queue.AbandonAsync(message, HiddenFor, cancellationToken);
+            return Taking.StoreAway;
+        }
+        catch (Exception ex) when (message.DeliveryCount < MostDeliveries && !cancellationToken.IsCancellationRequested)
+        {
             Returned(queue.Name, message.MessageId, ex);
             await queue.AbandonAsync(message, Pause, cancellationToken);
-            return true;
+            return Taking.One;
         }
         catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
         {
@@ -92,19 +116,27 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
         }
 
         await queue.CompleteAsync(message, cancellationToken);
-        return true;
+        return Taking.One;
     }
 
-    /// <summary>What other readers gave up becomes dead letters, of which a person can send it again.</summary>
-    public async Task BuryGivenUpAsync(CancellationToken cancellationToken)
+    /// <summary>What other readers gave up becomes dead letters, of which a person can send it again. True: more may lie there.</summary>
+    public async Task<bool> BuryGivenUpAsync(CancellationToken cancellationToken)
     {
         if (queue.GivenUp is not { } place)
         {
-            return;
+            return false;
         }
 
-        while (await place.ReceiveAsync(Visibility, TimeSpan.Zero, cancellationToken) is { } message)
+        // Listed once a visit, and only where there is something: there may be a flood of letters.
+        HashSet<string>? known = null;
+        for (var buried = 0; buried < MostBuried; buried++)
         {
+            if (await place.ReceiveAsync(Visibility, TimeSpan.Zero, cancellationToken) is not { } message)
+            {
+                return false;
+            }
+
+            known ??= await messages.FindBuriedAsync(cancellationToken);
             await messages.BuryGivenUpAsync(
                 queue.Name,
                 message.MessageId,
@@ -112,9 +144,12 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
                 reason: null,
                 $"The message stood on {place.Name}: another reader of {queue.Name} failed on it again and again.",
                 message.DeliveryCount,
-                cancellationToken);
+                cancellationToken,
+                known);
             await place.CompleteAsync(message, cancellationToken);
         }
+
+        return true;
     }
 
     private async Task TakeInAsync(QueuedMessage message, CancellationToken cancellationToken)
@@ -137,9 +172,21 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
     [LoggerMessage(LogLevel.Warning, "Message {MessageId} of {Queue} was given back")]
     private partial void Returned(string queue, string messageId, Exception exception);
 
+    [LoggerMessage(LogLevel.Warning, "A message of {Queue} was given back, the store does not take it now: {Problem} (and {Unsaid} more like it since the last line)")]
+    private partial void StoreAway(string queue, string problem, int unsaid);
+
     [LoggerMessage(LogLevel.Warning, "A message of {Queue} waits there for room: {Problem} (and {Unsaid} more like it since the last line)")]
     private partial void NoRoom(string queue, string problem, int unsaid);
 
     [LoggerMessage(LogLevel.Warning, "Queue {Queue} could not be read")]
     private partial void NotConsumed(string queue, Exception exception);
+
+    private enum Taking
+    {
+        Nothing,
+        One,
+
+        /// <summary>It was given back.</summary>
+        StoreAway,
+    }
 }

@@ -1,3 +1,4 @@
+using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Testing;
 
@@ -31,6 +32,45 @@ public sealed class GivenUpMessageTests
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => consuming);
         Assert.Equal(2, poison.Count);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_flood_of_them_is_kept_for_one_listing_a_visit_and_requests_get_their_turn_between()
+    {
+        await using var world = new World();
+        var poison = new InMemoryRequestQueue("oz-requests-poison", world.Clock);
+        var queue = new InMemoryRequestQueue("oz-requests", world.Clock) { GivenUp = poison };
+        for (var i = 0; i < 50; i++)
+        {
+            await poison.SendAsync("{"u8.ToArray(), Cancellation);
+        }
+
+        await queue.SendAsync("""{"prompt":"x"}"""u8.ToArray(), Cancellation);
+        var (listings, kept, leftAtRun) = (0, 0, -1);
+        var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        world.Store.After = (method, name) =>
+        {
+            listings += method == nameof(IBlobStore.ListAsync) && name == "dead-letters/" ? 1 : 0;
+            if (method == nameof(IBlobStore.TryCreateAsync) && name.StartsWith("runs/", StringComparison.Ordinal))
+            {
+                leftAtRun = poison.Count;
+            }
+
+            if (method == nameof(IBlobStore.TryCreateAsync) && name.StartsWith("dead-letters/", StringComparison.Ordinal) && ++kept == 50)
+            {
+                all.SetResult();
+            }
+
+            return Task.CompletedTask;
+        };
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+
+        var consuming = world.NewProcess().Core.CreateConsumer(queue).RunAsync(stop.Token);
+        await all.Task.WaitAsync(Cancellation);
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => consuming);
+        Assert.Equal((3, 30), (listings, leftAtRun));
     }
 
     [Fact(Timeout = 180_000)]

@@ -1,4 +1,5 @@
 using System.Text;
+using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Schedules;
 using OzFunctions.Queues;
 using OzFunctions.Runs;
@@ -129,6 +130,33 @@ public sealed class MessageIntakeTests
         await consumer.ConsumeOneAsync(TimeSpan.Zero, Cancellation);
         Assert.Equal((0, 1), (queue.Count, listings));
         Assert.Equal(21, scene.Store.Names.Count(name => name.StartsWith("dead-letters/", StringComparison.Ordinal)));
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task While_the_store_is_away_the_consumer_pauses_after_each_message_and_says_so_in_one_line()
+    {
+        using var lines = new LogLines();
+        var scene = new ScheduleScene();
+        var queue = new InMemoryRequestQueue("oz-requests", scene.Clock);
+        for (var i = 0; i < 3; i++)
+        {
+            await queue.SendAsync("""{"prompt":"p"}"""u8.ToArray(), Cancellation);
+        }
+
+        scene.Store.Before = (_, _) => throw new BlobStoreException("The store did not answer (503).", isTransient: true, null);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+
+        var consuming = scene.NewProcess(new(), lines).CreateConsumer(queue).RunAsync(stop.Token);
+        await scene.Clock.TimerArmedAsync(1, Cancellation);
+
+        // One message was met, the others were not touched.
+        Assert.Equal(1, (await queue.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.Zero, Cancellation))!.DeliveryCount);
+        Assert.Single(lines.Written);
+        scene.Clock.Advance(TimeSpan.FromSeconds(5));
+        await scene.Clock.TimerArmedAsync(1, Cancellation);
+        Assert.Single(lines.Written, "Warning: A message of oz-requests was given back, the store does not take it now: The store did not answer (503). (and 0 more like it since the last line)");
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => consuming);
     }
 
     [Fact]
