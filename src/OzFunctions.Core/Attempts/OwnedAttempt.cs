@@ -138,19 +138,32 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
 
     /// <summary>
     /// An owner's write (protocol, "Owner's writes"). Null: fenced, somebody else owns the run now. A terminal record keeps its owner and is answered as
-    /// it stands: my own write whose answer was lost, or T4 while this host was away; the first terminal write wins.
+    /// it stands: my own write whose answer was lost, or T4 while this host was away; the first terminal write wins. So is a record that waits again as this write meant it to.
     /// </summary>
     /// <param name="look">Read first: the decision may be to write nothing.</param>
     public async Task<StoredRun?> WriteAsync(Func<RunRecord, RecordDecision> decide, CancellationToken cancellationToken, bool look = false)
     {
         var fenced = false;
+        RunRecord? meant = null;
         var update = await _records.UpdateAsync(
             RunId,
             look ? null : _run,
             record =>
             {
+                if (meant is { State: RunState.Queued } && IsRequeuedAs(meant, record))
+                {
+                    return RecordDecision.Done;
+                }
+
                 fenced = !IsMine(record);
-                return fenced ? RecordDecision.Refuse : record.State.IsTerminal() ? RecordDecision.Done : decide(record);
+                if (fenced || record.State.IsTerminal())
+                {
+                    return fenced ? RecordDecision.Refuse : RecordDecision.Done;
+                }
+
+                var decision = decide(record);
+                meant = decision.Next;
+                return decision;
             },
             cancellationToken);
         if (fenced || update.Answer == RecordAnswer.Absent)
@@ -249,6 +262,11 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
         _ports.Probe.Passed(ProtocolStep.C9, RunId);
         return StartPermission.Start;
     }
+
+    /// <summary>Nobody has owned the run since this attempt, and it ended as it was to: an earlier write of mine, of another moment, whose answer was lost.</summary>
+    private static bool IsRequeuedAs(RunRecord meant, RunRecord record) =>
+        (record.State, record.LastFence, record.Attempt, record.WaitingFor, record.Message, record.CurrentAttempt?.Reason)
+        == (meant.State, meant.LastFence, meant.Attempt, meant.WaitingFor, meant.Message, meant.CurrentAttempt?.Reason);
 
     private bool IsMine(RunRecord record) => record.Owner == _owner && record.Attempt == Attempt;
 }

@@ -1,9 +1,11 @@
 using System.Text.Json;
+using OzFunctions.Blobs;
 using OzFunctions.Cancelling;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Events;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Testing.Faults;
 
 namespace OzFunctions.Core.Tests.Protocol;
 
@@ -178,6 +180,49 @@ public sealed class LifecycleTests
         Assert.Equal((RunState.Error, RunReason.GracefulShutdown), ((await world.FindAsync(run))!.State, (await world.FindAsync(run))!.Reason));
         Assert.Equal(RunState.Queued, (await world.FindAsync(later))!.State);
         Assert.Empty(await world.NamesAsync("hosts/"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_lost_answer_of_the_write_that_puts_a_run_back_is_not_another_owner()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var process = world.NewProcess();
+        var faults = new LostRequeue(world);
+        process.Faults = faults;
+        var host = world.StartHost(process, world.NewMachine());
+        var ask = World.Ask(AgentPlan.UntilStopped);
+        var run = (await core.Intake.SubmitAsync(ask with { Request = ask.Request with { MaxAttempts = 2 } }, Cancellation)).Run.RunId;
+        await world.UntilAsync(run, record => record.State == RunState.InProgress, Cancellation);
+
+        host.Drain();
+        host.Drain();
+        await world.RunningOf(host);
+
+        Assert.True(faults.Met);
+        var record = (await world.FindAsync(run))!;
+        Assert.Equal((RunState.Queued, RunReason.GracefulShutdown), (record.State, record.CurrentAttempt!.Reason));
+        Assert.Contains(ProtocolStep.S7, process.Steps);
+        Assert.Contains(ProtocolStep.S9, process.Steps);
+        Assert.Contains(await world.NamesAsync("ready/"), name => name.Contains(run.Value, StringComparison.Ordinal));
+    }
+
+    /// <summary>The store does the first write that makes a run wait again, and does not answer.</summary>
+    private sealed class LostRequeue(World world) : IPortFaults
+    {
+        public bool Met { get; private set; }
+
+        public async Task<T> CallAsync<T>(PortCall call, Func<Task<T>> make, Func<T>? refused)
+        {
+            var answer = await make();
+            if (!Met && call is { Writes: true, Port: "blobs" } && RunBlobs.TryParseRecord(call.Name, out var runId) && (await world.FindAsync(runId))!.State == RunState.Queued)
+            {
+                Met = true;
+                throw new BlobStoreException("The store did not answer (503).", isTransient: true, null);
+            }
+
+            return answer;
+        }
     }
 
     [Fact(Timeout = Limit)]
