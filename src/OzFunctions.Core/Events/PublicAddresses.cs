@@ -17,8 +17,9 @@ public static class PublicAddresses
             // A public address by number, and the host of every Azure machine by route.
             "168.63.129.16/32",
 
-            // Unspecified, loopback and the old IPv4-compatible; discard; documentation; unique local; link-local; site-local; multicast.
-            "::/96", "100::/64", "2001:db8::/32", "3fff::/20", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+            // Unspecified, loopback and the old IPv4-compatible; NAT64 of a network's own, which wraps addresses where that network likes; discard; documentation;
+            // unique local; link-local; site-local; multicast.
+            "::/96", "64:ff9b:1::/48", "100::/64", "2001:db8::/32", "3fff::/20", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
         }.Select(text => IPNetwork.Parse(text)),
     ];
 
@@ -33,7 +34,7 @@ public static class PublicAddresses
         return !Inside.Any(network => network.BaseAddress.AddressFamily == address.AddressFamily && network.Contains(address));
     }
 
-    /// <summary>IPv4-mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96 and 64:ff9b:1::/48), 6to4 (2002::/16) and Teredo (2001::/32) carry an IPv4 address that the packet may reach in the end.</summary>
+    /// <summary>IPv4-mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96), 6to4 (2002::/16) and Teredo (2001::/32) carry an IPv4 address that the packet may reach in the end.</summary>
     private static IPAddress? FindWrapped(IPAddress address)
     {
         if (address.AddressFamily != AddressFamily.InterNetworkV6)
@@ -45,7 +46,7 @@ public static class PublicAddresses
         return bytes switch
         {
             _ when address.IsIPv4MappedToIPv6 => address.MapToIPv4(),
-            [0, 0x64, 0xff, 0x9b, ..] => new(bytes.AsSpan(12)),
+            [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, ..] => new(bytes.AsSpan(12)),
             [0x20, 0x02, ..] => new(bytes.AsSpan(2, 4)),
             [0x20, 0x01, 0, 0, ..] => new([(byte)~bytes[12], (byte)~bytes[13], (byte)~bytes[14], (byte)~bytes[15]]),
             _ => null,

@@ -30,6 +30,8 @@ public sealed class PublicAddressesTests
     [InlineData("::ffff:10.0.0.1")]
     [InlineData("::7f00:1")]
     [InlineData("64:ff9b::a9fe:a9fe")]
+    [InlineData("64:ff9b:1:a9fe:a9:fe00:808:808")]
+    [InlineData("64:ff9b:1::808:808")]
     [InlineData("2002:7f00:1::")]
     [InlineData("2001:0:0:0:0:0:80ff:fffe")]
     public void An_address_inside_a_machine_a_network_or_a_cloud_is_not_public(string address) => Assert.False(PublicAddresses.IsPublic(IPAddress.Parse(address)));
