@@ -117,6 +117,7 @@ internal static class OzfProgram
     internal static (int ExitCode, IReadOnlyList<string> Sentences) Explain(Exception exception) => exception switch
     {
         CommandException command => (command.ExitCode, command.Lines),
+        ScheduleException { Refusal: ScheduleRefusal.Broken or ScheduleRefusal.Newer } => (ExitCodes.Unavailable, [exception.Message]),
         ScheduleException schedule => (ExitCodes.Usage, schedule.Message.Split(Environment.NewLine)),
         BlobStoreException or QueueFullException => (ExitCodes.Unavailable, [exception.Message]),
         UnreadableRecordException => (ExitCodes.Internal, [exception.Message]),

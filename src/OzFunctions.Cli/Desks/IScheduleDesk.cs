@@ -6,6 +6,7 @@ namespace OzFunctions.Cli.Desks;
 /// <summary>What commands about schedules ask for: of the store of this machine, or of a front door elsewhere. What cannot be done is a <see cref="ScheduleException"/> or a sentence of the front door's.</summary>
 internal interface IScheduleDesk : IAsyncDisposable
 {
+    /// <summary>Warns of those that cannot be read.</summary>
     Task<IReadOnlyList<ScheduleView>> ListAsync(CancellationToken cancellationToken);
 
     Task<ScheduleView> GetAsync(string name, CancellationToken cancellationToken);

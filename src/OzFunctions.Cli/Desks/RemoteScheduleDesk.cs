@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using OzFunctions.Cli.CommandLine;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
@@ -8,12 +9,22 @@ using OzFunctions.Schedules;
 namespace OzFunctions.Cli.Desks;
 
 /// <summary>Schedules behind a front door elsewhere (<c>--server</c>).</summary>
-internal sealed class RemoteScheduleDesk(RemoteCalls calls) : IScheduleDesk
+internal sealed class RemoteScheduleDesk(RemoteCalls calls, Action<string> warn) : IScheduleDesk
 {
     private const string All = "agent/schedules";
 
-    public async Task<IReadOnlyList<ScheduleView>> ListAsync(CancellationToken cancellationToken) =>
-        calls.Read<IReadOnlyList<ScheduleView>>(await calls.GetAsync(All, cancellationToken), json => [.. json.GetProperty("schedules").EnumerateArray().Select(Read)]);
+    public async Task<IReadOnlyList<ScheduleView>> ListAsync(CancellationToken cancellationToken)
+    {
+        var answer = await calls.GetAsync(All, cancellationToken);
+        var unreadable = calls.Read<IReadOnlyList<string>>(answer, json =>
+            json.TryGetProperty("unreadable", out var list) ? [.. list.EnumerateArray().Select(broken => broken.GetProperty("detail").GetString()!)] : []);
+        foreach (var detail in unreadable)
+        {
+            warn(detail);
+        }
+
+        return calls.Read<IReadOnlyList<ScheduleView>>(answer, json => [.. json.GetProperty("schedules").EnumerateArray().Select(Read)]);
+    }
 
     public async Task<ScheduleView> GetAsync(string name, CancellationToken cancellationToken) => Read(await SendAsync(HttpMethod.Get, name, "", null, cancellationToken));
 
@@ -29,7 +40,15 @@ internal sealed class RemoteScheduleDesk(RemoteCalls calls) : IScheduleDesk
     public async Task DeleteAsync(string name, CancellationToken cancellationToken)
     {
         // Looked at first: a delete that is repeated because its answer was lost finds nothing, and that is well.
-        await GetAsync(name, cancellationToken);
+        try
+        {
+            await GetAsync(name, cancellationToken);
+        }
+        catch (CommandException ex) when (ex.ExitCode == ExitCodes.Usage)
+        {
+            // It is there and cannot be shown; what else it may be, the next call tells too.
+        }
+
         await calls.SendAsync(HttpMethod.Delete, PathOf(name), null, cancellationToken);
     }
 

@@ -5,11 +5,12 @@ namespace OzFunctions.Cli.Desks;
 
 /// <summary>Schedules of the store that this call works on, and of the configuration here.</summary>
 /// <param name="user">Who asks; null: nobody knows.</param>
-internal sealed class StoreScheduleDesk(OpenStore store, string? user) : IScheduleDesk
+internal sealed class StoreScheduleDesk(OpenStore store, string? user, Action<string> warn) : IScheduleDesk
 {
     private readonly ScheduleStore _schedules = store.Core.Schedules;
 
-    public async Task<IReadOnlyList<ScheduleView>> ListAsync(CancellationToken cancellationToken) => await _schedules.ListAsync(cancellationToken).Select(View).ToListAsync(cancellationToken);
+    public async Task<IReadOnlyList<ScheduleView>> ListAsync(CancellationToken cancellationToken) =>
+        await _schedules.ListAsync((_, unreadable) => warn(unreadable.Message), cancellationToken).Select(View).ToListAsync(cancellationToken);
 
     public async Task<ScheduleView> GetAsync(string name, CancellationToken cancellationToken) => View(await _schedules.GetAsync(name, cancellationToken));
 

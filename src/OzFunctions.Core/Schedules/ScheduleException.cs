@@ -5,8 +5,8 @@ namespace OzFunctions.Schedules;
 /// <summary>A schedule cannot be made, changed or started as asked. Nothing was changed.</summary>
 public sealed class ScheduleException : Exception
 {
-    private ScheduleException(ScheduleRefusal refusal, string message, IReadOnlyList<RequestFault> faults)
-        : base(message) => (Refusal, Faults) = (refusal, faults);
+    private ScheduleException(ScheduleRefusal refusal, string message, IReadOnlyList<RequestFault> faults, Exception? inner = null)
+        : base(message, inner) => (Refusal, Faults) = (refusal, faults);
 
     public ScheduleRefusal Refusal { get; }
 
@@ -26,6 +26,14 @@ public sealed class ScheduleException : Exception
 
     public static ScheduleException Off(string name) =>
         new(ScheduleRefusal.Conflict, $"schedule '{name}' is off in the configuration (enabled: false): change it there.", []);
+
+    /// <summary>What stands there was not written by OzFunctions, or only in part.</summary>
+    public static ScheduleException Broken(string name, Exception? inner) =>
+        new(ScheduleRefusal.Broken, $"schedule '{name}' cannot be read: schedules/{name}.json is not what OzFunctions wrote. It starts nothing; delete it, then make it again.", [], inner);
+
+    /// <summary>What stands there may be all right.</summary>
+    public static ScheduleException Newer(string name) =>
+        new(ScheduleRefusal.Newer, $"schedule '{name}' cannot be read: schedules/{name}.json was written by a newer version. It starts nothing here; upgrade ozf.", []);
 }
 
 public enum ScheduleRefusal
@@ -38,4 +46,10 @@ public enum ScheduleRefusal
 
     /// <summary>409.</summary>
     Conflict,
+
+    /// <summary>409, exit 69.</summary>
+    Broken,
+
+    /// <summary>409, exit 69.</summary>
+    Newer,
 }

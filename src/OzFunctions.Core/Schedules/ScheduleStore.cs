@@ -32,7 +32,8 @@ public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IRead
     };
 
     /// <summary>In order of names, those of the configuration too that no host has seen yet.</summary>
-    public async IAsyncEnumerable<ScheduleRecord> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="unreadable">Told of each that cannot be read; the others are listed all the same.</param>
+    public async IAsyncEnumerable<ScheduleRecord> ListAsync(Action<string, ScheduleException>? unreadable, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var names = new SortedSet<string>(_configured.Keys, StringComparer.Ordinal);
         await foreach (var entry in ports.Blobs.ListAllAsync(Prefix, cancellationToken))
@@ -45,7 +46,17 @@ public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IRead
 
         foreach (var name in names)
         {
-            if (await FindAsync(name, cancellationToken) is { } schedule)
+            ScheduleRecord? schedule = null;
+            try
+            {
+                schedule = await FindAsync(name, cancellationToken);
+            }
+            catch (ScheduleException ex)
+            {
+                unreadable?.Invoke(name, ex);
+            }
+
+            if (schedule is not null)
             {
                 yield return schedule;
             }
@@ -53,6 +64,7 @@ public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IRead
     }
 
     /// <summary>Null: there is none of this name.</summary>
+    /// <exception cref="ScheduleException">What stands there cannot be read.</exception>
     public async Task<ScheduleRecord?> FindAsync(string name, CancellationToken cancellationToken) =>
         (await ReadAsync(name, cancellationToken))?.Record is { } stored ? AsConfigured(stored) : _configured.TryGetValue(name, out var schedule) ? New(schedule) : null;
 
@@ -121,14 +133,14 @@ public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IRead
             : Switch(there, paused: false) with { UpdatedAt = Now(), UpdatedBy = by },
         cancellationToken);
 
-    /// <summary>Removes it; its runs stay.</summary>
+    /// <summary>Removes it, also when nobody can read it; its runs stay.</summary>
     /// <exception cref="ScheduleException">There is none of this name, or the configuration here holds it.</exception>
     public async Task DeleteAsync(string name, CancellationToken cancellationToken)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
-            var there = await ReadAsync(name, cancellationToken);
-            if (IsConfigured(name) && there is not { Record.Source: ScheduleSource.Api })
+            var there = await FindBlobAsync(name, cancellationToken);
+            if (IsConfigured(name) && (there is null || !MayGo(name, there)))
             {
                 throw ScheduleException.ReadOnly(name);
             }
@@ -206,28 +218,9 @@ public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IRead
         return await TryReplaceAsync(there, AsConfigured(there.Record), cancellationToken);
     }
 
-    internal async Task<StoredSchedule?> ReadAsync(string name, CancellationToken cancellationToken)
-    {
-        if (ScheduleRules.FindNameFault(name) is not null || await ports.Blobs.FindAsync(BlobName(name), cancellationToken) is not { } blob)
-        {
-            return null;
-        }
-
-        try
-        {
-            var record = JsonSerializer.Deserialize(blob.Content.Span, ScheduleJson.Wire.ScheduleRecord);
-            if (record is { Schema: <= ScheduleRecord.CurrentSchema })
-            {
-                return new(record, blob.ETag);
-            }
-        }
-        catch (JsonException ex)
-        {
-            throw new BlobStoreException($"{BlobName(name)} is not what OzFunctions wrote; delete it, then make the schedule again.", isTransient: false, ex);
-        }
-
-        throw new BlobStoreException($"{BlobName(name)} was written by a newer version; upgrade ozf.", isTransient: false, null);
-    }
+    /// <exception cref="ScheduleException">What stands there cannot be read.</exception>
+    internal async Task<StoredSchedule?> ReadAsync(string name, CancellationToken cancellationToken) =>
+        await FindBlobAsync(name, cancellationToken) is { } blob ? Parse(name, blob) : null;
 
     internal async Task<StoredSchedule?> TryReplaceAsync(StoredSchedule there, ScheduleRecord next, CancellationToken cancellationToken) =>
         await ports.Blobs.TryReplaceAsync(BlobName(there.Record.Name), Write(next), null, there.ETag, cancellationToken) is { } etag ? new(next, etag) : null;
@@ -268,6 +261,42 @@ public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IRead
     internal DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
 
     private static string BlobName(string name) => Prefix + name + Suffix;
+
+    private async Task<Blob?> FindBlobAsync(string name, CancellationToken cancellationToken) =>
+        ScheduleRules.FindNameFault(name) is null ? await ports.Blobs.FindAsync(BlobName(name), cancellationToken) : null;
+
+    /// <summary>Of a name in the configuration: what the API made, and what nobody can read. What a newer version wrote holds what it knows, such as a pause.</summary>
+    private static bool MayGo(string name, Blob blob)
+    {
+        try
+        {
+            return Parse(name, blob).Record.Source == ScheduleSource.Api;
+        }
+        catch (ScheduleException ex) when (ex.Refusal == ScheduleRefusal.Broken)
+        {
+            return true;
+        }
+    }
+
+    private static StoredSchedule Parse(string name, Blob blob)
+    {
+        try
+        {
+            // The version before all else: a newer one may hold words that this one does not know.
+            using var document = JsonDocument.Parse(blob.Content);
+            if (document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("schema", out var schema) && schema.TryGetInt32(out var version) && version > ScheduleRecord.CurrentSchema)
+            {
+                throw ScheduleException.Newer(name);
+            }
+
+            return new(document.RootElement.Deserialize(ScheduleJson.Wire.ScheduleRecord) ?? throw ScheduleException.Broken(name, null), blob.ETag);
+        }
+        catch (Exception ex) when (ex is JsonException or InvalidOperationException)
+        {
+            throw ScheduleException.Broken(name, ex);
+        }
+    }
 
     private static byte[] Write(ScheduleRecord schedule) => JsonSerializer.SerializeToUtf8Bytes(schedule, ScheduleJson.Wire.ScheduleRecord);
 

@@ -173,7 +173,7 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
         }
 
         var error = new ScheduleError(now, $"A host whose clock was wrong had put this schedule ahead to {TimeText.Format(schedule.From)}; it goes on from now.");
-        var next = record with { Since = Earlier(record.Since)!.Value, ResumedAt = Earlier(record.ResumedAt), Decided = Earlier(record.Decided), LastError = error };
+        var next = record with { Since = Earlier(record.Since)!.Value, ResumedAt = Earlier(record.ResumedAt), Decided = Earlier(record.Decided), LastRun = AsAskedFor(record.LastRun), LastError = error };
         if (await schedules.TryReplaceAsync(stored, next, cancellationToken) is { } written)
         {
             WasAhead(name, error.Message);
@@ -186,6 +186,9 @@ public sealed partial class ScheduleTick(OzPorts ports, ScheduleStore schedules,
         }
 
         DateTimeOffset? Earlier(DateTimeOffset? time) => time > now ? now : time;
+
+        // A time that is to come would be the latest until then: 'overlap: skip' would look at this run and at none that is started now.
+        ScheduledRun? AsAskedFor(ScheduledRun? run) => run is null ? null : run with { At = Earlier(run.At)!.Value, Instant = run.Instant > now ? null : run.Instant };
     }
 
     private static bool IsAhead(ScheduleRecord schedule, DateTimeOffset now) => schedule.From > now + MayBeAhead;

@@ -28,7 +28,8 @@ internal sealed class ScheduleEndpoints(OzCore core) : IEndpoints
 
     private async Task ListAsync(ApiCall call)
     {
-        var schedules = await core.Schedules.ListAsync(call.Cancellation).ToListAsync(call.Cancellation);
+        var unreadable = new List<(string Name, string Detail)>();
+        var schedules = await core.Schedules.ListAsync((name, broken) => unreadable.Add((name, broken.Message)), call.Cancellation).ToListAsync(call.Cancellation);
         await call.WriteJsonAsync(200, json =>
         {
             json.WriteStartObject();
@@ -39,6 +40,20 @@ internal sealed class ScheduleEndpoints(OzCore core) : IEndpoints
             }
 
             json.WriteEndArray();
+            if (unreadable.Count > 0)
+            {
+                json.WriteStartArray("unreadable");
+                foreach (var (name, detail) in unreadable)
+                {
+                    json.WriteStartObject();
+                    json.WriteString("id", name);
+                    json.WriteString("detail", detail);
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndArray();
+            }
+
             json.WriteEndObject();
         });
     }

@@ -26,6 +26,25 @@ public sealed class SchedulesCommandTests
     }
 
     [Fact]
+    public async Task One_that_cannot_be_read_is_warned_of_beside_the_others_and_can_be_deleted()
+    {
+        using var ozf = new OzfRig();
+        await ozf.RunAsync("schedules", "create", "s", "--cron", "@yearly", "-p", "p");
+        await using (var store = ozf.Open())
+        {
+            await store.Core.Ports.Blobs.PutAsync("schedules/broken.json", "{"u8.ToArray(), Cancellation);
+        }
+
+        var list = (await ozf.RunAsync("schedules", "list")).Ends(0);
+
+        Assert.Contains("s ", list.Output, StringComparison.Ordinal);
+        Assert.Contains("schedule 'broken' cannot be read", list.Error, StringComparison.Ordinal);
+        Assert.Contains("delete it", (await ozf.RunAsync("schedules", "get", "broken")).Ends(69).Error, StringComparison.Ordinal);
+        (await ozf.RunAsync("schedules", "delete", "broken")).Ends(0);
+        Assert.Equal("", (await ozf.RunAsync("schedules", "list")).Ends(0).Error);
+    }
+
+    [Fact]
     public async Task Run_starts_a_run_now_and_the_list_shows_it()
     {
         using var ozf = new OzfRig();

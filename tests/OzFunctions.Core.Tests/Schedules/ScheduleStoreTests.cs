@@ -44,6 +44,46 @@ public sealed class ScheduleStoreTests
     }
 
     [Fact]
+    public async Task What_cannot_be_read_is_named_beside_the_others_and_can_be_deleted()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("@daily"));
+        await scene.Store.PutAsync("schedules/broken.json", "{"u8.ToArray(), Cancellation);
+        await scene.Store.PutAsync("schedules/newer.json", """{"schema":9,"definition":{"overlap":"a word of tomorrow"}}"""u8.ToArray(), Cancellation);
+        var schedules = scene.Process.Schedules;
+        var unreadable = new List<string>();
+
+        var listed = await schedules.ListAsync((name, problem) => unreadable.Add($"{name} {problem.Refusal}"), Cancellation).ToListAsync(Cancellation);
+        var broken = await Assert.ThrowsAsync<ScheduleException>(() => schedules.GetAsync("broken", Cancellation));
+        var newer = await Assert.ThrowsAsync<ScheduleException>(() => schedules.PauseAsync("newer", "ann", Cancellation));
+        await schedules.DeleteAsync("broken", Cancellation);
+        await schedules.DeleteAsync("newer", Cancellation);
+
+        Assert.Equal("s", Assert.Single(listed).Name);
+        Assert.Equal(["broken Broken", "newer Newer"], unreadable);
+        Assert.Contains("delete it", broken.Message, StringComparison.Ordinal);
+        Assert.Contains("upgrade ozf", newer.Message, StringComparison.Ordinal);
+        Assert.Equal(["schedules/s.json"], scene.Store.Names);
+    }
+
+    [Fact]
+    public async Task What_is_stored_of_a_configured_schedule_can_be_deleted_where_nobody_can_read_it()
+    {
+        var scene = new ScheduleScene();
+        var process = scene.NewProcess(new ConfiguredSchedule("s", ScheduleScene.Every("*/5 * * * *")));
+        await process.Tick.TickAsync(Cancellation);
+        await scene.Store.PutAsync("schedules/s.json", "{}"u8.ToArray(), Cancellation);
+        await process.Tick.TickAsync(Cancellation);
+
+        await process.Schedules.DeleteAsync("s", Cancellation);
+        await scene.TickAtAsync("12:01:00", process);
+        await scene.TickAtAsync("12:05:00", process);
+
+        Assert.Equal(["12:05"], await scene.StartedAsync());
+        Assert.Equal(ScheduleRefusal.Conflict, (await Assert.ThrowsAsync<ScheduleException>(() => process.Schedules.DeleteAsync("s", Cancellation))).Refusal);
+    }
+
+    [Fact]
     public async Task Making_the_same_again_answers_the_first_and_another_is_refused()
     {
         var scene = new ScheduleScene();

@@ -1,5 +1,6 @@
 using OzFunctions.Blobs;
 using OzFunctions.Intake;
+using OzFunctions.Json;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
@@ -174,6 +175,26 @@ public sealed class ScheduleTickTests
 
         Assert.Contains("clock was wrong", healed.LastError!.Message, StringComparison.Ordinal);
         Assert.Equal("2026-11-25T12:05:00.000Z", Assert.Single(await scene.RunsAsync(), run => run.RunId != wrong.RunId).Trigger.DeliveryId);
+    }
+
+    [Fact]
+    public async Task A_run_that_a_clock_far_ahead_started_is_not_the_latest_for_ever_so_that_none_overlaps_afterwards()
+    {
+        var scene = new ScheduleScene();
+        await scene.CreateAsync(ScheduleScene.Every("*/5 * * * *") with { Overlap = ScheduleOverlap.Skip });
+        await scene.NewProcess(new CoreOptions(), new ManualTimeProvider(ScheduleScene.Start.AddYears(1))).Tick.TickAsync(Cancellation);
+        var wrong = Assert.Single(await scene.RunsAsync());
+        await EndAllAsync(scene);
+
+        await scene.TickAtAsync("12:01:00");
+        var healed = (await scene.GetAsync()).LastRun!;
+        await scene.TickAtAsync("12:05:00");
+        var latest = (await scene.GetAsync()).LastRun!;
+        await scene.TickAtAsync("12:10:00");
+
+        Assert.Equal((wrong.RunId, null, true), (healed.RunId, healed.Instant, healed.At <= scene.Clock.GetUtcNow()));
+        Assert.Equal("2026-11-25T12:05:00.000Z", TimeText.Format(latest.Instant!.Value));
+        Assert.Equal(latest.RunId, Assert.Single(await scene.RunsAsync(), run => run.RunId != wrong.RunId).RunId);
     }
 
     [Theory]
