@@ -179,13 +179,31 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
         return new(CancelResult.Requested, run.Record);
     }
 
-    /// <summary>For <c>on_conflict: cancel_previous</c>: runs of the same key that were asked for earlier and still wait.</summary>
+    /// <summary>
+    /// For <c>on_conflict: cancel_previous</c>: runs of the same key that were asked for earlier and still wait, also for a time ahead. The time index names neither
+    /// key nor worker: each run in it that is older costs a read.
+    /// </summary>
     public async Task CancelQueuedBeforeAsync(RunRecord newer, CancellationToken cancellationToken)
     {
+        // The time index first: a run that comes due meanwhile stands in the ready index before it leaves this one.
+        var later = new List<RunId>();
+        await foreach (var blob in ports.Blobs.ListAllAsync(LaterEntry.Prefix, cancellationToken))
+        {
+            if (LaterEntry.TryParse(blob.Name, out var entry) && !entry.Expires && IsOlder(entry.RunId, newer))
+            {
+                later.Add(entry.RunId);
+            }
+        }
+
+        await Parallel.ForEachAsync(
+            later,
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
+            async (runId, cancellationToken) => await CancelWhenOlderAsync(runId, newer, cancellationToken));
+
         var key = ReadyEntry.Of(newer).Key;
         await foreach (var blob in ports.Blobs.ListAllAsync(ReadyEntry.PrefixOf(newer.WorkerId), cancellationToken))
         {
-            if (ReadyEntry.TryParse(blob.Name, out var entry) && entry.Key == key && entry.RunId != newer.RunId)
+            if (ReadyEntry.TryParse(blob.Name, out var entry) && entry.Key == key && IsOlder(entry.RunId, newer))
             {
                 await CancelWhenOlderAsync(entry.RunId, newer, cancellationToken);
             }
@@ -208,11 +226,14 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
 
         if (older is { Record: var record }
             && record.Request.ConcurrencyKey == newer.Request.ConcurrencyKey && record.WorkerId == newer.WorkerId
-            && string.CompareOrdinal(record.RunId.Value, newer.RunId.Value) < 0 && !record.State.IsTerminal())
+            && IsOlder(record.RunId, newer) && !record.State.IsTerminal())
         {
             await CancelAsync(runId, "run " + newer.RunId, "a newer run has the same concurrency key", cancellationToken);
         }
     }
+
+    /// <summary>Ids are in the order in which runs were asked for.</summary>
+    private static bool IsOlder(RunId runId, RunRecord newer) => string.CompareOrdinal(runId.Value, newer.RunId.Value) < 0;
 }
 
 /// <summary>What a cancel came to; <see cref="Run"/> is the record as it stands.</summary>

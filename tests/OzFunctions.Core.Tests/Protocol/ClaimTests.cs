@@ -207,6 +207,31 @@ public sealed class ClaimTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Cancel_previous_ends_older_runs_of_the_key_that_wait_for_a_time_ahead_and_no_others()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var ahead = world.Clock.GetUtcNow().AddHours(1);
+        async Task<RunId> SubmitAsync(ConflictRule? rule = null, string key = "repo", string? worker = null)
+        {
+            var ask = Keyed(AgentPlan.Succeeds, rule);
+
+            // Runs of one millisecond have no order that anyone could rely on.
+            world.Clock.Shift(TimeSpan.FromSeconds(1));
+            return (await core.Intake.SubmitAsync(ask with { Request = ask.Request with { NotBefore = ahead, ConcurrencyKey = key, WorkerId = worker } }, Cancellation)).Run.RunId;
+        }
+
+        var (older, otherKey, otherWorker) = (await SubmitAsync(), await SubmitAsync(key: "other"), await SubmitAsync(worker: "other"));
+
+        var newest = await SubmitAsync(ConflictRule.CancelPrevious);
+
+        Assert.Equal(
+            [RunState.Cancelled, RunState.Queued, RunState.Queued, RunState.Queued],
+            await Task.WhenAll(((RunId[])[older, otherKey, otherWorker, newest]).Select(async run => (await world.FindAsync(run))!.State)));
+        Assert.Equal(3, (await world.NamesAsync("later/")).Count);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_lost_answer_at_any_write_of_a_whole_run_changes_nothing()
     {
         for (var lost = 1; lost <= 16; lost++)
