@@ -65,10 +65,10 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     }
 
     /// <summary>Where commands about runs ask: the front door of <c>--server</c>, else the store.</summary>
-    public IRunDesk OpenDesk() => Server is { } server ? new RemoteDesk(OpenCalls(server), Time) : new StoreDesk(OpenStore(), Surroundings, Screen.Warn, Ozf);
+    public IRunDesk OpenDesk() => Server is { } server ? new RemoteDesk(OpenCalls(server), Time, Screen.Warn) : new StoreDesk(OpenStore(), Surroundings, Screen.Warn, Ozf);
 
     /// <summary>The same for commands about schedules.</summary>
-    public IScheduleDesk OpenScheduleDesk() => Server is { } server ? new RemoteScheduleDesk(OpenCalls(server)) : new StoreScheduleDesk(OpenStore(), Surroundings.Variable("USER"));
+    public IScheduleDesk OpenScheduleDesk() => Server is { } server ? new RemoteScheduleDesk(OpenCalls(server), Screen.Warn) : new StoreScheduleDesk(OpenStore(), Surroundings.Variable("USER"), Screen.Warn);
 
     /// <summary>The same for commands about webhooks.</summary>
     public IWebhookDesk OpenWebhookDesk() => Server is { } server ? new RemoteWebhookDesk(OpenCalls(server)) : new StoreWebhookDesk(OpenStore(), Settings, Loggers(LogLevel.Warning));

@@ -37,14 +37,16 @@ internal sealed class RemoteCalls : IDisposable
 
     public async Task<JsonElement> GetAsync(string path, CancellationToken cancellationToken) => await FindAsync(path, cancellationToken) ?? throw NotThere(path);
 
-    public async Task<JsonElement> PostAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken) =>
-        await SendAsync(HttpMethod.Post, path, json, cancellationToken) ?? throw NotThere(path);
+    /// <param name="repeating">Called before it is sent again: an earlier try may have been carried out.</param>
+    public async Task<JsonElement> PostAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken, Action? repeating = null) =>
+        await SendAsync(HttpMethod.Post, path, json, cancellationToken, repeating: repeating) ?? throw NotThere(path);
 
     /// <summary>Sent again when the way there or back fails: only for what a repeat changes nothing of. Null: 404.</summary>
     /// <param name="idempotencyKey">Makes a repeat harmless where the call alone does not. ASCII.</param>
     /// <param name="traceparent">The trace that the call belongs to.</param>
+    /// <param name="repeating">Called before it is sent again: an earlier try may have been carried out.</param>
     public async Task<JsonElement?> SendAsync(
-        HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string? idempotencyKey = null, string? traceparent = null)
+        HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string? idempotencyKey = null, string? traceparent = null, Action? repeating = null)
     {
         for (var tries = 0; ; tries++)
         {
@@ -54,6 +56,7 @@ internal sealed class RemoteCalls : IDisposable
             }
             catch (Exception ex) when (IsOutage(ex, cancellationToken) && tries < Waits.Length)
             {
+                repeating?.Invoke();
                 await Task.Delay(Waits[tries], _time, cancellationToken);
             }
             catch (Exception ex) when (IsOutage(ex, cancellationToken))

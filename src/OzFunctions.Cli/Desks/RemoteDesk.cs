@@ -17,7 +17,7 @@ using OzFunctions.Telemetry;
 namespace OzFunctions.Cli.Desks;
 
 /// <summary>The desk behind a front door elsewhere (<c>--server</c>).</summary>
-internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDesk
+internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time, Action<string> warn) : IRunDesk
 {
     private const int MostAtOnce = 500;
 
@@ -128,7 +128,13 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
 
     public async Task<IReadOnlyList<CancelledRun>> CancelAllAsync(string? workerId, string? reason, CancellationToken cancellationToken)
     {
-        var answer = await calls.PostAsync("agent/runs/cancel" + (workerId is null ? "" : "?worker_id=" + Uri.EscapeDataString(workerId)), Reason(reason), cancellationToken);
+        var repeated = false;
+        var answer = await calls.PostAsync("agent/runs/cancel" + (workerId is null ? "" : "?worker_id=" + Uri.EscapeDataString(workerId)), Reason(reason), cancellationToken, () => repeated = true);
+        if (repeated)
+        {
+            warn("an earlier try failed, perhaps only on its way back: it may have cancelled runs that are not listed here.");
+        }
+
         return calls.Read<IReadOnlyList<CancelledRun>>(answer, json => [.. json.GetProperty("runs").EnumerateArray().Select(run => new CancelledRun(
             RunId.Parse(run.GetProperty("run_id").GetString()!),
             run.GetProperty("result").GetString() switch { "cancelled" => CancelResult.Cancelled, "requested" => CancelResult.Requested, _ => CancelResult.AlreadyFinished },
@@ -137,11 +143,32 @@ internal sealed class RemoteDesk(RemoteCalls calls, TimeProvider time) : IRunDes
 
     public async Task<WorkerList> ListWorkersAsync(CancellationToken cancellationToken) => calls.Read(await calls.GetAsync("workers", cancellationToken), WorkerList.Read);
 
-    public async Task<bool> SetPausedAsync(string workerId, bool paused, CancellationToken cancellationToken) => calls.Read(
-        await calls.PostAsync($"workers/{Uri.EscapeDataString(workerId)}/{(paused ? "pause" : "resume")}", "{}"u8.ToArray(), cancellationToken), json => json.GetProperty("changed").GetBoolean());
+    public async Task<bool> SetPausedAsync(string workerId, bool paused, CancellationToken cancellationToken)
+    {
+        var repeated = false;
+        var answer = await calls.PostAsync($"workers/{Uri.EscapeDataString(workerId)}/{(paused ? "pause" : "resume")}", "{}"u8.ToArray(), cancellationToken, () => repeated = true);
 
-    public async Task<IReadOnlyList<DeadLetter>> ListDeadLettersAsync(CancellationToken cancellationToken) => calls.Read<IReadOnlyList<DeadLetter>>(
-        await calls.GetAsync("dead-letters", cancellationToken), json => [.. json.GetProperty("dead_letters").EnumerateArray().Select(ReadLetter)]);
+        // "Already" would be untrue where an earlier try, whose answer was lost, did it.
+        return calls.Read(answer, json => json.GetProperty("changed").GetBoolean()) || repeated;
+    }
+
+    public async Task<IReadOnlyList<DeadLetter>> ListDeadLettersAsync(CancellationToken cancellationToken)
+    {
+        var letters = new List<DeadLetter>();
+        string? cursor = null;
+        do
+        {
+            var answer = await calls.GetAsync("dead-letters" + (cursor is null ? "" : "?cursor=" + Uri.EscapeDataString(cursor)), cancellationToken);
+            cursor = calls.Read(answer, json =>
+            {
+                letters.AddRange(json.GetProperty("dead_letters").EnumerateArray().Select(ReadLetter));
+                return json.TryGetProperty("page_info", out var info) && info.TryGetProperty("next_cursor", out var next) ? next.GetString() : null;
+            });
+        }
+        while (cursor is not null);
+
+        return letters;
+    }
 
     public async Task<DeadLetter?> FindDeadLetterAsync(string id, CancellationToken cancellationToken) =>
         await calls.FindAsync("dead-letters/" + Uri.EscapeDataString(id), cancellationToken) is { } json ? calls.Read(json, ReadLetter) : null;

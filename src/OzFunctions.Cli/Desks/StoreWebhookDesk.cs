@@ -34,7 +34,7 @@ internal sealed class StoreWebhookDesk(OpenStore store, Settings settings, ILogg
         var receiver = new WebhookReceiver(WebhookSetup.Create(settings.Configuration.Webhooks, settings.Secrets), store.Core, loggers.CreateLogger<WebhookReceiver>());
         try
         {
-            return await receiver.RedeliverAsync(delivery, newRun, cancellationToken) is { } answer ? new(answer.Run?.RunId, answer.Created, answer.Reason, answer.Faults) : null;
+            return await receiver.RedeliverAsync(delivery, newRun, null, cancellationToken) is { } answer ? new(answer.Run?.RunId, answer.Created, answer.Reason, answer.Faults) : null;
         }
         catch (WebhookDisabledException ex)
         {

@@ -12,13 +12,16 @@ internal static class WebhooksDeliveriesCommand
 {
     private const int UsualMost = 50;
 
+    /// <summary>As over HTTP.</summary>
+    private const int MostDeliveries = 1_000;
+
     public static Command Create(Surroundings surroundings)
     {
         var webhook = new Argument<string?>("webhook") { Description = "Only of this webhook", Arity = ArgumentArity.ZeroOrOne };
         var id = new Argument<string?>("delivery") { Description = "One delivery, with its payload", Arity = ArgumentArity.ZeroOrOne };
         var result = new Option<string?>("--result") { HelpName = "RESULT", Description = "accepted, filtered, faulty or refused" };
         result.AcceptOnlyFromAmong([.. Enum.GetValues<DeliveryResult>().Select(value => value.Text())]);
-        var most = new Option<int>("--limit") { HelpName = "N", Description = "At most so many, newest first", DefaultValueFactory = _ => UsualMost };
+        var most = new Option<int>("--limit") { HelpName = "N", Description = "At most so many, newest first, up to 1000", DefaultValueFactory = _ => UsualMost };
         return new Command("deliveries", "List what came in, newest first, or show one delivery").With(webhook, id, result, most).Does(surroundings, async (context, cancellationToken) =>
         {
             await using var desk = context.OpenWebhookDesk();
@@ -28,9 +31,9 @@ internal static class WebhooksDeliveriesCommand
                 return ExitCodes.Success;
             }
 
-            if (context.Get(most) < 1)
+            if (context.Get(most) is < 1 or > MostDeliveries)
             {
-                throw CommandException.Usage($"--limit: '{context.Get(most)}': must be at least 1.");
+                throw CommandException.Usage($"--limit: '{context.Get(most)}': must be from 1 to {MostDeliveries}.");
             }
 
             List(context, await desk.ListDeliveriesAsync(context.Get(webhook), Enum.GetValues<DeliveryResult>().Where(value => value.Text() == context.Get(result)).Cast<DeliveryResult?>().FirstOrDefault(), context.Get(most), cancellationToken));

@@ -57,6 +57,37 @@ public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
         }
     }
 
+    /// <summary>Newest first. New letters come before a page and do not shift it.</summary>
+    /// <param name="after">Where an earlier page ended; null: from the newest on.</param>
+    /// <param name="mostText">A page that holds so many characters of messages ends with that letter: each may be large.</param>
+    public async Task<DeadLetterPage> ListPageAsync(string? after, int most, int mostText, CancellationToken cancellationToken)
+    {
+        var letters = new List<DeadLetter>();
+        var text = 0L;
+        string? last = null;
+        await foreach (var entry in blobs.ListAllAsync(Prefix, cancellationToken))
+        {
+            if (string.CompareOrdinal(entry.Name, Prefix + after) <= 0)
+            {
+                continue;
+            }
+
+            if (letters.Count == most || text >= mostText)
+            {
+                return new(letters, last);
+            }
+
+            last = entry.Name[Prefix.Length..];
+            if (await ReadAsync(entry.Name, cancellationToken) is { } letter)
+            {
+                letters.Add(letter);
+                text += letter.Body.Length;
+            }
+        }
+
+        return new(letters, null);
+    }
+
     public async Task<DeadLetter?> FindAsync(string id, CancellationToken cancellationToken) =>
         await FindNameAsync(id, cancellationToken) is { } name ? await ReadAsync(name, cancellationToken) : null;
 
@@ -88,3 +119,6 @@ public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
         }
     }
 }
+
+/// <summary>A page of dead letters; <see cref="Next"/> null: there are no more.</summary>
+public sealed record DeadLetterPage(IReadOnlyList<DeadLetter> Letters, string? Next);

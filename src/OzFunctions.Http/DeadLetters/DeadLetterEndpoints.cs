@@ -15,6 +15,9 @@ internal sealed class DeadLetterEndpoints(OzCore core, IRequestQueue? requests) 
     private const string Path = "/api/v1/dead-letters";
     private const int MostLetters = 1_000;
 
+    /// <summary>Of messages in one page, in characters.</summary>
+    private const int MostText = 4 * 1024 * 1024;
+
     public IEnumerable<Route> Routes =>
     [
         new("GET", Path, Access.Key(KeyScopes.Read), ListAsync),
@@ -26,26 +29,25 @@ internal sealed class DeadLetterEndpoints(OzCore core, IRequestQueue? requests) 
     private async Task ListAsync(ApiCall call)
     {
         var most = call.QueryLimit(MostLetters, MostLetters);
-        var letters = new List<DeadLetter>();
-        await foreach (var letter in core.DeadLetters.ListAsync(call.Cancellation))
-        {
-            letters.Add(letter);
-            if (letters.Count == most)
-            {
-                break;
-            }
-        }
-
+        var page = await core.DeadLetters.ListPageAsync(call.Query("cursor"), most, MostText, call.Cancellation);
         await call.WriteJsonAsync(200, json =>
         {
             json.WriteStartObject();
             json.WriteStartArray("dead_letters");
-            foreach (var letter in letters)
+            foreach (var letter in page.Letters)
             {
                 JsonSerializer.Serialize(json, letter, DeadLetterJson.Wire.DeadLetter);
             }
 
             json.WriteEndArray();
+            json.WriteStartObject("page_info");
+            json.WriteBoolean("has_next_page", page.Next is not null);
+            if (page.Next is { } next)
+            {
+                json.WriteString("next_cursor", next);
+            }
+
+            json.WriteEndObject();
             json.WriteEndObject();
         });
     }

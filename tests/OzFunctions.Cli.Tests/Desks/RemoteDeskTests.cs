@@ -114,6 +114,47 @@ public sealed class RemoteDeskTests : IAsyncDisposable
     }
 
     [Fact(Timeout = Limit)]
+    public async Task All_dead_letters_are_those_of_every_page()
+    {
+        _door.Whole = request => request.RequestLine.StartsWith("DELETE", StringComparison.Ordinal) ? "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+            : request.RequestLine.Contains("cursor=p%202", StringComparison.Ordinal) ? Ok($$$"""{"dead_letters":[{{{Letter("c")}}}],"page_info":{"has_next_page":false}}""")
+            : Ok($$$"""{"dead_letters":[{{{Letter("a")}}},{{{Letter("b")}}}],"page_info":{"has_next_page":true,"next_cursor":"p 2"}}""");
+
+        Assert.Contains("3 dead letters purged", (await AskAsync("dead-letters", "purge", "--all")).Ends(0).Output, StringComparison.Ordinal);
+
+        Assert.Equal(
+            ["DELETE /api/v1/dead-letters/a HTTP/1.1", "DELETE /api/v1/dead-letters/b HTTP/1.1", "DELETE /api/v1/dead-letters/c HTTP/1.1"],
+            _door.Requests.Select(request => request.RequestLine).Where(line => line.StartsWith("DELETE", StringComparison.Ordinal)));
+
+        static string Letter(string id) => $$"""{"id":"{{id}}","queue":"q","message_id":"m","reason":"r","description":"d","faults":[],"body":"b","received_at":"2026-11-25T06:00:00.000Z"}""";
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_schedule_that_cannot_be_read_is_warned_of_and_can_be_deleted()
+    {
+        const string Detail = "schedule 'broken' cannot be read";
+        _door.Whole = request => request.RequestLine.StartsWith("DELETE", StringComparison.Ordinal) ? Ok("""{"success":true}""")
+            : request.RequestLine.Contains("broken", StringComparison.Ordinal) ? Problem("409 Conflict", Detail)
+            : Ok($$"""{"schedules":[],"unreadable":[{"id":"broken","detail":"{{Detail}}"}]}""");
+
+        Assert.Contains(Detail, (await AskAsync("schedules", "list")).Ends(0).Error, StringComparison.Ordinal);
+        Assert.Contains(Detail, (await AskAsync("schedules", "get", "broken")).Ends(64).Error, StringComparison.Ordinal);
+        (await AskAsync("schedules", "delete", "broken")).Ends(0);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task What_an_earlier_try_may_have_done_is_not_denied()
+    {
+        var tries = 0;
+        _door.Whole = request => Interlocked.Increment(ref tries) % 2 == 1 ? ""
+            : Ok(request.RequestLine.Contains("pause", StringComparison.Ordinal) ? """{"worker_id":"w","paused":true,"changed":false}""" : """{"runs":[]}""");
+
+        Assert.Contains("it may have cancelled runs that are not listed here", (await AskAsync("runs", "cancel", "--all")).Ends(0).Error, StringComparison.Ordinal);
+        Assert.Equal("Worker 'w' is paused.", (await AskAsync("workers", "pause", "w")).Ends(0).Line);
+        Assert.Equal(4, tries);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_key_that_is_not_ascii_arrives_whole()
     {
         var (id, _) = await FinishedAsync();
@@ -142,6 +183,12 @@ public sealed class RemoteDeskTests : IAsyncDisposable
         await using var store = _ozf.Open();
         var record = JsonSerializer.Serialize(await store.Core.Schedules.GetAsync("nightly", Cancellation), ScheduleJson.Wire.ScheduleRecord);
         _door.Whole = _ => Ok($$"""{"record":{{record}},"state":"active"}""");
+    }
+
+    private static string Problem(string status, string detail)
+    {
+        var body = JsonSerializer.Serialize(new { detail });
+        return $"HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nConnection: close\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
     }
 
     private static string Ok(string body) => $"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";

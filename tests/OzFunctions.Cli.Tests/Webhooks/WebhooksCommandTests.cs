@@ -51,6 +51,7 @@ public sealed class WebhooksCommandTests : IDisposable
         var one = (await _rig.RunAsync("webhooks", "deliveries", "issues", "d-2")).Ends(0).Output;
         Assert.Contains("Event     issues.labeled, by bob", one, StringComparison.Ordinal);
         Assert.Contains("\"title\": \"Login fails\"", one, StringComparison.Ordinal);
+        Assert.Contains("must be from 1 to 1000", (await _rig.RunAsync("webhooks", "deliveries", "--limit", "2000")).Ends(64).Error, StringComparison.Ordinal);
         Assert.Contains("kept for 14 days", (await _rig.RunAsync("webhooks", "deliveries", "issues", "d-9")).Ends(64).Error, StringComparison.Ordinal);
     }
 

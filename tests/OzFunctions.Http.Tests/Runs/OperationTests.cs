@@ -21,6 +21,48 @@ public sealed class OperationTests
     }
 
     [Fact]
+    public async Task Dead_letters_are_listed_by_the_page()
+    {
+        var rig = new DoorRig();
+        foreach (var id in new[] { "c", "a", "b" })
+        {
+            await rig.Core.DeadLetters.AddAsync(
+                new DeadLetter { Id = id, Queue = "oz-requests", MessageId = id, Reason = "invalid_request", Description = "d", Body = "{}", ReceivedAt = rig.Time.GetUtcNow() },
+                mayBeThere: false,
+                TestContext.Current.CancellationToken);
+        }
+
+        var first = (await rig.GetAsync("/api/v1/dead-letters?limit=2")).Is(200);
+        var cursor = first.Json.GetProperty("page_info").GetProperty("next_cursor").GetString();
+        await rig.SendAsync("DELETE", "/api/v1/dead-letters/a");
+        var second = (await rig.GetAsync($"/api/v1/dead-letters?limit=2&cursor={cursor}")).Is(200);
+
+        Assert.Equal(["b", "a"], Ids(first));
+        Assert.Equal(["c"], Ids(second));
+        Assert.False(second.Json.GetProperty("page_info").GetProperty("has_next_page").GetBoolean());
+
+        static IEnumerable<string?> Ids(DoorAnswer list) => list.Json.GetProperty("dead_letters").EnumerateArray().Select(letter => letter.GetProperty("id").GetString());
+    }
+
+    [Fact]
+    public async Task A_page_of_dead_letters_ends_where_its_messages_are_large()
+    {
+        var rig = new DoorRig();
+        foreach (var id in new[] { "c", "b", "a" })
+        {
+            await rig.Core.DeadLetters.AddAsync(
+                new DeadLetter { Id = id, Queue = "oz-requests", MessageId = id, Reason = "invalid_request", Description = "d", Body = new('x', 3_000_000), ReceivedAt = rig.Time.GetUtcNow() },
+                mayBeThere: false,
+                TestContext.Current.CancellationToken);
+        }
+
+        var first = (await rig.GetAsync("/api/v1/dead-letters")).Is(200).Json;
+        var second = (await rig.GetAsync("/api/v1/dead-letters?cursor=" + first.GetProperty("page_info").GetProperty("next_cursor").GetString())).Is(200).Json;
+
+        Assert.Equal((2, 1), (first.GetProperty("dead_letters").GetArrayLength(), second.GetProperty("dead_letters").GetArrayLength()));
+    }
+
+    [Fact]
     public async Task Dead_letters_are_shown_put_back_and_deleted()
     {
         var queue = new InMemoryRequestQueue("oz-requests", TimeProvider.System);
