@@ -111,8 +111,14 @@ public sealed class WebhookEndpointTests
         Assert.Equal((1, "a/../b"), (one.GetProperty("payload").GetProperty("issue").GetProperty("number").GetInt32(), odd.GetProperty("id").GetString()));
         Assert.Equal((one.GetProperty("run_id").GetString(), false), (again.GetProperty("run_id").GetString(), again.GetProperty("created").GetBoolean()));
         Assert.True(other.GetProperty("created").GetBoolean());
+
+        async Task<string?> KeyedAsync(string key, int status) =>
+            (await _rig.SendAsync("POST", One + "/redeliver", """{"new_run":true}""", change: request => request.Headers["Idempotency-Key"] = key)).Is(status).Json.GetProperty("run_id").GetString();
+        var keyed = await KeyedAsync("k", 202);
+        Assert.Equal(keyed, await KeyedAsync("k", 200));
+        Assert.NotEqual(keyed, await KeyedAsync("other", 202));
         Assert.NotEqual(one.GetProperty("run_id").GetString(), other.GetProperty("run_id").GetString());
-        Assert.Equal(other.GetProperty("run_id").GetString(), Assert.Single((await _rig.GetAsync(One)).Json.GetProperty("redelivered_as").EnumerateArray()).GetString());
+        Assert.Equal((other.GetProperty("run_id").GetString(), 3), ((await _rig.GetAsync(One)).Json.GetProperty("redelivered_as")[0].GetString(), (await _rig.GetAsync(One)).Json.GetProperty("redelivered_as").GetArrayLength()));
     }
 
     [Theory]

@@ -103,7 +103,8 @@ public sealed partial class WebhookReceiver
     /// Throws <see cref="WebhookDisabledException"/> when it is switched off, <see cref="QueueFullException"/> when too much waits.
     /// </summary>
     /// <param name="newRun">A run of its own whatever there is; else one that the delivery has already is answered.</param>
-    public async Task<RedeliveryAnswer?> RedeliverAsync(WebhookDelivery delivery, bool newRun, CancellationToken cancellationToken)
+    /// <param name="key">A repeat with the same key answers the first new run; null: every call starts one. Without <paramref name="newRun"/> it has no effect.</param>
+    public async Task<RedeliveryAnswer?> RedeliverAsync(WebhookDelivery delivery, bool newRun, string? key, CancellationToken cancellationToken)
     {
         if (!_webhooks.TryGetValue(delivery.Webhook, out var webhook) || delivery.Payload is not { } payload)
         {
@@ -133,7 +134,7 @@ public sealed partial class WebhookReceiver
             return new(run, false, null, []);
         }
 
-        var answer = await SubmitAsync(webhook, message, filled, newRun ? null : KeyOf(webhook, message.Id, filled), delivery.Sender, null, cancellationToken);
+        var answer = await SubmitAsync(webhook, message, filled, newRun ? key : KeyOf(webhook, message.Id, filled), delivery.Sender, null, cancellationToken);
         if (answer.Created)
         {
             await NoteAsync(delivery, entry => Log.NoteRedeliveryAsync(entry.Webhook, entry.Id, answer.Run.RunId, cancellationToken));

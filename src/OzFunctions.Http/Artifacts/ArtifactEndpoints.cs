@@ -132,7 +132,7 @@ internal sealed class ArtifactEndpoints(OzCore core, FrontDoorOptions options) :
 
     private string UrlOf(ApiCall call, RunId runId, int attempt, string path) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{RunEndpoints.BaseUrl(call, options)}{RunEndpoints.Path}/{runId}/artifacts/{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}?attempt={attempt}");
+        $"{call.RootOf(options.PublicUrl)}{RunEndpoints.Path}/{runId}/artifacts/{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}?attempt={attempt}");
 
     /// <summary>One range, as downloads are resumed with; several, or a condition that does not hold, answer the whole (RFC 9110, section 14.2).</summary>
     private static (long Offset, long Count, bool Partial) RangeOf(ApiCall call, ArtifactEntry entry)

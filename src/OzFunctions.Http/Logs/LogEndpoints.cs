@@ -33,7 +33,7 @@ internal sealed class LogEndpoints(OzCore core, FrontDoorOptions options) : IEnd
             throw ApiException.NotFound($"There is no transcript yet: run {run.RunId} is {run.State.Text()}.");
         }
 
-        call.Response.Headers.Location = $"{RunEndpoints.Path}/{run.RunId}/log";
+        call.Response.Headers.Location = call.LocationOf(options.PublicUrl, $"{RunEndpoints.Path}/{run.RunId}/log");
         await call.WriteAsync(302, "text/plain; charset=utf-8", default);
     }
 

@@ -16,6 +16,9 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
     private const int Deepest = 64;
     private const int LongestKey = 256;
 
+    /// <summary>Room that is made for a body before a byte of it is there: whoever holds many connections open without a key is to cost little.</summary>
+    private const int MostAtFirst = 64 * 1024;
+
     private static readonly JsonWriterOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public HttpContext Http { get; } = context;
@@ -34,6 +37,12 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
 
     /// <summary>What addresses here begin with: the public one where it is configured, else the one that this call came to.</summary>
     public string RootOf(Uri? publicUrl) => publicUrl?.ToString().TrimEnd('/') ?? $"{Request.Scheme}://{Request.Host.Value}";
+
+    /// <summary>
+    /// A path of here for the header <c>Location</c>. The public address may have a path of its own, which only it can tell; where there is none the caller's own
+    /// address is the best there is (a proxy may have TLS that is not seen here).
+    /// </summary>
+    public string LocationOf(Uri? publicUrl, string path) => publicUrl is null ? path : RootOf(publicUrl) + path;
 
     /// <summary>A query parameter that may stand once; null: not there. Given twice is a fault.</summary>
     public string? Query(string name) => Request.Query[name] switch
@@ -91,7 +100,8 @@ public sealed class ApiCall(HttpContext context, Route route, IReadOnlyDictionar
             limit.MaxRequestBodySize = most;
         }
 
-        var body = new ArrayBufferWriter<byte>((int)(Request.ContentLength ?? 4096) + 1);
+        // What the caller says that will come is only a word: room is made as it comes.
+        var body = new ArrayBufferWriter<byte>((int)Math.Min(Request.ContentLength ?? 4096, MostAtFirst) + 1);
         int read;
         while ((read = await Request.Body.ReadAsync(body.GetMemory(4096), Cancellation)) > 0)
         {

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using OzFunctions.Artifacts;
-using OzFunctions.Blobs;
 using OzFunctions.Cancelling;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
@@ -52,7 +51,7 @@ internal sealed class RunEndpoints(OzCore core, FrontDoorOptions options, Worker
             Trigger = TriggerOf(call),
             Key = request.IdempotencyKey is { } given ? IntakeKeys.Api(call.Key!.Name, given) : null,
             AskedBy = call.Key!.Name,
-            Traceparent = OzTelemetry.FindTraceparent(call.Header("traceparent")) ?? RunRequestReader.FindTraceparent(body),
+            Traceparent = OzTelemetry.FindTraceparent(FindTraceparent(call)) ?? RunRequestReader.FindTraceparent(body),
         });
     }
 
@@ -68,10 +67,14 @@ internal sealed class RunEndpoints(OzCore core, FrontDoorOptions options, Worker
         {
             Request = first.Request.ToRepeat(first.WorkerId, core.Ports.Time.GetUtcNow()),
             Trigger = TriggerOf(call),
+            Key = call.IdempotencyKey(null) is { } given ? IntakeKeys.Api(call.Key!.Name, $"retry:{first.RunId}:{given}") : null,
             AskedBy = call.Key!.Name,
             RetryOf = first.RunId,
         });
     }
+
+    /// <summary>More than one is none, as with any that is not valid (W3C Trace Context, 3.2): a trace is never a reason to refuse.</summary>
+    private static string? FindTraceparent(ApiCall call) => call.Request.Headers.TraceParent is [{ } one] ? one : null;
 
     private static RunTrigger TriggerOf(ApiCall call) => new() { Kind = TriggerKind.Api, Name = call.Key!.Name };
 
@@ -80,8 +83,8 @@ internal sealed class RunEndpoints(OzCore core, FrontDoorOptions options, Worker
         // Accepted is accepted: who hangs up now has its run, and finds it by its key.
         var answer = await core.Intake.SubmitAsync(submission, CancellationToken.None);
         var (atCapacity, warning) = await LookSafelyAsync(answer.Run.WorkerId, call.Cancellation);
-        var url = $"{BaseUrl(call)}{Path}/{answer.Run.RunId}";
-        call.Response.Headers.Location = $"{Path}/{answer.Run.RunId}";
+        var url = $"{call.RootOf(options.PublicUrl)}{Path}/{answer.Run.RunId}";
+        call.Response.Headers.Location = call.LocationOf(options.PublicUrl, $"{Path}/{answer.Run.RunId}");
         await call.WriteJsonAsync(202, json =>
         {
             json.WriteStartObject();
@@ -118,9 +121,9 @@ internal sealed class RunEndpoints(OzCore core, FrontDoorOptions options, Worker
         {
             return await room.LookAsync(workerId, cancellationToken);
         }
-        catch (BlobStoreException)
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
-            // The run is accepted: a store that fails now must not make the call look refused.
+            // The run is accepted: whatever fails now must not make the call look refused, or the caller would ask for another.
             return (false, null);
         }
     }
@@ -232,11 +235,6 @@ internal sealed class RunEndpoints(OzCore core, FrontDoorOptions options, Worker
     }
 
     private static string ResultText(CancelResult result) => JsonNamingPolicy.SnakeCaseLower.ConvertName(result.ToString());
-
-    private string BaseUrl(ApiCall call) => BaseUrl(call, options);
-
-    /// <summary>Where this front door is for the caller.</summary>
-    public static string BaseUrl(ApiCall call, FrontDoorOptions options) => options.PublicUrl is { } url ? url.ToString().TrimEnd('/') : $"{call.Request.Scheme}://{call.Request.Host.Value}";
 
     /// <summary>The run of the path's id; throws a 404.</summary>
     public static async Task<RunRecord> GetRunAsync(OzCore core, ApiCall call)

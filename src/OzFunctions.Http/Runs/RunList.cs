@@ -17,15 +17,10 @@ internal sealed class RunList(OzCore core)
 
     private readonly RunListing _listing = new(core.Records);
 
-    public async Task<(IReadOnlyList<RunRecord> Runs, string? Next)> FindAsync(RunFilter filter, CancellationToken cancellationToken)
-    {
-        var records = new ConcurrentDictionary<RunId, RunRecord>();
-        return filter.Order == RunOrder.NewestFirst
-            ? await NewestFirstAsync(filter, records, cancellationToken)
-            : await SortedAsync(filter, records, cancellationToken);
-    }
+    public Task<(IReadOnlyList<RunRecord> Runs, string? Next)> FindAsync(RunFilter filter, CancellationToken cancellationToken) =>
+        filter.Order == RunOrder.NewestFirst ? NewestFirstAsync(filter, cancellationToken) : SortedAsync(filter, cancellationToken);
 
-    private async Task<(IReadOnlyList<RunRecord>, string?)> NewestFirstAsync(RunFilter filter, ConcurrentDictionary<RunId, RunRecord> records, CancellationToken cancellationToken)
+    private async Task<(IReadOnlyList<RunRecord>, string?)> NewestFirstAsync(RunFilter filter, CancellationToken cancellationToken)
     {
         ListCursor from = default;
         if (filter.Cursor is { } text && !ListCursor.TryParse(text, out from))
@@ -33,29 +28,36 @@ internal sealed class RunList(OzCore core)
             throw BadCursor(text);
         }
 
-        var page = await _listing.ListAsync(from, filter.Limit, MostLookedAt, Select(filter, records, filter.NeedsRecords), unreadable: null, cancellationToken);
-        await ReadAsync(page.Runs, records, cancellationToken);
-        return (Known(page.Runs, records), page.Next?.ToString());
+        var records = new ConcurrentDictionary<RunId, RunRecord>();
+        var page = await _listing.ListAsync(from, filter.Limit, MostLookedAt, Select(filter, filter.NeedsRecords, record => records[record.RunId] = record), unreadable: null, cancellationToken);
+        await ReadAsync(page.Runs.Select(run => run.RunId).Where(run => !records.ContainsKey(run)), record => records[record.RunId] = record, cancellationToken);
+        return ([.. page.Runs.Select(run => records.GetValueOrDefault(run.RunId)).OfType<RunRecord>()], page.Next?.ToString());
     }
 
     /// <summary>Every match of one stretch of 10,000 is sorted; the cursor names the stretch and the last one shown, then the next stretch.</summary>
-    private async Task<(IReadOnlyList<RunRecord>, string?)> SortedAsync(RunFilter filter, ConcurrentDictionary<RunId, RunRecord> records, CancellationToken cancellationToken)
+    private async Task<(IReadOnlyList<RunRecord>, string?)> SortedAsync(RunFilter filter, CancellationToken cancellationToken)
     {
         var (from, after) = filter.Cursor is { } text ? SortedCursor.Parse(text) ?? throw BadCursor(text) : new SortedCursor(default, null);
-        var stretch = await _listing.ListAsync(from, int.MaxValue, MostLookedAt, Select(filter, records, needsRecords: true), unreadable: null, cancellationToken);
         var order = filter.Order;
-        var sorted = Known(stretch.Runs, records).Select(run => (Key: order.KeyOf(run), Id: run.RunId, Run: run)).ToList();
-        sorted.Sort((one, other) => order.Compare((one.Key, one.Id), (other.Key, other.Id)));
-        var rest = sorted.Where(run => after is not { } last || order.Compare((run.Key, run.Id), last) > 0).Take(filter.Limit + 1).ToList();
+
+        // Keys only: whole records of a stretch could be gigabytes. What is shown is read again.
+        var keys = new ConcurrentDictionary<RunId, string>();
+        var stretch = await _listing.ListAsync(from, int.MaxValue, MostLookedAt, Select(filter, needsRecords: true, record => keys[record.RunId] = order.KeyOf(record)), unreadable: null, cancellationToken);
+        var sorted = keys.Select(run => (Key: run.Value, Id: run.Key)).ToList();
+        sorted.Sort(order.Compare);
+        var rest = sorted.Where(run => after is not { } last || order.Compare(run, last) > 0).Take(filter.Limit + 1).ToList();
         var shown = rest.Take(filter.Limit).ToList();
-        var next = rest.Count > shown.Count ? new SortedCursor(from, (shown[^1].Key, shown[^1].Id))
+        var next = rest.Count > shown.Count ? new SortedCursor(from, shown[^1])
             : stretch.Next is { } onward ? new SortedCursor(onward, null)
             : null;
-        return ([.. shown.Select(run => run.Run)], next?.ToString());
+        var records = new ConcurrentDictionary<RunId, RunRecord>();
+        await ReadAsync(shown.Select(run => run.Id), record => records[record.RunId] = record, cancellationToken);
+        return ([.. shown.Select(run => records.GetValueOrDefault(run.Id)).OfType<RunRecord>()], next?.ToString());
     }
 
-    private Func<IReadOnlyList<RunSummary>, CancellationToken, Task<IReadOnlyList<RunSummary>>> Select(
-        RunFilter filter, ConcurrentDictionary<RunId, RunRecord> records, bool needsRecords) => async (runs, cancellationToken) =>
+    /// <param name="take">Told of each record that was read and fits; called from several threads. All others are let go at once.</param>
+    private Func<IReadOnlyList<RunSummary>, CancellationToken, Task<IReadOnlyList<RunSummary>>> Select(RunFilter filter, bool needsRecords, Action<RunRecord> take) =>
+        async (runs, cancellationToken) =>
         {
             var fitting = runs.Where(filter.Fits).ToList();
             if (!needsRecords)
@@ -63,20 +65,31 @@ internal sealed class RunList(OzCore core)
                 return fitting;
             }
 
-            await ReadAsync(fitting, records, cancellationToken);
-            return [.. fitting.Where(run => records.TryGetValue(run.RunId, out var record) && filter.Fits(record))];
+            var taken = new ConcurrentDictionary<RunId, bool>();
+            await ReadAsync(
+                fitting.Select(run => run.RunId),
+                record =>
+                {
+                    if (filter.Fits(record))
+                    {
+                        take(record);
+                        taken[record.RunId] = true;
+                    }
+                },
+                cancellationToken);
+            return [.. fitting.Where(run => taken.ContainsKey(run.RunId))];
         };
 
-    private Task ReadAsync(IEnumerable<RunSummary> runs, ConcurrentDictionary<RunId, RunRecord> records, CancellationToken cancellationToken) => Parallel.ForEachAsync(
-        runs.Where(run => !records.ContainsKey(run.RunId)),
+    private Task ReadAsync(IEnumerable<RunId> runs, Action<RunRecord> take, CancellationToken cancellationToken) => Parallel.ForEachAsync(
+        runs,
         new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
-        async (run, cancellationToken) =>
+        async (runId, cancellationToken) =>
         {
             try
             {
-                if (await core.Records.FindAsync(run.RunId, cancellationToken) is { Record: var record })
+                if (await core.Records.FindAsync(runId, cancellationToken) is { Record: var record })
                 {
-                    records[run.RunId] = record;
+                    take(record);
                 }
             }
             catch (UnreadableRecordException)
@@ -84,9 +97,6 @@ internal sealed class RunList(OzCore core)
                 // The tick names it; a list of the others is worth more than none.
             }
         });
-
-    private static IReadOnlyList<RunRecord> Known(IReadOnlyList<RunSummary> runs, ConcurrentDictionary<RunId, RunRecord> records) =>
-        [.. runs.Select(run => records.GetValueOrDefault(run.RunId)).OfType<RunRecord>()];
 
     private static ApiException BadCursor(string text) => ApiException.Invalid("cursor", text, "must be the next_cursor of an earlier list with the same filters and order");
 

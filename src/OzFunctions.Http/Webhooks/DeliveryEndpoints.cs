@@ -1,6 +1,7 @@
 using System.Text.Json;
 using OzFunctions.Http.Problems;
 using OzFunctions.Http.Routing;
+using OzFunctions.Intake;
 using OzFunctions.Json;
 using OzFunctions.Keys;
 using OzFunctions.Requests;
@@ -85,7 +86,9 @@ internal sealed class DeliveryEndpoints(WebhookReceiver receiver, Uri? publicUrl
             throw new ApiException(ApiError.OperationNotSupported, $"The payload of this delivery ({delivery.PayloadBytes} bytes) was too large to be kept; let its sender send it again.");
         }
 
-        var answer = await RedeliverAsync(delivery, newRun)
+        // Without a new run it is the delivery itself that answers the first run.
+        var key = newRun && call.IdempotencyKey(null) is { } given ? IntakeKeys.Api(call.Key!.Name, $"redeliver:{delivery.Webhook}:{delivery.Id}:{given}") : null;
+        var answer = await RedeliverAsync(delivery, newRun, key)
             ?? throw ApiException.NotFound($"Webhook '{FaultValue.Shorten(delivery.Webhook)}' is not configured here (any more).");
         var result = answer.Run is not null ? DeliveryResult.Accepted : answer.Faults.Count > 0 ? DeliveryResult.Faulty : DeliveryResult.Filtered;
         await call.WriteJsonAsync(answer.Created ? 202 : 200, json =>
@@ -118,12 +121,12 @@ internal sealed class DeliveryEndpoints(WebhookReceiver receiver, Uri? publicUrl
         });
     }
 
-    private async Task<RedeliveryAnswer?> RedeliverAsync(WebhookDelivery delivery, bool newRun)
+    private async Task<RedeliveryAnswer?> RedeliverAsync(WebhookDelivery delivery, bool newRun, string? key)
     {
         try
         {
             // Accepted is accepted, also when the caller hangs up.
-            return await receiver.RedeliverAsync(delivery, newRun, CancellationToken.None);
+            return await receiver.RedeliverAsync(delivery, newRun, key, CancellationToken.None);
         }
         catch (WebhookDisabledException ex)
         {

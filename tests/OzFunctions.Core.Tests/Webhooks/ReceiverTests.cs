@@ -74,8 +74,8 @@ public sealed class ReceiverTests
         Assert.True(hoursLater == 0 || (await rig.DeliveriesAsync())[^1].Id == "mine", "the oldest comes last, although the replay is of the same run");
 
         // Nor does a person start one by sending the replay in again, unless he asks for it.
-        Assert.False((await rig.Receiver.RedeliverAsync(replayed, newRun: false, Cancellation))!.Created);
-        Assert.True((await rig.Receiver.RedeliverAsync(replayed, newRun: true, Cancellation))!.Created);
+        Assert.False((await rig.Receiver.RedeliverAsync(replayed, newRun: false, null, Cancellation))!.Created);
+        Assert.True((await rig.Receiver.RedeliverAsync(replayed, newRun: true, null, Cancellation))!.Created);
     }
 
     [Theory(Timeout = Limit)]
@@ -410,12 +410,12 @@ public sealed class ReceiverTests
         await using var rig = new WebhookRig(WebhookRig.Hook(WebhookKind.GitHub, filter: new() { Actions = ["opened"] }));
         await rig.SendAsync(WebhookRig.GitHub(Labeled));
         var delivery = Assert.Single(await rig.DeliveriesAsync());
-        Assert.Equal("action 'labeled' is not one of actions", (await rig.Receiver.RedeliverAsync(delivery, newRun: false, Cancellation))!.Reason);
+        Assert.Equal("action 'labeled' is not one of actions", (await rig.Receiver.RedeliverAsync(delivery, newRun: false, null, Cancellation))!.Reason);
         var changed = new WebhookReceiver([WebhookRig.Hook(WebhookKind.GitHub, new() { Prompt = "{{issue.title}}" })], rig.Core, Microsoft.Extensions.Logging.Abstractions.NullLogger<WebhookReceiver>.Instance);
 
-        var one = await changed.RedeliverAsync(delivery, newRun: false, Cancellation);
-        var same = await changed.RedeliverAsync(delivery, newRun: false, Cancellation);
-        var two = await changed.RedeliverAsync(delivery, newRun: true, Cancellation);
+        var one = await changed.RedeliverAsync(delivery, newRun: false, null, Cancellation);
+        var same = await changed.RedeliverAsync(delivery, newRun: false, null, Cancellation);
+        var two = await changed.RedeliverAsync(delivery, newRun: true, null, Cancellation);
 
         Assert.Equal((true, false, true), (one!.Created, same!.Created, two!.Created));
         Assert.Equal(one.Run!.RunId, same.Run!.RunId);
@@ -436,7 +436,7 @@ public sealed class ReceiverTests
             ? throw new Blobs.BlobStoreException("busy", isTransient: true, null)
             : Task.CompletedTask;
 
-        var answer = await rig.Receiver.RedeliverAsync(delivery, newRun: true, Cancellation);
+        var answer = await rig.Receiver.RedeliverAsync(delivery, newRun: true, null, Cancellation);
 
         Assert.True(answer!.Created);
         Assert.Equal(2, await rig.CountRunsAsync());
@@ -452,7 +452,7 @@ public sealed class ReceiverTests
         var delivery = Assert.Single(await rig.DeliveriesAsync());
         var disabled = new WebhookReceiver([WebhookRig.Hook(WebhookKind.GitHub) with { Enabled = false }], rig.Core, Microsoft.Extensions.Logging.Abstractions.NullLogger<WebhookReceiver>.Instance);
 
-        var refused = await Assert.ThrowsAsync<WebhookDisabledException>(() => disabled.RedeliverAsync(delivery, newRun, Cancellation));
+        var refused = await Assert.ThrowsAsync<WebhookDisabledException>(() => disabled.RedeliverAsync(delivery, newRun, null, Cancellation));
 
         Assert.Contains("webhook 'hook' is disabled", refused.Message, StringComparison.Ordinal);
         Assert.Equal(0, await rig.CountRunsAsync());

@@ -37,6 +37,57 @@ public sealed class CreateTests
     }
 
     [Fact]
+    public async Task Two_trace_headers_are_none_and_no_reason_to_refuse()
+    {
+        const string Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+        var answer = (await _rig.SendAsync("POST", "/api/v1/agent/runs", """{"prompt":"p"}""", change: request => request.Headers.TraceParent = new([Trace, Trace]))).Is(202);
+        var one = (await _rig.SendAsync("POST", "/api/v1/agent/runs", """{"prompt":"p"}""", change: request => request.Headers.TraceParent = Trace)).Is(202);
+
+        Assert.NotEqual(Trace, await TraceOfAsync(answer));
+        Assert.Equal(Trace, await TraceOfAsync(one));
+
+        async Task<string?> TraceOfAsync(DoorAnswer accepted) =>
+            (await _rig.Core.Records.FindAsync(RunId.Parse(accepted.Json.GetProperty("run_id").GetString()!), TestContext.Current.CancellationToken))!.Record.Traceparent;
+    }
+
+    [Fact]
+    public async Task A_fault_in_the_look_at_hosts_does_not_make_an_accepted_run_look_refused()
+    {
+        _rig.Blobs.Before = (method, name) => method == "ListAsync" && name.StartsWith("hosts/", StringComparison.Ordinal) ? throw new InvalidOperationException("a fault of ours") : Task.CompletedTask;
+
+        Assert.True((await _rig.PostAsync("/api/v1/agent/runs", """{"prompt":"p"}""")).Is(202).Json.GetProperty("created").GetBoolean());
+    }
+
+    [Fact]
+    public async Task A_length_that_is_only_said_takes_no_memory()
+    {
+        var body = new FirstRead("""{"prompt":"p"}""");
+
+        (await _rig.SendAsync("POST", "/api/v1/agent/runs", "{}", change: request => (request.Body, request.ContentLength) = (body, 1024 * 1024))).Is(202);
+
+        Assert.InRange(body.Room, 1, 128 * 1024);
+    }
+
+    [Theory]
+    [InlineData(null, "/api/v1/agent/runs/")]
+    [InlineData("https://runs.example.com", "https://runs.example.com/api/v1/agent/runs/")]
+    [InlineData("https://example.com/ozf/", "https://example.com/ozf/api/v1/agent/runs/")]
+    public async Task Where_a_run_is_begins_with_the_public_address_and_its_path(string? publicUrl, string start)
+    {
+        var rig = new DoorRig(new() { Keys = [], PublicUrl = publicUrl is null ? null : new(publicUrl) });
+
+        var created = (await rig.PostAsync("/api/v1/agent/runs", """{"prompt":"p"}""")).Is(202);
+        var id = created.Json.GetProperty("run_id").GetString()!;
+        await rig.StartAsync(id);
+        var transcript = (await rig.GetAsync($"/api/v1/agent/runs/{id}/transcript")).Is(302);
+
+        Assert.Equal(start + id, created.Headers.Location);
+        Assert.Equal($"{start}{id}/log", transcript.Headers.Location);
+        Assert.EndsWith(start + id, created.Json.GetProperty("status_url").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_vendors_fields_become_those_of_a_request()
     {
         var id = await _rig.SubmitAsync("""
@@ -145,6 +196,29 @@ public sealed class CreateTests
     }
 
     [Fact]
+    public async Task A_repeat_of_asking_again_with_the_same_key_answers_the_first_new_run()
+    {
+        var id = await _rig.SubmitAsync();
+        await _rig.FinishAsync(id);
+        var other = await _rig.SubmitAsync();
+        await _rig.FinishAsync(other);
+        async Task<(string?, bool)> RetryAsync(string run, string? key, string apiKey = DoorRig.Key)
+        {
+            var answer = (await _rig.SendAsync("POST", $"/api/v1/agent/runs/{run}/retry", key: apiKey, change: request => request.Headers["Idempotency-Key"] = key)).Is(202).Json;
+            return (answer.GetProperty("run_id").GetString(), answer.GetProperty("created").GetBoolean());
+        }
+
+        var (first, created) = await RetryAsync(id, "k");
+
+        Assert.True(created);
+        Assert.Equal((first, false), await RetryAsync(id, "k"));
+        Assert.True((await RetryAsync(id, null)).Item2);
+        Assert.True((await RetryAsync(id, "k", DoorRig.SubmitKey)).Item2);
+        Assert.True((await RetryAsync(other, "k")).Item2);
+        (await _rig.SendAsync("POST", $"/api/v1/agent/runs/{id}/retry", change: request => request.Headers["Idempotency-Key"] = new string('x', 257))).Is(400);
+    }
+
+    [Fact]
     public async Task A_finished_run_can_be_asked_for_again()
     {
         var id = await _rig.SubmitAsync("""{"prompt":"p","idempotency_key":"k","title":"t"}""");
@@ -157,5 +231,17 @@ public sealed class CreateTests
         var repeat = (await _rig.GetAsync("/api/v1/agent/runs/" + answer.GetProperty("run_id").GetString())).Is(200).Json;
         Assert.Equal("t", repeat.GetProperty("title").GetString());
         Assert.Equal(id, repeat.GetProperty("retry_of").GetString());
+    }
+
+    /// <summary>A body that notes how much room there is for its first bytes.</summary>
+    private sealed class FirstRead(string text) : MemoryStream(System.Text.Encoding.UTF8.GetBytes(text))
+    {
+        public int Room { get; private set; }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Room = Room == 0 ? buffer.Length : Room;
+            return base.ReadAsync(buffer, cancellationToken);
+        }
     }
 }
