@@ -33,6 +33,54 @@ public sealed class ScheduleApiTests
     }
 
     [Fact]
+    public async Task One_that_cannot_be_read_is_named_takes_away_no_others_and_can_be_removed()
+    {
+        var rig = new DoorRig();
+        await rig.PostAsync(Schedules, Body);
+        await rig.Blobs.PutAsync("schedules/broken.json", "{"u8.ToArray(), Cancellation);
+
+        var list = (await rig.GetAsync(Schedules)).Is(200).Json;
+        var one = (await rig.GetAsync(Schedules + "/broken")).Is(409);
+        (await rig.SendAsync("POST", Schedules + "/broken/run")).Is(409);
+        (await rig.SendAsync("DELETE", Schedules + "/broken")).Is(200);
+
+        Assert.Equal("daily-summary", Text(Assert.Single(list.GetProperty("schedules").EnumerateArray()), "id"));
+        var broken = Assert.Single(list.GetProperty("unreadable").EnumerateArray());
+        Assert.Equal(("broken", Text(one.Json, "detail")), (Text(broken, "id"), Text(broken, "detail")));
+        Assert.Contains("delete it", one.Text, StringComparison.Ordinal);
+        Assert.False((await rig.GetAsync(Schedules)).Json.TryGetProperty("unreadable", out _));
+    }
+
+    [Fact]
+    public async Task What_was_accepted_in_the_vendors_words_is_shown_in_them_and_comes_back_whole()
+    {
+        var rig = new DoorRig();
+        var made = (await rig.PostAsync(Schedules, """
+            {"name":"n","cron_schedule":"@daily","prompt":"p","agent_config":{"model_id":"m","base_prompt":"b","environment_id":"e","profile_id":"pr","skill_spec":"org/r:s",
+             "computer_use_enabled":true,"idle_timeout_minutes":2,"worker_host":"gpu","harness":{"type":"claude"},"session_sharing":{"public_access":"edit"},
+             "mcp_servers":{"linear":{"warp_id":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff"},"b":{"command":"run","args":["x"],"env":{"TOKEN":"${secret:t}"}},"c":{"url": "https://example.com/mcp"}}}}
+            """)).Is(201).Json;
+
+        var again = (await rig.SendAsync("PUT", Schedules + "/n", $$"""{"name":"n","cron_schedule":"@weekly","prompt":"p","enabled":true,"agent_config":{{made.GetProperty("agent_config").GetRawText()}}}""")).Is(200).Json;
+
+        Assert.Equal(made.GetProperty("request").GetRawText(), again.GetProperty("request").GetRawText());
+        Assert.Equal(3, again.GetProperty("request").GetProperty("mcp").GetArrayLength());
+        Assert.Equal("edit", Text(made.GetProperty("agent_config").GetProperty("session_sharing"), "public_access"));
+    }
+
+    [Fact]
+    public async Task What_the_vendor_has_no_word_for_is_left_out_of_its_configuration()
+    {
+        var rig = new DoorRig();
+
+        var config = (await rig.PostAsync(Schedules, """
+            {"name":"n","cron_schedule":"@daily","prompt":"p","idle_on_complete":"90s","share":["team"],"mcp":["servers.json","{\"b\":{\"url\":\"https://a.example\"}}","{\"b\":{\"url\":\"https://b.example\"}}"]}
+            """)).Is(201).Json.GetProperty("agent_config");
+
+        Assert.Equal("""{"mcp_servers":{"b":{"url":"https://a.example"},"b-2":{"url":"https://b.example"}}}""", config.GetRawText());
+    }
+
+    [Fact]
     public async Task What_an_answer_shows_as_request_can_be_sent_back_under_an_id_of_ones_own()
     {
         var rig = new DoorRig();

@@ -56,7 +56,6 @@ internal static class RunItemJson
             json.WriteStartObject("schedule");
             json.WriteString("schedule_id", schedule);
             json.WriteString("schedule_name", schedule);
-            json.WriteString("cron_schedule", "");
             json.WriteEndObject();
         }
 
@@ -89,50 +88,11 @@ internal static class RunItemJson
             json.WriteEndObject();
         }
 
-        WriteConfig(json, run.Request, run.WorkerId);
+        AgentConfigJson.Write(json, run.Request, run.WorkerId);
         WriteArtifacts(json, run, artifacts);
         json.WriteStartObject("scope");
         json.WriteString("type", "Team");
         json.WriteEndObject();
-    }
-
-    /// <summary>The vendor's name for most of a request.</summary>
-    public static void WriteConfig(Utf8JsonWriter json, RunRequest request, string? workerId)
-    {
-        json.WriteStartObject("agent_config");
-        Optional("name", request.Name);
-        Optional("model_id", request.Model);
-        Optional("base_prompt", request.BasePrompt);
-        Optional("environment_id", request.Environment);
-        Optional("skill_spec", request.Skill);
-        Optional("profile_id", request.Profile);
-        if (request.ComputerUse is { } computerUse)
-        {
-            json.WriteBoolean("computer_use_enabled", computerUse);
-        }
-
-        if (request.IdleOnComplete is { } idle)
-        {
-            json.WriteNumber("idle_timeout_minutes", Math.Round(idle.TotalMinutes, 3));
-        }
-
-        Optional("worker_host", workerId);
-        if (request.Harness is { } harness)
-        {
-            json.WriteStartObject("harness");
-            json.WriteString("type", harness);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndObject();
-
-        void Optional(string name, string? value)
-        {
-            if (value is not null)
-            {
-                json.WriteString(name, value);
-            }
-        }
     }
 
     private static void WriteArtifacts(Utf8JsonWriter json, RunRecord run, IReadOnlyList<ArtifactEntry>? artifacts)

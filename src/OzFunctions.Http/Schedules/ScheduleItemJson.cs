@@ -19,7 +19,7 @@ internal static class ScheduleItemJson
         json.WriteString("cron_schedule", definition.Cron);
         json.WriteBoolean("enabled", schedule.IsActive);
         json.WriteString("prompt", definition.Request.Prompt ?? "");
-        RunItemJson.WriteConfig(json, definition.Request, definition.Request.WorkerId);
+        AgentConfigJson.Write(json, definition.Request, definition.Request.WorkerId);
         json.WriteString("created_at", TimeText.Format(schedule.CreatedAt));
         json.WriteString("updated_at", TimeText.Format(schedule.UpdatedAt));
         WritePerson(json, "created_by", schedule.CreatedBy);
