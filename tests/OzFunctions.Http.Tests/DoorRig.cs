@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Http.Keys;
 using OzFunctions.Http.Routing;
+using OzFunctions.Http.Tests.Documents;
 using OzFunctions.Keys;
 using OzFunctions.Protocol;
 using OzFunctions.Testing;
@@ -80,6 +81,7 @@ internal sealed class DoorRig
         change?.Invoke(request);
         context.Response.Body = body;
         await Door.InvokeAsync(context);
+        DescribedAnswers.Check(Door.Routes, method, target, context.Response.StatusCode);
         return new(context.Response.StatusCode, context.Response.Headers, body.ToArray());
     }
 }

@@ -106,6 +106,51 @@ public sealed class OpenApiTests
             forAdministrators.Order(StringComparer.Ordinal));
     }
 
+    /// <summary>The rig holds every other answer of these tests against the document; here is what they do not come by.</summary>
+    [Theory]
+    [InlineData("POST", "/api/v1/agent/schedules", 415)]
+    [InlineData("PUT", "/api/v1/agent/schedules/x", 415)]
+    [InlineData("POST", "/api/v1/agent/schedules/x/run", 415)]
+    [InlineData("POST", "/api/v1/agent/runs", 415)]
+    [InlineData("POST", "/api/v1/agent/runs/cancel", 415)]
+    [InlineData("POST", "/api/v1/agent/runs/01980000-0000-7000-8000-000000000000/cancel", 415)]
+    [InlineData("POST", "/api/v1/agent/runs", 413)]
+    [InlineData("POST", "/api/v1/agent/schedules", 413)]
+    [InlineData("PUT", "/api/v1/agent/schedules/x", 413)]
+    [InlineData("POST", "/api/v1/agent/schedules/x/run", 413)]
+    [InlineData("POST", "/api/v1/agent/runs/cancel", 413)]
+    [InlineData("GET", "/api/v1/dead-letters?limit=0", 400)]
+    [InlineData("POST", "/api/v1/workers/warp-1/resume", 400)]
+    [InlineData("POST", "/api/v1/webhooks/x", 403)]
+    [InlineData("OPTIONS", "/api/v1/webhooks/x", 403)]
+    public async Task What_is_refused_before_it_is_looked_at_is_described_too(string method, string target, int status)
+    {
+        var rig = new DoorRig(null, [.. Added]);
+
+        (await rig.SendAsync(method, target, method is "POST" or "PUT" ? "{}" : null, change: request =>
+        {
+            switch (status)
+            {
+                case 403:
+                    request.Host = new("evil.example");
+                    break;
+                case 413:
+                    request.ContentLength = 2_000_000;
+                    break;
+                case 415:
+                    request.ContentType = "text/plain";
+                    break;
+            }
+        })).Is(status);
+    }
+
+    [Fact]
+    public void A_status_that_the_document_does_not_name_is_found()
+    {
+        Assert.Equal("POST /api/v1/agent/runs/{run_id}/retry answers 418, which is not described", DescribedAnswers.FindMissing(_rig.Door.Routes, "POST", "/api/v1/agent/runs/1/retry", 418));
+        Assert.Null(DescribedAnswers.FindMissing(_rig.Door.Routes, "HEAD", "/api/v1/agent/runs/1/artifacts/a/b?attempt=2", 416));
+    }
+
     [Fact]
     public async Task Answers_have_the_members_that_the_document_names()
     {
