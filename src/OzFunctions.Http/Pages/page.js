@@ -1,7 +1,8 @@
 'use strict';
 // Everything that comes from a run is put in as text, never as markup.
 const $ = id => document.getElementById(id);
-const api = '/api/v1';
+// Where the page is: behind a proxy it may have a path of its own.
+const api = new URL('api/v1', document.baseURI).pathname;
 let key = sessionStorage.getItem('ozf-key') || '';
 let cursor = '', chosen = null, following = null, timer = 0;
 
@@ -64,6 +65,7 @@ async function refresh() {
     showWorkers(workers.workers);
     $('list').replaceChildren(...page.runs.map(row));
     $('none').hidden = page.runs.length > 0;
+    $('none').textContent = page.page_info.has_next_page ? 'None among these; there may be some further on: Older.' : 'No runs.';
     $('more').hidden = !page.page_info.has_next_page;
     $('more').dataset.cursor = page.page_info.next_cursor || '';
     $('newest').hidden = !cursor;
@@ -142,7 +144,7 @@ async function download(file) {
   try {
     const artifact = await call('/agent/artifacts/' + encodeURIComponent(file.artifact_uid)).then(a => a.json());
     const url = new URL(artifact.data.download_url);
-    const content = await call(url.pathname.slice(url.pathname.indexOf(api) + api.length) + url.search).then(a => a.blob());
+    const content = await call(url.pathname.slice(url.pathname.indexOf('/api/v1') + '/api/v1'.length) + url.search).then(a => a.blob());
     const a = el('a');
     a.href = URL.createObjectURL(content);
     a.download = file.filename;

@@ -32,6 +32,17 @@ public sealed partial class PageTests
     }
 
     [Fact]
+    public async Task It_works_below_a_path_and_does_not_say_that_there_are_no_runs_while_there_may_be_more()
+    {
+        var page = (await _rig.GetAsync("/", key: null)).Text;
+        var script = (await _rig.GetAsync("/page.js", key: null)).Text;
+
+        Assert.DoesNotMatch(Rooted(), page);
+        Assert.Contains("new URL('api/v1', document.baseURI)", script, StringComparison.Ordinal);
+        Assert.Contains("page.page_info.has_next_page ? 'None among", script, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_link_from_elsewhere_leads_to_the_page_but_no_foreign_page_calls_it()
     {
         (await _rig.SendAsync("GET", "/", key: null, change: request => request.Headers["Sec-Fetch-Site"] = "cross-site")).Is(200);
@@ -42,6 +53,9 @@ public sealed partial class PageTests
 
     [GeneratedRegex(@"<script>|<style|\son[a-z]+=|\sstyle=|javascript:", RegexOptions.IgnoreCase)]
     private static partial Regex Inline();
+
+    [GeneratedRegex("(href|src)=\"/")]
+    private static partial Regex Rooted();
 
     [GeneratedRegex(@"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function")]
     private static partial Regex Markup();
