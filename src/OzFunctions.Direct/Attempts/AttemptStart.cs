@@ -294,7 +294,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
     private Verdict OfAgent(ShimCommandStatus status)
     {
         var told = scope.Journal.Find(JournalStep.AgentRequested) is { } requested ? FindSoftDeadline(requested.At) - DeadlineLead : null;
-        return OutcomeRules.OfAgent(status, scope.Reader.Report, scope.Timeout, scope.Options.StopGrace, told);
+        return OutcomeRules.OfAgent(status, scope.Reader.Report, scope.Timeout, scope.Options, told);
     }
 
     private static string Shorten(string version) => version[..Math.Min(version.Length, LongestVersion)];

@@ -36,9 +36,9 @@ internal static class OutcomeRules
     /// <param name="status">What the shim saw.</param>
     /// <param name="report">What the agent said.</param>
     /// <param name="timeout">The agent's time.</param>
-    /// <param name="stopGrace">Between the signals of the ladder.</param>
+    /// <param name="options">Of the host: its grace, and whether its agents are told a deadline.</param>
     /// <param name="toldToLeave">When the agent was told to stop by itself, on the wall clock; null: it was not.</param>
-    public static Verdict OfAgent(ShimCommandStatus status, AgentReport report, TimeSpan timeout, TimeSpan stopGrace, DateTimeOffset? toldToLeave = null)
+    public static Verdict OfAgent(ShimCommandStatus status, AgentReport report, TimeSpan timeout, DirectOptions options, DateTimeOffset? toldToLeave = null)
     {
         if (status.SpawnError != 0)
         {
@@ -48,7 +48,7 @@ internal static class OutcomeRules
         switch (status.StoppedBy)
         {
             case null when status.ExitCode == 0:
-                return EndedAtSoftDeadline(status, timeout, stopGrace, toldToLeave)
+                return EndedAtSoftDeadline(status, timeout, options, toldToLeave)
                     ? new(RunReason.TaskTimeout, $"The agent stopped by itself at the end of its time ({DurationText.Format(timeout)}).")
                     : new(RunReason.Completed, null);
             case null when report.BlockedOn is { } action:
@@ -87,17 +87,17 @@ internal static class OutcomeRules
     /// <summary>
     /// An agent that was told its deadline leaves with 0 when it is reached, which is a moment before its time less the grace is over: it was told in whole
     /// seconds, and before it was started. With a timeout that is hardly longer than the grace the window would cover most of the run, and quick successes
-    /// with it: there an exit 0 is taken at its word (docs/adr/0020-short-timeouts.md).
+    /// with it: there an exit 0 is taken at its word, and so is that of an agent of <c>ozf exec</c>, which is told no deadline (docs/adr/0020-short-timeouts.md).
     /// </summary>
-    private static bool EndedAtSoftDeadline(ShimCommandStatus status, TimeSpan timeout, TimeSpan stopGrace, DateTimeOffset? toldToLeave)
+    private static bool EndedAtSoftDeadline(ShimCommandStatus status, TimeSpan timeout, DirectOptions options, DateTimeOffset? toldToLeave)
     {
-        if (timeout < 2 * stopGrace)
+        if (!options.Managed || timeout < 2 * options.StopGrace)
         {
             return false;
         }
 
         var ran = status.RanSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : status.EndedAt - status.StartedAt;
-        return ran >= timeout - stopGrace || (toldToLeave is { } told && ran >= told - status.StartedAt);
+        return ran >= timeout - options.StopGrace || (toldToLeave is { } told && ran >= told - status.StartedAt);
     }
 
     private static string Ended(ShimCommandStatus status) => status switch

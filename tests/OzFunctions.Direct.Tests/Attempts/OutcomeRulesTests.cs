@@ -10,6 +10,7 @@ public sealed class OutcomeRulesTests
     private static readonly DateTimeOffset Start = DateTimeOffset.UnixEpoch;
     private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(20);
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+    private static readonly DirectOptions Host = new() { StopGrace = Grace };
 
     [Theory]
     [InlineData(0, null, null, RunReason.Completed)]
@@ -55,6 +56,13 @@ public sealed class OutcomeRulesTests
         Assert.Equal(reason, Decide(Ended(0, null, null) with { EndedAt = Start.AddSeconds(seconds) }).Reason);
 
     [Theory]
+    [InlineData(1190)]
+    [InlineData(1199)]
+    public void A_success_of_an_agent_that_is_told_no_deadline_is_one_however_late(int seconds) => Assert.Equal(
+        RunReason.Completed,
+        OutcomeRules.OfAgent(Ended(0, null, null) with { EndedAt = Start.AddSeconds(seconds) }, new AgentReport(), Timeout, Host with { Managed = false }).Reason);
+
+    [Theory]
     [InlineData(1189.2, RunReason.Completed)]
     [InlineData(1189.7, RunReason.TaskTimeout)]
     public void An_agent_that_leaves_when_it_was_told_to_ran_out_of_time(double seconds, RunReason reason)
@@ -62,7 +70,7 @@ public sealed class OutcomeRulesTests
         // Told a moment before it was started: that moment is missing from the time that it ran.
         var status = Ended(0, null, null) with { StartedAt = Start.AddSeconds(0.4), EndedAt = Start.AddHours(1), RanSeconds = seconds };
 
-        Assert.Equal(reason, OutcomeRules.OfAgent(status, new AgentReport(), Timeout, Grace, toldToLeave: Start + Timeout - Grace).Reason);
+        Assert.Equal(reason, OutcomeRules.OfAgent(status, new AgentReport(), Timeout, Host, toldToLeave: Start + Timeout - Grace).Reason);
     }
 
     [Fact]
@@ -71,7 +79,7 @@ public sealed class OutcomeRulesTests
 
     [Fact]
     public void A_quick_success_with_a_timeout_as_short_as_the_grace_is_a_success() =>
-        Assert.Equal(RunReason.Completed, OutcomeRules.OfAgent(Ended(0, null, null) with { EndedAt = Start.AddSeconds(6) }, new AgentReport(), TimeSpan.FromSeconds(15), Grace).Reason);
+        Assert.Equal(RunReason.Completed, OutcomeRules.OfAgent(Ended(0, null, null) with { EndedAt = Start.AddSeconds(6) }, new AgentReport(), TimeSpan.FromSeconds(15), Host).Reason);
 
     [Fact]
     public void An_agent_that_could_not_be_executed_was_not_found() =>
@@ -131,7 +139,7 @@ public sealed class OutcomeRulesTests
     private static (string State, string Reason) SaidAlone(ShimCommandStatus command) =>
         LonelyVerdict.Of(new ShimStatus { Version = ShimProtocol.Version, Pid = 1, StartTicks = 1, BootId = "", Tag = 0, Commands = [command] }) ?? Words(RunReason.HostLost);
 
-    private static Verdict Decide(ShimCommandStatus status, AgentReport? report = null) => OutcomeRules.OfAgent(status, report ?? new AgentReport(), Timeout, Grace);
+    private static Verdict Decide(ShimCommandStatus status, AgentReport? report = null) => OutcomeRules.OfAgent(status, report ?? new AgentReport(), Timeout, Host);
 
     private static ShimCommandStatus Ended(int? exitCode, int? signal, ShimStopCause? stoppedBy) => new()
     {
