@@ -99,11 +99,7 @@ internal static class ExecCommand
 
         // Let go before anything was decided: stopped while a store that hangs kept the agent from its start.
         var code = known.State.IsTerminal() ? RunExit.CodeOf(known) : signals.Asked ? ExitCodes.Cancelled : ExitCodes.Internal;
-        if (known is { Message: { } message } and ({ State: RunState.Error } or { State: RunState.Failed, CurrentAttempt: null or { StartedAt: null } }))
-        {
-            // Nothing else would tell the caller why there was no agent, or none any more.
-            context.Screen.Fail(message);
-        }
+        TellEnd(context, known, signals.Asked);
 
         if (record is null)
         {
@@ -125,6 +121,25 @@ internal static class ExecCommand
         }
 
         return code;
+    }
+
+    /// <summary>Nothing else would tell the caller why there was no agent, or none any more: an agent that is stopped says nothing of it.</summary>
+    private static void TellEnd(CommandContext context, RunRecord run, bool asked)
+    {
+        if (run.Message is not { } message)
+        {
+            return;
+        }
+
+        if (run.State is RunState.Succeeded && run.CurrentAttempt is { StoppedBy: not null })
+        {
+            context.Screen.Warn(message);
+        }
+        else if (run.State is RunState.Error || (run.State is RunState.Cancelled && !asked)
+            || (run.State is RunState.Failed && (run.Reason is not RunReason.AgentInvocation || run.CurrentAttempt is { StoppedBy: not null })))
+        {
+            context.Screen.Fail(message);
+        }
     }
 
     /// <summary>The record at the end; null where the rest of it is left to another call.</summary>

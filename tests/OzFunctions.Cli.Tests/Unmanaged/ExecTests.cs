@@ -228,6 +228,7 @@ public class ExecTests
         first.Signal(Signals.Interrupt);
         Assert.Equal(130, await first.WaitForExitAsync(Cancellation));
         Assert.Contains("cleaned", first.Output);
+        Assert.DoesNotContain(first.Errors, line => line.StartsWith("ozf: ", StringComparison.Ordinal));
         var run = await rig.LastRunAsync();
         Assert.Equal(("CANCELLED", 0), (run.GetProperty("state").GetString(), run.GetProperty("attempts")[0].GetProperty("exit_code").GetInt32()));
 
@@ -443,8 +444,12 @@ public class ExecTests
         Assert.Equal(0, (await rig.RunAsync("runs", "cancel", (await rig.LastRunAsync()).GetProperty("run_id").GetString()!)).ExitCode);
 
         Assert.Equal(130, await exec.WaitForExitAsync(Cancellation));
-        Assert.Equal(1, (await rig.RunAsync("exec", "--timeout", "1s", "--agent-command", agent)).ExitCode);
+        Assert.Equal(["ozf: The run was cancelled; the agent was stopped."], exec.Errors);
+        Assert.Equal((1, "ready", "ozf: The agent ran longer than 1s and was stopped."), await rig.RunAsync("exec", "--timeout", "1s", "--agent-command", agent));
         Assert.Equal("task_timeout", (await rig.LastRunAsync()).GetProperty("reason").GetString());
+        var (code, _, error) = await rig.RunAsync("exec", "--silence-timeout", "1s", "--agent-command", agent);
+        Assert.Equal(1, code);
+        Assert.StartsWith("ozf: The agent wrote nothing for too long and was stopped", error, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = Limit)]
