@@ -252,6 +252,7 @@ internal static class ExecCommand
             TeardownCommand = null,
             PrivateHome = false,
             InheritHookEnvironment = false,
+            FinishedPattern = null,
             Managed = false,
             ForeignArguments = foreign?.Arguments,
             AgentArguments = [.. foreign is null ? flags.PassedOn(context) : [], .. options.Rest],

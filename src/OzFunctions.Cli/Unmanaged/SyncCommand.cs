@@ -145,7 +145,7 @@ internal static partial class SyncCommand
 
             try
             {
-                var direct = WorkerSetup.Create(settings, new(), context.Surroundings.Environment).Direct with { Managed = false, SetupCommand = null, TeardownCommand = null };
+                var direct = WorkerSetup.Create(settings, new(), context.Surroundings.Environment).Direct with { Managed = false, SetupCommand = null, TeardownCommand = null, FinishedPattern = null };
                 var host = await TrackedExec.CreateHostAsync(context, store, settings, root.Path, direct, loggers, cancellationToken);
                 settled += await host.SettleOnlyAsync(cancellationToken);
             }

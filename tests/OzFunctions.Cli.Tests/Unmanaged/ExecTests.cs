@@ -453,6 +453,17 @@ public class ExecTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task What_a_worker_takes_for_the_end_of_its_agent_ends_no_agent_here()
+    {
+        await using var rig = NewRig();
+        await File.AppendAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), "\n    finished_pattern: '^DONE$'\n    finished_grace: 2s\n", Cancellation);
+
+        var exec = await rig.RawAsync($"ozf exec --agent-command {rig.Script("agent.sh", "echo DONE; sleep 4; echo more; exit 5")}");
+
+        Assert.Equal((5, "DONE\nmore\n", ""), exec);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_policy_binds_it_as_it_binds_a_worker_and_the_caller_is_told()
     {
         await using var rig = NewRig();
