@@ -4,8 +4,8 @@ using OzFunctions.Runs;
 namespace OzFunctions.Telemetry;
 
 /// <summary>
-/// All instruments (docs/telemetry.md). Those that the vendor's worker has keep its names (facts F1.1 to F1.10), so that its dashboards work. Tags are of closed
-/// sets; no ids.
+/// All instruments (docs/telemetry.md). Those that the vendor's worker has keep its names (facts F1.1 to F1.10), so that its dashboards work, by scrape and by OTLP:
+/// counters end with <c>_total</c> here already. Tags are of closed sets; no ids.
 /// </summary>
 public sealed class OzMetrics : IDisposable
 {
@@ -33,18 +33,18 @@ public sealed class OzMetrics : IDisposable
     public OzMetrics()
     {
         Meter = new(OzTelemetry.Name);
-        _claimed = Meter.CreateCounter<long>("oz_worker_tasks_claimed", description: "Runs claimed");
-        _rejected = Meter.CreateCounter<long>("oz_worker_tasks_rejected", description: "Runs not taken: a host that is full leaves them waiting, one that stops gives them back unstarted");
-        _completed = Meter.CreateCounter<long>("oz_worker_tasks_completed", description: "Attempts that ended, by result");
+        _claimed = Meter.CreateCounter<long>("oz_worker_tasks_claimed_total", description: "Runs claimed");
+        _rejected = Meter.CreateCounter<long>("oz_worker_tasks_rejected_total", description: "Runs not taken: a host that is full leaves them waiting, one that stops gives them back unstarted");
+        _completed = Meter.CreateCounter<long>("oz_worker_tasks_completed_total", description: "Attempts that ended, by result");
         _duration = Meter.CreateHistogram("oz_worker_task_duration_seconds", "s", "From claim to end: setup, agent, artifacts, teardown", tags: null, Buckets());
-        _failures = Meter.CreateCounter<long>("oz_worker_task_failures", description: "Attempts that ended badly, by phase and reason");
-        _reconnects = Meter.CreateCounter<long>("oz_worker_websocket_reconnects", description: "dial_failed: a heartbeat did not reach the store; remote_close: others declared this host dead");
+        _failures = Meter.CreateCounter<long>("oz_worker_task_failures_total", description: "Attempts that ended badly, by phase and reason");
+        _reconnects = Meter.CreateCounter<long>("oz_worker_websocket_reconnects_total", description: "dial_failed: a heartbeat did not reach the store; remote_close: others declared this host dead");
         _wait = Meter.CreateHistogram("ozf_run_wait_seconds", "s", "From acceptance to the start of the agent", tags: null, Buckets());
         _phase = Meter.CreateHistogram("ozf_run_phase_seconds", "s", "Time of each phase of an attempt", tags: null, Buckets());
-        _retries = Meter.CreateCounter<long>("ozf_run_retries", description: "Attempts that were lost or failed and are tried again");
-        _deadLettered = Meter.CreateCounter<long>("ozf_requests_dead_lettered", description: "Queue messages that became dead letters");
-        _lostLeases = Meter.CreateCounter<long>("ozf_leases_lost", description: "Attempts stopped because the store was not reached in time");
-        _published = Meter.CreateCounter<long>("ozf_events_published", description: "Completion events sent, by result");
+        _retries = Meter.CreateCounter<long>("ozf_run_retries_total", description: "Attempts that were lost or failed and are tried again");
+        _deadLettered = Meter.CreateCounter<long>("ozf_requests_dead_lettered_total", description: "Queue messages that became dead letters");
+        _lostLeases = Meter.CreateCounter<long>("ozf_leases_lost_total", description: "Attempts stopped because the store was not reached in time");
+        _published = Meter.CreateCounter<long>("ozf_events_published_total", description: "Completion events sent, by result");
         Meter.CreateObservableGauge("oz_worker_connected", () => _host is { } host && host.Connected() ? 1 : 0, description: "1: heartbeats reach the store");
         Meter.CreateObservableUpDownCounter("oz_worker_tasks_active", () => _host?.Active() ?? 0, description: "Runs on this host now");
         Meter.CreateObservableGauge("oz_worker_tasks_max_concurrent", () => _host?.Slots ?? 0, description: "Runs side by side; 0: unlimited");

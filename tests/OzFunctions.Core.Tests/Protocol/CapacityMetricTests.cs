@@ -7,7 +7,7 @@ using OzFunctions.Runs;
 
 namespace OzFunctions.Core.Tests.Protocol;
 
-/// <summary><c>oz_worker_tasks_rejected{reason="at_capacity"}</c> (facts F1.5).</summary>
+/// <summary><c>oz_worker_tasks_rejected_total{reason="at_capacity"}</c> (facts F1.5).</summary>
 public sealed class CapacityMetricTests
 {
     private const int Limit = 180_000;
@@ -71,7 +71,7 @@ public sealed class CapacityMetricTests
         {
             _listener.InstrumentPublished = (instrument, listener) =>
             {
-                if (instrument.Meter == meter && instrument.Name == "oz_worker_tasks_rejected")
+                if (instrument.Meter == meter && instrument.Name == "oz_worker_tasks_rejected_total")
                 {
                     listener.EnableMeasurementEvents(instrument);
                 }
