@@ -30,8 +30,14 @@ internal sealed class CommandContext(ParseResult parsed, Surroundings surroundin
     public Settings Settings => _settings ?? LoadSettings(new());
 
     /// <summary>The same with a command's own flags laid over it.</summary>
-    public Settings LoadSettings(ConfigurationFlags flags) => _settings = Settings.Load(
-        parsed.GetValue(GlobalOptions.ConfigFile), flags with { Data = parsed.GetValue(GlobalOptions.Data) }, parsed.GetValue(GlobalOptions.Storage), Surroundings);
+    /// <param name="flags">Of the command.</param>
+    /// <param name="orKept">For a command that does its work while the store is away: the configuration last read from there does, with a warning.</param>
+    public Settings LoadSettings(ConfigurationFlags flags, bool orKept = false) => _settings = Settings.Load(
+        parsed.GetValue(GlobalOptions.ConfigFile),
+        flags with { Data = parsed.GetValue(GlobalOptions.Data) },
+        parsed.GetValue(GlobalOptions.Storage),
+        Surroundings,
+        orKept ? Screen.Warn : null);
 
     public T? Get<T>(Option<T> option) => parsed.GetValue(option);
 

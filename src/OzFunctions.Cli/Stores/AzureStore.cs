@@ -57,14 +57,17 @@ internal static class AzureStore
     }
 
     /// <summary>The configuration as a blob of the container.</summary>
-    public static ConfigurationResult ReadConfiguration(string blob, StorageSetting storage, Surroundings surroundings)
+    public static ConfigurationResult ReadConfiguration(string blob, StorageSetting storage, Surroundings surroundings) =>
+        ConfigurationFile.Read(ReadDocument(blob, storage, surroundings).Span, $"blob:{blob}");
+
+    /// <summary>Its bytes. Throws <see cref="BlobStoreException"/> when the account cannot be asked.</summary>
+    public static ReadOnlyMemory<byte> ReadDocument(string blob, StorageSetting storage, Surroundings surroundings)
     {
         var account = OpenAccount(storage, surroundings.Time);
         try
         {
-            return account.Read(blob) is { } content
-                ? ConfigurationFile.Read(content.Span, $"blob:{blob}")
-                : throw CommandException.Usage($"blob:{blob}: there is no such blob in the container {StorageNames.Container} of {account.Name}; check OZF_CONFIG or --config-file.");
+            return account.Read(blob)
+                ?? throw CommandException.Usage($"blob:{blob}: there is no such blob in the container {StorageNames.Container} of {account.Name}; check OZF_CONFIG or --config-file.");
         }
         catch (ArgumentException ex)
         {

@@ -30,12 +30,21 @@ internal sealed record Settings
     /// <summary>Somebody said where records go; else it is the default directory of plain files.</summary>
     public bool IsStoreNamed => Storage is not null || Configuration.Storage is not null || Configuration.Data is not null || Configuration.Origins.ContainsKey("data");
 
-    public static Settings Load(string? configFile, ConfigurationFlags flags, string? storage, Surroundings surroundings)
+    /// <param name="configFile">By flag.</param>
+    /// <param name="flags">Laid over the configuration.</param>
+    /// <param name="storage">By flag.</param>
+    /// <param name="surroundings">With the variables.</param>
+    /// <param name="warnOfKept">While the store that the configuration is in is away, the one last read here does (<see cref="KeptConfiguration"/>), and this is told. Null: it does not.</param>
+    public static Settings Load(string? configFile, ConfigurationFlags flags, string? storage, Surroundings surroundings, Action<string>? warnOfKept = null)
     {
         var path = configFile ?? surroundings.Variable("OZF_CONFIG");
         var given = StorageSetting.Find(storage, surroundings);
-        var configuration = Valid(flags.Apply(path is null ? new OzfConfiguration() : Valid(ReadConfiguration(path, given, surroundings))));
         var data = flags.Data ?? surroundings.Variable("OZF_DATA");
+        var read = path is null ? new(new(), [])
+            : warnOfKept is not null && given is not null && path.StartsWith(Blob, StringComparison.Ordinal)
+                ? KeptConfiguration.Read(path[Blob.Length..], given, data, surroundings, warnOfKept)
+            : ReadConfiguration(path, given, surroundings);
+        var configuration = Valid(flags.Apply(Valid(read)));
         if (data is not null)
         {
             configuration = configuration with { Origins = new Dictionary<string, ConfigurationOrigin>(configuration.Origins) { ["data"] = ConfigurationOrigin.Flag } };

@@ -47,7 +47,7 @@ internal static class ExecCommand
         RefuseLooseWords(context, options.Rest);
         context.RefuseServer();
         RefuseContradictions(context, flags, options);
-        var settings = ExecPlaces.OfCaller(context.LoadSettings(new()));
+        var settings = ExecPlaces.OfCaller(context.LoadSettings(new(), orKept: true));
         settings.RequireSecretsOfCall();
         var directory = FindDirectory(context, flags);
         var standIn = options.AgentCommand is { } line ? line : context.Get(flags.TaskId) is { } task ? "task " + task : null;

@@ -110,6 +110,35 @@ public sealed class ExecOverAzureTests
         Assert.Equal("FAILED", (await LastRunAsync(rig, azurite)).GetProperty("state").GetString());
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_configuration_in_a_store_that_is_away_is_the_one_last_read_here_and_without_one_nothing_runs()
+    {
+        await using var azurite = await AzuriteProcess.StartAsync(Cancellation);
+        await using var rig = new OzfProcessRig();
+        var document = await File.ReadAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), Cancellation) + "\npolicy: {agents: [echo]}\n";
+        var blobs = new AzureBlobStore(StorageAccount.Open(azurite.ConnectionString, new(), TimeProvider.System));
+        await blobs.PutAsync("config/ozf.yaml", System.Text.Encoding.UTF8.GetBytes(document), Cancellation);
+        Task<(int Code, string Output, string Error)> ExecAsync(string agent) => CallAsync(rig, azurite, "exec", "--config-file", "blob:config/ozf.yaml", "--agent-command", agent);
+
+        Assert.Equal((0, "one", ""), await ExecAsync("echo one"));
+        var kept = Assert.Single(Directory.EnumerateFiles(rig.Data, "exec-config-*"));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(kept));
+        Signals.Send(azurite.ProcessId, Signals.Kill);
+
+        var away = await ExecAsync("echo two");
+        Assert.Equal((0, "two"), (away.Code, away.Output));
+        Assert.Contains($"the configuration is blob:config/ozf.yaml as it was last read here ({kept})", away.Error, StringComparison.Ordinal);
+        var refused = await ExecAsync("printf three");
+        Assert.Equal((1, ""), (refused.Code, refused.Output));
+        Assert.Contains("does not run the agent printf", refused.Error, StringComparison.Ordinal);
+
+        // What others may write binds nobody.
+        File.SetUnixFileMode(kept, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherWrite);
+        var nothing = await ExecAsync("echo four");
+        Assert.Equal((69, ""), (nothing.Code, nothing.Output));
+        Assert.Contains("no agent is started without it", nothing.Error, StringComparison.Ordinal);
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData(true)]
     [InlineData(false)]
@@ -241,11 +270,17 @@ public sealed class ExecOverAzureTests
 
     private static async Task<string> RunAsync(OzfProcessRig rig, AzuriteProcess azurite, params string[] args)
     {
+        var (code, output, error) = await CallAsync(rig, azurite, args);
+        Assert.True(code == 0, error);
+        return output;
+    }
+
+    private static async Task<(int Code, string Output, string Error)> CallAsync(OzfProcessRig rig, AzuriteProcess azurite, params string[] args)
+    {
         var process = rig.Start(args, Environment(azurite));
         process.Input.Close();
         var code = await process.WaitForExitAsync(Cancellation);
-        Assert.True(code == 0, string.Join('\n', process.Errors));
-        return string.Join('\n', process.Output);
+        return (code, string.Join('\n', process.Output), string.Join('\n', process.Errors));
     }
 
     private static async Task<JsonElement> LastRunAsync(OzfProcessRig rig, AzuriteProcess azurite)
