@@ -2,14 +2,14 @@ using OzFunctions.Requests;
 
 namespace OzFunctions.Configuration;
 
-/// <summary>What the command line says about the configuration (facts B1). Null means not given.</summary>
+/// <summary>What the command line says about the configuration (facts B1). Null means not given, and so does an empty text of a flag of the vendor's: start scripts write <c>--worker-id "$ID"</c>.</summary>
 internal sealed record ConfigurationFlags
 {
-    public string? WorkerId { get; init; }
+    public string? WorkerId { get; init => field = Given(value); }
 
-    public string? Backend { get; init; }
+    public string? Backend { get; init => field = Given(value); }
 
-    public string? TargetDir { get; init; }
+    public string? TargetDir { get; init => field = Given(value); }
 
     /// <summary>Can only turn cleanup off (facts B1.7).</summary>
     public bool NoCleanup { get; init; }
@@ -17,7 +17,7 @@ internal sealed record ConfigurationFlags
     /// <summary>0 means not given, a negative number no limit (facts B1.10).</summary>
     public int? MaxConcurrentTasks { get; init; }
 
-    public string? IdleOnComplete { get; init; }
+    public string? IdleOnComplete { get; init => field = Given(value); }
 
     /// <summary><c>KEY=VALUE</c>, or <c>KEY</c> for the host's variable; a comma is part of the value.</summary>
     public IReadOnlyList<string> Env { get; init; } = [];
@@ -28,7 +28,7 @@ internal sealed record ConfigurationFlags
     public string? Data { get; init; }
 
     /// <summary>Only known so that it is masked.</summary>
-    public string? ApiKey { get; init; }
+    public string? ApiKey { get; init => field = Given(value); }
 
     /// <summary>Names no value: one may be a key.</summary>
     public override string ToString() => nameof(ConfigurationFlags);
@@ -46,11 +46,6 @@ internal sealed record ConfigurationFlags
         if (WorkerId is not null && WorkerIdRule.FindFault(WorkerId) is { } workerFault)
         {
             Fault("--worker-id", WorkerId, workerFault);
-        }
-
-        if (TargetDir is { Length: 0 })
-        {
-            Fault("--target-dir", TargetDir, "is empty; name a directory");
         }
 
         if (Volumes.Count > 0)
@@ -95,6 +90,8 @@ internal sealed record ConfigurationFlags
             }
         }
     }
+
+    private static string? Given(string? text) => text is { Length: > 0 } ? text : null;
 
     private List<EnvironmentSetting> Overlay(IReadOnlyList<EnvironmentSetting> fromFile, Action<string, string?, string> fault)
     {

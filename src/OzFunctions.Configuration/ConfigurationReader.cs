@@ -39,8 +39,8 @@ internal static class ConfigurationReader
         var defaults = new OzfConfiguration();
         var configuration = new OzfConfiguration
         {
-            WorkerId = root.Text("worker_id", WorkerIdRule.FindFault),
-            Cleanup = root.Flag("cleanup") ?? defaults.Cleanup,
+            WorkerId = root.TextOrNone("worker_id", WorkerIdRule.FindFault),
+            Cleanup = root.WordyFlag("cleanup") ?? defaults.Cleanup,
 
             // Negative is no limit, as 0 is (facts B1.10).
             MaxConcurrentTasks = root.Number("max_concurrent_tasks", int.MinValue, int.MaxValue) is { } tasks ? Math.Max(0, tasks) : null,

@@ -15,11 +15,11 @@ internal static class DirectReader
         var defaults = new DirectConfiguration();
         return new DirectConfiguration
         {
-            WorkspaceRoot = direct.Text("workspace_root"),
-            TargetDir = direct.Text("target_dir"),
-            OzPath = direct.Text("oz_path"),
-            SetupCommand = direct.Text("setup_command"),
-            TeardownCommand = direct.Text("teardown_command"),
+            WorkspaceRoot = direct.TextOrNone("workspace_root"),
+            TargetDir = direct.TextOrNone("target_dir"),
+            OzPath = direct.TextOrNone("oz_path"),
+            SetupCommand = direct.TextOrNone("setup_command"),
+            TeardownCommand = direct.TextOrNone("teardown_command"),
             Environment = ReadEnvironment(direct, "environment"),
             AgentEnvironment = ReadEnvironment(direct, "agent_environment"),
             PrivateHome = direct.Flag("private_home"),

@@ -83,6 +83,9 @@ internal sealed class Section
         return text is not null && findFault(text) is { } fault ? Refuse<string>(key, text, fault) : text;
     }
 
+    /// <summary>For a key of the vendor's, whose worker takes a text with nothing in it for a key that is not there.</summary>
+    public string? TextOrNone(string key, Func<string, string?>? findFault = null) => IsEmpty(key) ? null : findFault is null ? Text(key) : Text(key, findFault);
+
     public string? OneOf(string key, params string[] possible) =>
         Text(key, text => possible.Contains(text) ? null : $"must be one of {string.Join(", ", possible)}{Suggestion.For(text, possible)}");
 
@@ -92,6 +95,14 @@ internal sealed class Section
         YamlText { IsPlain: true, Value: "true" or "True" or "TRUE" } => true,
         YamlText { IsPlain: true, Value: "false" or "False" or "FALSE" } => false,
         var other => Wrong<bool?>(key, other, "must be true or false, without quotes"),
+    };
+
+    /// <summary>For a key of the vendor's, whose worker takes the words of YAML 1.1 too, with and without quotes.</summary>
+    public bool? WordyFlag(string key) => Find(key) switch
+    {
+        YamlText { Value: "y" or "Y" or "yes" or "Yes" or "YES" or "on" or "On" or "ON" } => true,
+        YamlText { Value: "n" or "N" or "no" or "No" or "NO" or "off" or "Off" or "OFF" } => false,
+        _ => Flag(key),
     };
 
     public int? Number(string key, int least, int most)
@@ -120,9 +131,21 @@ internal sealed class Section
 
     public TimeSpan? Duration(string key, TimeSpan least, TimeSpan most) => Duration(key, least, most, DurationText.TryParse, DurationText.Rule);
 
-    /// <summary>For a key of the vendor's, whose durations have more forms than ours.</summary>
+    /// <summary>For a key of the vendor's, whose durations have more forms than ours, and where a text with nothing in it is as good as none.</summary>
     public TimeSpan? HumanDuration(string key, TimeSpan least, TimeSpan most) =>
-        Duration(key, least, most, Configuration.HumanDuration.TryParse, Configuration.HumanDuration.Rule);
+        IsEmpty(key) ? null : Duration(key, least, most, Configuration.HumanDuration.TryParse, Configuration.HumanDuration.Rule);
+
+    /// <summary>Whether an empty text stands there; the key is known then.</summary>
+    private bool IsEmpty(string key)
+    {
+        if (!_entries.TryGetValue(key, out var entry) || entry.Value is not YamlText { Value: "" })
+        {
+            return false;
+        }
+
+        _known.Add(key);
+        return true;
+    }
 
     private TimeSpan? Duration(string key, TimeSpan least, TimeSpan most, DurationParser parse, string rule)
     {

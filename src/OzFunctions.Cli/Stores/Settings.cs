@@ -37,7 +37,7 @@ internal sealed record Settings
     /// <param name="warnOfKept">While the store that the configuration is in is away, the one last read here does (<see cref="KeptConfiguration"/>), and this is told. Null: it does not.</param>
     public static Settings Load(string? configFile, ConfigurationFlags flags, string? storage, Surroundings surroundings, Action<string>? warnOfKept = null)
     {
-        var path = configFile ?? surroundings.Variable("OZF_CONFIG");
+        var path = configFile is { Length: > 0 } ? configFile : surroundings.Variable("OZF_CONFIG");
         var given = StorageSetting.Find(storage, surroundings);
         var data = flags.Data ?? surroundings.Variable("OZF_DATA");
         var read = path is null ? new(new(), [])

@@ -82,7 +82,7 @@ internal sealed class WorkerFlags
     public Dictionary<string, string> HostEnvironment(CommandContext context)
     {
         var environment = new Dictionary<string, string>(context.Surroundings.Environment, StringComparer.Ordinal);
-        if (context.Get(ApiKey) is { } key)
+        if (context.Get(ApiKey) is { Length: > 0 } key)
         {
             environment[WorkerSetup.ApiKey] = key;
         }

@@ -33,6 +33,10 @@ public sealed class ConfigurationFlagsTests
     }
 
     [Fact]
+    public void A_flag_of_the_vendors_with_nothing_in_it_is_not_given() =>
+        Assert.Equal(ConfigurationText.Show(Apply(new())), ConfigurationText.Show(Apply(new() { WorkerId = "", Backend = "", TargetDir = "", IdleOnComplete = "", ApiKey = "" })));
+
+    [Fact]
     public void A_negative_number_of_tasks_is_no_limit_whatever_the_file_says() => Assert.Equal(0, Apply(new ConfigurationFlags { MaxConcurrentTasks = -1 }).MaxConcurrentTasks);
 
     [Fact]
@@ -59,7 +63,6 @@ public sealed class ConfigurationFlagsTests
         {
             WorkerId = "warp-x",
             Backend = "docker",
-            TargetDir = "",
             IdleOnComplete = "soon",
             Env = ["", "=hunter2", "A B=hunter2", "OZ_RUN_ID=hunter2"],
             Volumes = ["/a:/b"],
@@ -68,7 +71,7 @@ public sealed class ConfigurationFlagsTests
         var merged = flags.Apply(new OzfConfiguration());
 
         Assert.Null(merged.Configuration);
-        Assert.Equal(["--backend", "--worker-id", "--target-dir", "--volumes", "--idle-on-complete", "--env", "--env", "--env", "--env"], merged.Faults.Select(fault => fault.Key));
+        Assert.Equal(["--backend", "--worker-id", "--volumes", "--idle-on-complete", "--env", "--env", "--env", "--env"], merged.Faults.Select(fault => fault.Key));
         Assert.All(merged.Faults, fault => Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal));
     }
 

@@ -159,6 +159,34 @@ public sealed class ConfigurationReaderTests
         Assert.Equal(milliseconds, (long)read.Configuration!.IdleOnComplete.TotalMilliseconds);
     }
 
+    [Theory]
+    [InlineData("yes", true)]
+    [InlineData("On", true)]
+    [InlineData("'y'", true)]
+    [InlineData("no", false)]
+    [InlineData("OFF", false)]
+    [InlineData("False", false)]
+    public void Cleanup_is_said_in_the_words_that_the_vendors_worker_takes(string word, bool cleanup)
+    {
+        var read = ConfigurationReader.Read($"cleanup: {word}");
+
+        Assert.Empty(read.Faults);
+        Assert.Equal(cleanup, read.Configuration!.Cleanup);
+    }
+
+    [Fact]
+    public void A_key_of_the_vendors_with_nothing_in_it_is_not_given()
+    {
+        var read = ConfigurationReader.Read("""
+            worker_id: ""
+            idle_on_complete: ''
+            backend: {direct: {workspace_root: '', target_dir: "", oz_path: "", setup_command: '', teardown_command: ''}}
+            """);
+
+        Assert.Empty(read.Faults);
+        Assert.Equal(ConfigurationText.Show(new()), ConfigurationText.Show(read.Configuration!));
+    }
+
     [Fact]
     public void A_negative_number_of_tasks_is_no_limit() => Assert.Equal(0, ConfigurationReader.Read("max_concurrent_tasks: -1").Configuration!.MaxConcurrentTasks);
 
@@ -166,7 +194,9 @@ public sealed class ConfigurationReaderTests
     [InlineData("worker_id: a\nworkerid: b", "workerid", 2, "did you mean 'worker_id'?")]
     [InlineData("worker_id: warp-1", "worker_id", 1, "reserved")]
     [InlineData("worker_id: [a]", "worker_id", 1, "must be a text")]
-    [InlineData("cleanup: yes", "cleanup", 1, "true or false")]
+    [InlineData("cleanup: maybe", "cleanup", 1, "true or false")]
+    [InlineData("cleanup: ''", "cleanup", 1, "true or false")]
+    [InlineData("backend: {direct: {sandboxed: yes}}", "backend.direct.sandboxed", 1, "true or false")]
     [InlineData("cleanup: 'true'", "cleanup", 1, "without quotes")]
     [InlineData("max_concurrent_tasks: 1.5", "max_concurrent_tasks", 1, "must be a whole number, without quotes")]
     [InlineData("max_concurrent_tasks: two", "max_concurrent_tasks", 1, "whole number")]
@@ -185,7 +215,8 @@ public sealed class ConfigurationReaderTests
     [InlineData("backend:\n  dirct: {}", "backend.dirct", 2, "did you mean 'direct'?")]
     [InlineData("backend: direct", "backend", 1, "must be a mapping")]
     [InlineData("backend: {direct: {ozpath: x}}", "backend.direct.ozpath", 1, "did you mean 'oz_path'?")]
-    [InlineData("backend: {direct: {setup_command: ''}}", "backend.direct.setup_command", 1, "is empty")]
+    [InlineData("backend: {direct: {user: ''}}", "backend.direct.user", 1, "is empty")]
+    [InlineData("data: ''", "data", 1, "is empty")]
     [InlineData("backend: {direct: {hook_environment: all}}", "backend.direct.hook_environment", 1, "inherit, minimal")]
     [InlineData("backend: {direct: {finished_pattern: '('}}", "backend.direct.finished_pattern", 1, "no regular expression")]
     [InlineData("backend: {direct: {limits: {cpu: 0}}}", "backend.direct.limits.cpu", 1, "from 0.01")]

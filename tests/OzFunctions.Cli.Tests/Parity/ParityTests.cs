@@ -110,6 +110,17 @@ public sealed class ParityTests
         Assert.Single(Directory.EnumerateDirectories(Path.Combine(rig.Place, "ws")), path => !path.EndsWith(".ozf", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task An_empty_name_of_the_configuration_is_not_given()
+    {
+        using var rig = new OzfRig();
+        rig.Environment["OZF_CONFIG"] = rig.Write("ozf.yaml", "worker_id: from-file");
+
+        var shown = (await rig.RunAsync("config", "show", "--config-file", "")).Ends(0);
+
+        Assert.Contains("worker_id: from-file", shown.Output, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("-v", "/a:/b")]
     [InlineData("--volumes", "/a:/b,/c:/d")]
