@@ -55,7 +55,7 @@ internal static class ExecCommand
         var under = standIn is null || hasPrompt ? new JsonObject() : new JsonObject { ["prompt"] = standIn };
         var request = flags.OfCaller(context, await RequestText.ReadAsync(flags.Request, context, under, [], cancellationToken));
         var withoutStandIn = standIn is not null && !hasPrompt ? request with { Prompt = null } : request;
-        var foreign = ForeignAgent.Find(options.Agent, options.AgentCommand, withoutStandIn, context.Surroundings);
+        var foreign = ForeignAgent.Find(options.Agent, options.AgentCommand, withoutStandIn, options.Rest, context.Surroundings);
         if (foreign is not null && flags.OnlyForOz(context).ToList() is { Count: > 0 } wrong)
         {
             throw CommandException.Usage($"only oz knows {string.Join(", ", wrong)}; leave it out, or give {foreign.Program} its own flags behind --.");
@@ -255,7 +255,7 @@ internal static class ExecCommand
             FinishedPattern = null,
             Managed = false,
             ForeignArguments = foreign?.Arguments,
-            AgentArguments = [.. foreign is null ? flags.PassedOn(context) : [], .. options.Rest],
+            AgentArguments = foreign is null ? [.. flags.PassedOn(context), .. options.Rest] : [],
             LogBytes = settings.Configuration.Limits.LogBytes,
         };
     }

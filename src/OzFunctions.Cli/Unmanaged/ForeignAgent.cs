@@ -12,21 +12,27 @@ internal sealed record ForeignAgent(string Program, IReadOnlyList<string> Argume
     /// <summary>The agents that are known by name.</summary>
     public static readonly string[] Names = ["oz", "claude", "codex", "gemini"];
 
-    /// <summary>Null: it is <c>oz</c>.</summary>
-    public static ForeignAgent? Find(string? name, string? command, RunRequest request, Surroundings surroundings)
+    /// <summary>Null: it is <c>oz</c>. No prompt is taken for an option, a subcommand or the value of one, whatever it begins with.</summary>
+    /// <param name="name">By <c>--agent</c>.</param>
+    /// <param name="command">By <c>--agent-command</c>.</param>
+    /// <param name="request">With prompt and model.</param>
+    /// <param name="rest">What the caller wrote behind <c>--</c>.</param>
+    /// <param name="surroundings">Where the call is made.</param>
+    public static ForeignAgent? Find(string? name, string? command, RunRequest request, IReadOnlyList<string> rest, Surroundings surroundings)
     {
         if (command is not null)
         {
-            return OfCommand(command, request.Prompt, surroundings);
+            var own = OfCommand(command, request.Prompt, surroundings);
+            return own with { Arguments = [.. own.Arguments, .. rest] };
         }
 
         var prompt = request.Prompt ?? "";
         var model = request.Model is { } id ? new[] { "--model", id } : [];
         return name switch
         {
-            "claude" => new("claude", [.. model, "-p", prompt], "claude"),
-            "codex" => new("codex", ["exec", .. model, prompt], "codex"),
-            "gemini" => new("gemini", [.. model, "-p", prompt], "gemini"),
+            "claude" => new("claude", [.. model, "-p", .. rest, "--", prompt], "claude"),
+            "codex" => new("codex", ["exec", .. model, .. rest, "--", prompt], "codex"),
+            "gemini" => new("gemini", [.. model, $"--prompt={prompt}", .. rest], "gemini"),
             _ => null,
         };
     }

@@ -186,9 +186,16 @@ public class ExecTests
         var own = await rig.RawAsync($"{path} ozf exec --agent-command \"sh -c 'printf %s \\\"\\$1\\\"' x 'say {{prompt}} twice'\" -p hi");
         var wrong = await rig.RawAsync($"{path} ozf exec --agent codex -p hi --share team");
 
-        Assert.Equal("claude|--model|opus|-p|hi there|--verbose|", claude.Output);
-        Assert.Equal("codex|exec|hi|", codex.Output);
-        Assert.Equal("gemini|-p|hi|", gemini.Output);
+        Assert.Equal("claude|--model|opus|-p|--verbose|--|hi there|", claude.Output);
+        Assert.Equal("codex|exec|--|hi|", codex.Output);
+        Assert.Equal("gemini|--prompt=hi|", gemini.Output);
+
+        // A prompt may be a list in Markdown, or speak of an option.
+        foreach (var (name, arguments) in new[] { ("claude", "-p|--verbose|--|- [ ] one|"), ("codex", "exec|--verbose|--|- [ ] one|"), ("gemini", "--prompt=- [ ] one|--verbose|") })
+        {
+            Assert.Equal($"{name}|{arguments}", (await rig.RawAsync($"{path} ozf exec --agent {name} --prompt='- [ ] one' -- --verbose")).Output);
+        }
+
         Assert.Equal("say hi twice", own.Output);
         Assert.Equal(64, wrong.ExitCode);
         Assert.Contains("only oz knows --share", wrong.Error, StringComparison.Ordinal);
