@@ -155,13 +155,13 @@ public class ExecTests
         await File.WriteAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), (await File.ReadAllTextAsync(Path.Combine(rig.Place, "ozf.yaml"), Cancellation)).Replace(Path.Combine(AppContext.BaseDirectory, "fake-oz"), rig.Place + "/oz", StringComparison.Ordinal), Cancellation);
 
         var literal = await rig.RawAsync("""ozf exec -p x --mcp '{"a": {"env": {"GITHUB_TOKEN": "ghp_written_out"}}}'""");
-        var references = await rig.RawAsync("""ozf exec -p x --mcp '{"a": {"env": {"GITHUB_TOKEN": "${secret:gh}"}}}' --mcp '{"b": {"env": {"GITHUB_TOKEN": "${GITHUB_TOKEN}"}}}' --mcp servers.json""");
+        var references = await rig.RawAsync("""ozf exec -p x --mcp '{"a": {"env": {"GITHUB_TOKEN": "${secret:gh}"}}}' --mcp '{"b": {"env": {"GITHUB_TOKEN": "${GITHUB_TOKEN}"}, "headers": {"Authorization": "Bearer ${TOKEN}"}}}' --mcp servers.json""");
 
         Assert.Equal(64, literal.ExitCode);
         Assert.Contains("secrets[] of the configuration", literal.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("ghp_written_out", literal.Error, StringComparison.Ordinal);
         Assert.True(references.ExitCode == 0, references.Error);
-        foreach (var expected in (string[])["ghp_of_the_caller", "${GITHUB_TOKEN}", "ghp_in_the_file"])
+        foreach (var expected in (string[])["ghp_of_the_caller", "${GITHUB_TOKEN}", "Bearer ${TOKEN}", "ghp_in_the_file"])
         {
             Assert.Contains(expected, references.Output, StringComparison.Ordinal);
         }

@@ -18,6 +18,7 @@ public sealed class RunRequestReaderTests
     [InlineData("""{"prompt":"p","harness":"claude","computer_use":false,"idle_on_complete":"0s"}""")]
     [InlineData("""{"prompt":"p","mcp":["2f9e1c7e-3f8a-4f61-9a5c-1f9f0d6c9a11","./mcp.json","{\"x\":{\"command\":\"npx\",\"env\":{\"GITHUB_TOKEN\":\"${secret:GH}\",\"MODE\":\"on\"}}}"]}""")]
     [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"url\":\"https://h/\",\"headers\":{\"Authorization\":\"Bearer ${secret:GH}\",\"X\":\"y\"}}}"]}""")]
+    [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"url\":\"https://h/\",\"headers\":{\"Authorization\":\"Bearer ${TOKEN}\",\"X-Api-Key\":\"${KEY}\"}}}"]}""")]
     [InlineData("""{"prompt":"p","env":{"MODE":"x","MY_TOKEN":{"secret":"TOKEN"},"MONKEY":"1","KEYBOARD":"2","_x":"a\nb"}}""")]
     [InlineData("""{"prompt":"p","timeout":"1h30m","silence_timeout":"500ms","setup_timeout":"90s"}""")]
     [InlineData("""{"prompt":"p","not_before":"2030-01-01T00:00:00Z","expires_at":"2030-01-01T02:00:00.5+01:00"}""")]
@@ -158,6 +159,9 @@ public sealed class RunRequestReaderTests
     [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"env\":{\"GITHUB_TOKEN\":\"hunter2\"}}}"]}""", "mcp[0].x.env.GITHUB_TOKEN")]
     [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"headers\":{\"Authorization\":\"Bearer hunter2\"}}}"]}""", "mcp[0].x.headers.Authorization")]
     [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"headers\":{\"X-Api-Key\":\"hunter2\"}}}"]}""", "mcp[0].x.headers.X-Api-Key")]
+    [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"headers\":{\"Authorization\":\"hunter2 ${TOKEN}\"}}}"]}""", "mcp[0].x.headers.Authorization")]
+    [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"headers\":{\"Authorization\":\"Bearer ${TOKEN} hunter2\"}}}"]}""", "mcp[0].x.headers.Authorization")]
+    [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"headers\":{\"Authorization\":\"Bearer ${hunter2\"}}}"]}""", "mcp[0].x.headers.Authorization")]
     [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"url\":\"https://me:hunter2@h/\"}}"]}""", "mcp[0].x.url")]
     [InlineData("""{"prompt":"p","mcp":["{\"x\":{\"env\":{\"PASSWORD\":\"$hunter2\"}}}"]}""", "mcp[0].x.env.PASSWORD")]
     public void A_literal_secret_is_refused_and_never_shown(string json, string path)
