@@ -36,7 +36,8 @@ internal sealed class CommandEnvironment
 
     public IReadOnlyList<string> ForSetup()
     {
-        var variables = Hook();
+        // The vendor's three (facts B3.5): what is configured wins over them, and teardown has none.
+        var variables = Hook(("TASK_ID", _record.RunId.Value), ("GIT_TERMINAL_PROMPT", "0"), ("GH_PROMPT_DISABLED", "1"));
         variables["OZ_ENVIRONMENT_FILE"] = _places.EnvironmentFile;
         variables["OZF_REQUEST_FILE"] = _places.RequestFile;
         return Render(variables);
@@ -148,7 +149,8 @@ internal sealed class CommandEnvironment
         return variables;
     }
 
-    private SortedDictionary<string, string> Hook()
+    /// <param name="standard">Wins over the host's, and nothing else.</param>
+    private SortedDictionary<string, string> Hook(params IReadOnlyList<(string Name, string Value)> standard)
     {
         var variables = new SortedDictionary<string, string>(StringComparer.Ordinal);
         if (_options.InheritHookEnvironment)
@@ -157,6 +159,7 @@ internal sealed class CommandEnvironment
         }
 
         AddBase(variables);
+        Overlay(variables, standard.Select(pair => KeyValuePair.Create(pair.Name, pair.Value)));
         AddConfigured(variables, _options.Environment);
         Overlay(variables, _requested);
         AddHarness(variables);

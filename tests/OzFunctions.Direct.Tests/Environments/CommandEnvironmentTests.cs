@@ -65,6 +65,29 @@ public sealed class CommandEnvironmentTests
     }
 
     [Fact]
+    public void Setup_knows_the_task_and_asks_nobody_as_with_the_vendors_worker()
+    {
+        var record = TestRecords.Claimed(new RunRequest { Prompt = "x" });
+
+        Assert.Equal((record.RunId.Value, "0", "1"), Three(Of(Plain).ForSetup()));
+        Assert.Equal((null, "0", "1"), Three(Of(Plain).ForAgent([], null)));
+        Assert.Equal((null, null, null), Three(Of(Plain).ForTeardown(RunReason.Completed, 0)));
+
+        // What the host has of them does not count, what is configured does.
+        var host = new Dictionary<string, string>(Plain.HostEnvironment) { ["GIT_TERMINAL_PROMPT"] = "1" };
+        Assert.Equal((record.RunId.Value, "0", "1"), Three(Of(Plain with { HostEnvironment = host, InheritHookEnvironment = true }).ForSetup()));
+        Assert.Equal((record.RunId.Value, "1", "1"), Three(Of(Plain with { HostEnvironment = host, Environment = [new("GIT_TERMINAL_PROMPT", null)] }).ForSetup()));
+
+        CommandEnvironment Of(DirectOptions options) => new(options, new AttemptPlaces("/private"), "/ws", record);
+
+        static (string?, string?, string?) Three(IReadOnlyList<string> command)
+        {
+            var variables = Parse(command);
+            return (variables.GetValueOrDefault("TASK_ID"), variables.GetValueOrDefault("GIT_TERMINAL_PROMPT"), variables.GetValueOrDefault("GH_PROMPT_DISABLED"));
+        }
+    }
+
+    [Fact]
     public void Teardown_is_told_how_the_run_ended()
     {
         var environment = new CommandEnvironment(Plain, new AttemptPlaces("/private"), "/ws", TestRecords.Claimed(new RunRequest { Prompt = "x" }));
