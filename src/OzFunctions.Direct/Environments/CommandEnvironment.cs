@@ -31,8 +31,8 @@ internal sealed class CommandEnvironment
         };
     }
 
-    /// <summary>Directories below the workspace in which an agent keeps its own state.</summary>
-    public IReadOnlyList<string> StateDirectories => _harness is { } harness ? [harness.Directory] : [];
+    /// <summary>Directories below the workspace in which an agent keeps its own state. An agent of <c>ozf exec</c> has it where its caller does; there they are the repository's.</summary>
+    public IReadOnlyList<string> StateDirectories => _options.Managed && _harness is { } harness ? [harness.Directory] : [];
 
     public IReadOnlyList<string> ForSetup()
     {

@@ -138,6 +138,13 @@ public sealed class CommandEnvironmentTests
         Assert.Equal("/ws/.claude", agent["CLAUDE_CONFIG_DIR"]);
     }
 
+    [Theory]
+    [InlineData(true, new[] { ".claude" })]
+    [InlineData(false, new string[0])]
+    public void Only_an_agent_that_is_given_a_directory_of_its_own_in_the_workspace_keeps_its_state_there(bool managed, string[] directories) => Assert.Equal(
+        directories,
+        new CommandEnvironment(Plain with { Managed = managed }, new AttemptPlaces("/private"), "/ws", TestRecords.Claimed(new RunRequest { Prompt = "x", Harness = "claude" })).StateDirectories);
+
     [Fact]
     public void The_temp_directory_is_the_runs_own_whatever_is_configured()
     {
