@@ -2,7 +2,7 @@ using OzFunctions.Direct.Posix;
 
 namespace OzFunctions.Direct.Agents;
 
-/// <summary>Finds the agent's program: <c>oz_path</c>, else <c>oz</c> in the host's PATH.</summary>
+/// <summary>Finds the agent's program: the one that the caller of <c>ozf exec</c> named, else <c>oz_path</c>, else <c>oz</c> in the host's PATH.</summary>
 internal static class AgentLookup
 {
     private const string DefaultName = "oz";
@@ -11,10 +11,11 @@ internal static class AgentLookup
     public static (string? Path, string? Fault) Find(DirectOptions options)
     {
         var name = options.OzPath is { Length: > 0 } configured ? configured : DefaultName;
+        var named = options.ForeignArguments is not null;
         if (Path.GetFileName(name) != name)
         {
             var path = Path.GetFullPath(name);
-            return FindFault(path) is { } fault ? (null, $"The agent was not found: {fault} (backend.direct.oz_path).") : (path, null);
+            return FindFault(path) is { } fault ? (null, $"The agent was not found: {fault} ({(named ? "--agent-command" : "backend.direct.oz_path")}).") : (path, null);
         }
 
         var search = options.HostEnvironment.GetValueOrDefault("PATH") ?? "";
@@ -32,7 +33,7 @@ internal static class AgentLookup
             }
         }
 
-        return (null, $"The agent was not found: {nearly ?? $"no '{name}' in PATH ({search})"}. Install the CLI or set backend.direct.oz_path.");
+        return (null, $"The agent was not found: {nearly ?? $"no '{name}' in PATH ({search})"}. {(named ? "Install it, or name another with --agent or --agent-command" : "Install the CLI or set backend.direct.oz_path")}.");
     }
 
     /// <summary>Windows leaves the end of a program's name out.</summary>

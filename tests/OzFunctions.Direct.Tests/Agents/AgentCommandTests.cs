@@ -97,6 +97,13 @@ public sealed class AgentCommandTests : IDisposable
         Assert.Contains("is a directory", AgentLookup.Find(new DirectOptions { OzPath = "/tmp" }).Fault, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("claude", "no 'claude' in PATH (/nonexistent). Install it, or name another with --agent or --agent-command.")]
+    [InlineData("/nonexistent/agent", "/nonexistent/agent does not exist (--agent-command).")]
+    public void A_missing_agent_that_the_caller_named_is_not_blamed_on_the_configuration(string program, string said) => Assert.Equal(
+        "The agent was not found: " + said,
+        AgentLookup.Find(new DirectOptions { OzPath = program, ForeignArguments = [], HostEnvironment = new Dictionary<string, string> { ["PATH"] = "/nonexistent" } }).Fault);
+
     [Fact]
     public void An_agent_that_is_not_executable_is_said_to_be_so()
     {
