@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using OzFunctions.Blobs;
 using OzFunctions.Cli.Screens;
+using OzFunctions.Cli.Unmanaged;
 using OzFunctions.Intake;
 using OzFunctions.Runs;
 using OzFunctions.Schedules;
@@ -27,7 +28,7 @@ internal static class OzfProgram
             }
             else if (parsed.Errors.Count > 0)
             {
-                return Refuse(parsed, screen);
+                return Refuse(parsed, screen, surroundings);
             }
 
             return await parsed.InvokeAsync(new()
@@ -50,7 +51,7 @@ internal static class OzfProgram
         }
     }
 
-    private static int Refuse(ParseResult parsed, Screen screen)
+    private static int Refuse(ParseResult parsed, Screen screen, Surroundings surroundings)
     {
         // One slip makes several errors: an unknown command explains what follows it, an unknown flag the words after it, and both the rest.
         var flags = parsed.UnmatchedTokens.Where(token => token.StartsWith('-')).ToList();
@@ -65,6 +66,7 @@ internal static class OzfProgram
         }
 
         screen.Note($"Try '{PathOf(parsed)} --help'.");
+        ExecCommand.ClearResultFile(parsed, surroundings);
         return ExitCodes.Usage;
     }
 

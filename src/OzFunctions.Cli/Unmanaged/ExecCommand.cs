@@ -22,6 +22,8 @@ namespace OzFunctions.Cli.Unmanaged;
 /// <summary><c>ozf exec</c>: the agent here and now, in front of its caller, and a tracked run all the same (unmanaged runs).</summary>
 internal static class ExecCommand
 {
+    private const string ResultFile = "--result-file";
+
     private static readonly TimeSpan SendingMayTake = TimeSpan.FromSeconds(30);
 
     /// <summary>As long as a store that went away while the agent ran is waited for.</summary>
@@ -33,7 +35,7 @@ internal static class ExecCommand
         var agent = new Option<string?>("--agent") { HelpName = string.Join('|', ForeignAgent.Names), Description = "Which agent is called [default: oz]" };
         agent.AcceptOnlyFromAmong(ForeignAgent.Names);
         var command = new Option<string?>("--agent-command") { HelpName = "CMD", Description = "Another agent: program and arguments, {prompt} where the prompt belongs" };
-        var result = new Option<string?>("--result-file") { HelpName = "FILE", Description = "Write run id, state and places as JSON when the run is over" };
+        var result = new Option<string?>(ResultFile) { HelpName = "FILE", Description = "Write run id, state and places as JSON when the run is over" };
         var rest = new Argument<string[]>("agent-args") { Description = "Behind --: given to the agent as they are", Arity = ArgumentArity.ZeroOrMore };
         return new Command("exec", "Run the agent here and now, tracked, without a queue")
             .With([.. flags.All, agent, command, result, rest])
@@ -43,7 +45,7 @@ internal static class ExecCommand
     private static async Task<int> RunAsync(CommandContext context, AgentFlags flags, ExecOptions options, CancellationToken cancellationToken)
     {
         // First of all: whatever this call is refused for, the file of an earlier one must not pass for its own.
-        var resultFile = ClearResultFile(context, options);
+        var resultFile = options.ResultFile is { } given ? ClearResultFile(context.Surroundings, given) : null;
         RefuseLooseWords(context, options.Rest);
         context.RefuseServer();
         RefuseContradictions(context, flags, options);
@@ -185,15 +187,19 @@ internal static class ExecCommand
             : throw CommandException.Usage(File.Exists(directory) ? $"--cwd: '{directory}' is not a directory." : $"--cwd: '{directory}' does not exist.");
     }
 
-    /// <summary>A slip in its name is told before an agent works for hours. What an earlier call wrote there is removed.</summary>
-    private static string? ClearResultFile(CommandContext context, ExecOptions options)
+    /// <summary>For a command line that the parser refuses: what an earlier call wrote to the file is removed all the same.</summary>
+    public static void ClearResultFile(ParseResult parsed, Surroundings surroundings)
     {
-        if (options.ResultFile is not { } given)
+        if (parsed.CommandResult.Command.Options.FirstOrDefault(option => option.Name == ResultFile) is { } file && parsed.GetResult(file) is { Tokens: [var given] })
         {
-            return null;
+            ClearResultFile(surroundings, given.Value);
         }
+    }
 
-        var path = Path.GetFullPath(Path.Combine(context.Surroundings.Directory, given));
+    /// <summary>A slip in its name is told before an agent works for hours. What an earlier call wrote there is removed.</summary>
+    private static string ClearResultFile(Surroundings surroundings, string given)
+    {
+        var path = Path.GetFullPath(Path.Combine(surroundings.Directory, given));
         if (Directory.Exists(path))
         {
             throw CommandException.Usage($"--result-file: '{path}' is a directory; name a file.");

@@ -399,7 +399,7 @@ public class ExecTests
 
         // What an earlier call left is not taken for this one's.
         await File.WriteAllTextAsync(Path.Combine(rig.Place, "earlier.json"), """{"state":"SUCCEEDED"}""", Cancellation);
-        foreach (var line in (string[])["ozf exec --result-file earlier.json", "OZF_CONFIG=nowhere.yaml ozf exec -p x --result-file earlier.json", "ozf exec loose --result-file earlier.json"])
+        foreach (var line in (string[])["ozf exec --result-file earlier.json", "OZF_CONFIG=nowhere.yaml ozf exec -p x --result-file earlier.json", "ozf exec loose --result-file earlier.json", "ozf exec -p x --agent nobody --result-file earlier.json"])
         {
             Assert.Equal(64, (await rig.RawAsync(line)).ExitCode);
             Assert.False(File.Exists(Path.Combine(rig.Place, "earlier.json")), line);
