@@ -3,6 +3,7 @@ using System.Text.Json;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Runs;
 using OzFunctions.Cli.Screens;
+using OzFunctions.Cli.Telemetry;
 using OzFunctions.Events;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
@@ -27,6 +28,7 @@ internal static class RedeliverCommand
 
     private static async Task<int> RunAsync(CommandContext context, string? which, string? publisher, CancellationToken cancellationToken)
     {
+        using var export = TelemetryExport.StartCall(context);
         await using var store = context.OpenStore();
         var core = store.Core;
         var known = (await core.Workers.GetPublishersAsync(cancellationToken)).Values.SelectMany(names => names)

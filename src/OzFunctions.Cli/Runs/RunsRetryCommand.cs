@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Telemetry;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Cli.Runs;
@@ -12,6 +13,7 @@ internal static class RunsRetryCommand
         var id = new Argument<string>("run-id") { Description = "The run to repeat" };
         return new Command("retry", "Submit a finished run's request again").With(id).Does(surroundings, async (context, cancellationToken) =>
         {
+            using var export = TelemetryExport.StartCall(context);
             await using var desk = context.OpenDesk();
             var first = await RunSearch.GetAsync(desk, context.Get(id)!, cancellationToken);
             if (!first.State.IsTerminal())

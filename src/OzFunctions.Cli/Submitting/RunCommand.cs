@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.Extensions.Logging;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Desks;
 using OzFunctions.Cli.Following;
@@ -26,7 +25,7 @@ internal static class RunCommand
     {
         var atMost = ParseWait(context.Get(waitTimeout));
         var request = await RequestText.ReadAsync(options, context, cancellationToken);
-        using var export = TelemetryExport.StartCall(context.Surroundings, worker: null, context.Loggers(LogLevel.Warning).CreateLogger("OzFunctions.Cli"));
+        using var export = TelemetryExport.StartCall(context);
         await using var desk = context.OpenDesk();
         var answer = await desk.SubmitAsync(request, context.Traceparent, cancellationToken);
         Show(context, answer);

@@ -40,6 +40,9 @@ internal sealed partial class TelemetryExport : IDisposable
     /// <param name="logger">Takes warnings.</param>
     public static TelemetryExport StartCall(Surroundings surroundings, string? worker, ILogger logger) => Start(surroundings, metrics: null, worker, logger, ofCall: true);
 
+    /// <summary>The same for a command that asks for work and does none.</summary>
+    public static TelemetryExport StartCall(CommandContext context) => StartCall(context.Surroundings, worker: null, context.Loggers(LogLevel.Warning).CreateLogger("OzFunctions.Cli"));
+
     private static TelemetryExport Start(Surroundings surroundings, OzMetrics? metrics, string? workerId, ILogger logger, bool ofCall)
     {
         var (wantsMetrics, wantsTraces) = Asked(surroundings);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OzFunctions.Cli.CommandLine;
+using OzFunctions.Cli.Telemetry;
 using OzFunctions.Requests;
 
 namespace OzFunctions.Cli.Webhooks;
@@ -14,6 +15,7 @@ internal static class WebhooksRedeliverCommand
         var newRun = new Option<bool>("--new-run") { Description = "Start another run also when the delivery has one already" };
         return new Command("redeliver", "Take a stored delivery in again, by today's configuration").With(webhook, id, newRun).Does(surroundings, async (context, cancellationToken) =>
         {
+            using var export = TelemetryExport.StartCall(context);
             await using var desk = context.OpenWebhookDesk();
             var delivery = await WebhooksDeliveriesCommand.GetAsync(desk, context.Get(webhook)!, context.Get(id)!, cancellationToken);
             if (delivery.Payload is null)

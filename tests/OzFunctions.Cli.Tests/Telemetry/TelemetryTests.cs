@@ -257,6 +257,22 @@ public sealed partial class TelemetryTests
         }
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task What_is_submitted_and_sent_again_by_hand_has_its_spans_too()
+    {
+        await using var rig = new OzfProcessRig();
+        await using var collector = new OtlpCollector();
+        Assert.Equal(0, (await rig.RunAsync("exec", "--agent-command", "true")).ExitCode);
+        var id = (await Unmanaged.ExecRig.LastRunAsync(rig)).GetProperty("run_id").GetString()!;
+
+        foreach (var (call, span) in new (string[], string)[] { (["runs", "retry", id], "ozf.submit"), (["events", "redeliver", id], "ozf.publish") })
+        {
+            var command = rig.Start(call, new() { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Address.ToString() });
+            Assert.Equal(0, await command.WaitForExitAsync(Cancellation));
+            Assert.Contains(OtlpSpan.Read(await collector.WaitAsync("/v1/traces", span, Cancellation)), one => one.Name == span);
+        }
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData("run", "-p", "fake:noop")]
     [InlineData("exec", "--agent-command", "true")]
