@@ -115,6 +115,11 @@ public sealed class AdoptionTests
         {
             await rig.WaitForStatusAsync(first, status => status.Find(Shim.Protocol.ShimPhase.Agent)!.Ended);
         }
+        else
+        {
+            // Nothing of it is on its way out any more.
+            SpinWait.SpinUntil(() => Testing.ProcessTable.WithTag(first.Directory.Name).Any(process => process.CommandLine == end), TimeSpan.FromMinutes(1));
+        }
 
         // The machine goes down: another boot, in which numbers of processes and tags mean others.
         var shim = BackendRig.ShimOf(first);
