@@ -6,7 +6,8 @@ cd "$(dirname "$0")"
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 
-# probe PACKAGE...: restores a project that needs them, outside the repository. Names what is missing; fails for another reason only loudly.
+# probe PACKAGE...: restores a project that needs them, outside the repository. Fails where the feed lacks some (NU1100 to NU1103), whose names are then in $missing;
+# anything else that keeps it from being restored (no network, no sign-in, a damaged file) is a fault and ends this script with the log.
 probe() {
     {
         echo '<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><TargetFramework>net10.0</TargetFramework><NuGetAudit>false</NuGetAudit></PropertyGroup><ItemGroup>'
@@ -17,10 +18,11 @@ probe() {
         echo '</ItemGroup></Project>'
     } >"$place/probe.csproj"
     if [ -f nuget.config ]; then cp nuget.config "$place/"; fi
-    if (cd "$place" && dotnet restore probe.csproj --nologo -v q) >"$place/log" 2>&1; then return 0; fi
-    missing=$(grep -oE "NU110[123]: Unable to find (package|a stable package) [^ ]+" "$place/log" | sed 's/.* //; s/\.$//' | sort -u | tr '\n' ' ' | sed 's/ $//')
-    missing=${missing:-$(grep -m1 -oE "NU[0-9]+: .*" "$place/log" || echo "packages (restore failed)")}
-    return 1
+    if (cd "$place" && DOTNET_CLI_UI_LANGUAGE=en dotnet restore probe.csproj --nologo -v q) >"$place/log" 2>&1; then return 0; fi
+    missing=$(sed -nE "s/.*error NU110[0-3]: Unable to (find|resolve) (package |a stable package )?'?([^ ']+).*/\3/p" "$place/log" | sed 's/\.$//' | sort -u | tr '\n' ' ' | sed 's/ $//')
+    if [ -n "$missing" ] && ! awk '/error( [A-Z]+[0-9]+)? *:/ && !/error NU110[0-3]:/ { other = 1 } END { exit !other }' "$place/log"; then return 1; fi
+    cat "$place/log" >&2
+    exit 1
 }
 
 bus=(Azure.Messaging.ServiceBus Microsoft.Azure.Amqp)
@@ -33,10 +35,6 @@ if probe "${bus[@]}"; then
     dotnet test --project tests/OzFunctions.ServiceBus.Tests -c Release --no-build "$@"
 else
     echo "OzFunctions.ServiceBus is neither built nor tested here: this feed lacks $missing."
-fi
-
-if [ ! -f src/OzFunctions.FunctionApp/OzFunctions.FunctionApp.sln ]; then
-    exit 0
 fi
 
 if probe "${bus[@]}" "${app[@]}"; then
