@@ -3,6 +3,13 @@ using OzFunctions.Direct.Shims;
 using OzFunctions.Shim.Protocol;
 using OzFunctions.Shim.Tests;
 
+// "patient-shim <private directory>" is a shim that comes round by itself after minutes only.
+if (args is ["patient-shim", var ofAttempt])
+{
+    OzFunctions.Shim.Supervisor.LongestWait = (long)TimeSpan.FromMinutes(10).TotalMilliseconds;
+    return OzFunctions.Shim.ShimProcess.Enter([ofAttempt]);
+}
+
 // "host <private directory> <workspace> <lease in seconds> <script>" is a host that tests shoot, or that stops its agent once that printed what it is sent, tells how it ended
 // and ends its shim at the next line; everything else is the test runner.
 if (args is ["host", var privateDirectory, var workspace, var lease, var script])

@@ -1,6 +1,8 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Shim.Protocol;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Shim.Tests;
 
@@ -30,9 +32,10 @@ internal sealed class ShimRig : IAsyncDisposable
 
     public string SpoolDirectory => Path.Combine(PrivateDirectory, ShimProtocol.SpoolDirectory);
 
-    public async Task<IShimSession> LaunchAsync(TimeSpan? lease = null, ShimCommand? teardown = null, long spoolBytes = 16 << 20, ShimLimits? limits = null, ShimUser? user = null, bool endsWithHost = false)
+    public async Task<IShimSession> LaunchAsync(
+        TimeSpan? lease = null, ShimCommand? teardown = null, long spoolBytes = 16 << 20, ShimLimits? limits = null, ShimUser? user = null, bool endsWithHost = false, Direct.Shims.Shims? shims = null)
     {
-        var session = await Shims.LaunchAsync(
+        var session = await (shims ?? Shims).LaunchAsync(
             new ShimLaunch
             {
                 PrivateDirectory = PrivateDirectory,
@@ -45,6 +48,18 @@ internal sealed class ShimRig : IAsyncDisposable
             },
             Cancellation);
         return Keep(session);
+    }
+
+    /// <summary>Its loop comes round by itself after ten minutes only: whatever it does within a test, something has told it to, or was due.</summary>
+    public async Task<IShimSession> LaunchPatientAsync(ShimLimits limits)
+    {
+        var (program, script) = (Path.Combine(AppContext.BaseDirectory, "OzFunctions.Shim.Tests"), _temp.Sub("patient-shim"));
+        var runtime = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
+
+        // Written by another process: a file that this one has open for writing, or a child that it is just starting, cannot be executed.
+        var written = await TestProcess.RunAsync("/bin/sh", ["-c", "printf '#!/bin/sh\nDOTNET_ROOT=\"%s\" exec \"%s\" patient-shim \"$1\"\n' \"$1\" \"$2\" > \"$3\" && chmod 755 \"$3\"", "sh", runtime, program, script], Cancellation);
+        Assert.Equal(0, written.ExitCode);
+        return await LaunchAsync(limits: limits, shims: new(new ShimBinary(script), TimeProvider.System));
     }
 
     /// <summary>Gives the workspace to another account, as a host does that changes to it.</summary>
