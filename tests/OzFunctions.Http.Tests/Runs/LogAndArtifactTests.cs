@@ -98,9 +98,22 @@ public sealed class LogAndArtifactTests
     {
         var id = await _rig.SubmitAsync();
         await _rig.StartAsync(id);
-        using var gone = new CancellationTokenSource(TimeSpan.FromMilliseconds(300), TimeProvider.System);
+        using var gone = new CancellationTokenSource();
+        using var body = new MemoryStream();
+        var looks = 0;
 
-        var answer = await _rig.SendAsync("GET", $"{Path}/{id}/log?format=sse", change: request => request.HttpContext.RequestAborted = gone.Token);
+        // It goes when the stream has begun and the log is looked at for news a second time.
+        _rig.Blobs.After = (_, _) =>
+        {
+            if (body.Length > 0 && ++looks == 2)
+            {
+                gone.Cancel();
+            }
+
+            return Task.CompletedTask;
+        };
+
+        var answer = await _rig.SendAsync("GET", $"{Path}/{id}/log?format=sse", change: request => request.HttpContext.RequestAborted = gone.Token, answer: body);
 
         Assert.Equal("retry: 1000\n\n", answer.Is(200).Text);
     }
