@@ -1,4 +1,3 @@
-using System.Text;
 using OzFunctions.Blobs;
 using OzFunctions.Direct.Logs;
 using OzFunctions.Logs;
@@ -108,35 +107,6 @@ public sealed class LogCapTests
 
         Assert.Equal(Enumerable.Range(0, Lines).Select(i => $"host:line {i}"), await scene.MessagesAsync());
         Assert.Equal((true, 0L, Lines), (summary.Sealed, summary.CutBytes, (int)summary.Lines));
-    }
-
-    [Fact(Timeout = 180_000)]
-    public async Task Gigabytes_need_no_more_memory_than_megabytes()
-    {
-        // As much as a test may take: enough to see a leak, and far more than the spool keeps.
-        const int Megabytes = 48;
-        await using var scene = new LogScene(spoolBytes: 16 << 20) { Remembers = false };
-        scene.Options = new AttemptLogOptions { Cap = 4 << 20 };
-        var line = Encoding.UTF8.GetBytes(new string('x', 79) + "\n");
-        var piece = Enumerable.Repeat(line, 800).SelectMany(bytes => bytes).ToArray();
-        await using var log = scene.Open();
-        var following = log.FollowAsync(scene.Session, ShimPhase.Agent, Cancellation);
-        var before = 0L;
-        for (var i = 0; i < Megabytes * 16; i++)
-        {
-            scene.Session.Write(SpoolStream.AgentOut, piece);
-            if (i == 32)
-            {
-                before = GC.GetTotalMemory(forceFullCollection: true);
-            }
-        }
-
-        scene.Session.End(ShimPhase.Agent);
-        await following;
-        var summary = await log.SealAsync(Cancellation);
-
-        Assert.True(summary.CutBytes > (Megabytes - 8) << 20);
-        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, 40 << 20);
     }
 
     private static async Task<(string Stored, IReadOnlyList<string> Messages, IReadOnlyList<LogLine> Lines, Runs.LogSummary Summary, int Seen)> RunAsync(int lines, int cap, long spoolBytes = 256 << 20)
