@@ -1,4 +1,5 @@
 using OzFunctions.Core.Tests.Simulation;
+using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 
@@ -89,19 +90,18 @@ public sealed class ManyHostsTests
         var host = world.StartHost(cut, machine);
         var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
         await world.UntilAsync(run, record => record.State == RunState.InProgress, Cancellation);
-        var other = world.NewProcess();
-        world.StartHost(other, world.NewMachine("other"));
+        var other = world.StartHost(world.NewProcess(), world.NewMachine("other"));
 
         cut.IsCutOff = true;
         await UntilAsync(world, () => host.NotReady is not null);
         Assert.Contains("has not been reached", host.NotReady, StringComparison.Ordinal);
 
         // Nine minutes after the last heartbeat that was sent: its own stop, two minutes before anybody else may act.
-        await PassAsync(world, World.Lease - TimeSpan.FromSeconds(30));
+        await PassAsync(world, World.Lease - TimeSpan.FromSeconds(30), other);
         await UntilAsync(world, () => machine.Directories.Values.All(directory => directory.Outcome is not null));
         Assert.Equal(RunState.InProgress, (await world.FindAsync(run))!.State);
 
-        await PassAsync(world, TimeSpan.FromMinutes(2));
+        await PassAsync(world, TimeSpan.FromMinutes(2), other);
         var settled = await world.UntilAsync(run, record => record.State.IsTerminal(), Cancellation);
         Assert.Equal(RunReason.HostLost, settled.Reason);
 
@@ -119,13 +119,13 @@ public sealed class ManyHostsTests
 
     private static SimulatedProcess Process(World world, TimeSpan skew) => world.NewProcess(new SkewedTimeProvider(world.Clock, skew));
 
-    /// <summary>Time goes by in steps that heartbeats of living hosts fall into.</summary>
-    private static async Task PassAsync(World world, TimeSpan time)
+    /// <summary>Time goes by in steps, and in each of them this host, which lives, has its heartbeat: the second one to begin says that the first is over.</summary>
+    private static async Task PassAsync(World world, TimeSpan time, WorkerHost living)
     {
         for (var passed = TimeSpan.Zero; passed < time; passed += TimeSpan.FromSeconds(30))
         {
             world.Clock.Shift(TimeSpan.FromSeconds(30));
-            await Task.Delay(TimeSpan.FromMilliseconds(120), TimeProvider.System, Cancellation);
+            await world.CallsAsync(2, call => World.IsHeartbeat(call) && call.Name.Contains(living.HostId, StringComparison.Ordinal)).WaitAsync(Cancellation);
         }
     }
 

@@ -12,7 +12,16 @@ public sealed class OutageTests
 {
     private const int Limit = 300_000;
 
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
     private readonly ManualTimeProvider _clock = new();
+
+    /// <summary>What a host does again and again, with its period and the longest pause after a failure.</summary>
+    private readonly Loop[] _loops =
+    [
+        new(World.IsHeartbeat, TimeSpan.FromSeconds(30 + 15)),
+        new(call => call is { Port: "blobs", Method: "ListAsync", Name: "schedules/" }, TimeSpan.FromSeconds(12 + 15)),
+    ];
 
     /// <summary>How a store may be away.</summary>
     public enum Kind
@@ -41,10 +50,10 @@ public sealed class OutageTests
         var stays = await RunningAsync(world, process, AgentPlan.UntilStopped);
 
         Begin(world, kind);
-        await PassAsync(TimeSpan.FromMinutes(1));
-        Assert.Contains("The store has not been reached since", host.NotReady, StringComparison.Ordinal);
+        await PassAsync(world, TimeSpan.FromMinutes(1));
+        await StandAsync(() => host.NotReady?.Contains("The store has not been reached since", StringComparison.Ordinal) is true);
         var calls = world.Calls;
-        await PassAsync(TimeSpan.FromMinutes(7));
+        await PassAsync(world, TimeSpan.FromMinutes(7));
 
         // Heartbeats, signals, listings, ticks and looks, each with its pauses: nothing turns on the spot.
         Assert.InRange(world.Calls - calls, 1, 7 * 60);
@@ -52,13 +61,13 @@ public sealed class OutageTests
         Assert.All(machine.Directories.Values, directory => Assert.Null(directory.Outcome));
 
         world.Outage = null;
-        await UntilAsync(() => host.NotReady is null);
+        await UntilAsync(world, () => host.NotReady is null);
         Assert.Equal(RunState.InProgress, (await world.FindAsync(stays))!.State);
         await process.Core.Cancels.CancelAsync(stays, "ann", null, Cancellation);
-        await UntilAsync(() => world.Versions.Any(version => version.RunId == stays && version.State == RunState.Cancelled));
+        await UntilAsync(world, () => world.Versions.Any(version => version.RunId == stays && version.State == RunState.Cancelled));
         var next = (await process.Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
-        await UntilAsync(() => world.Versions.Any(version => version.RunId == next && version.State == RunState.Succeeded));
-        await UntilAsync(() => machine.Directories.IsEmpty && world.CompletionIds(stays).Count == 1 && world.CompletionIds(next).Count == 1);
+        await UntilAsync(world, () => world.Versions.Any(version => version.RunId == next && version.State == RunState.Succeeded));
+        await UntilAsync(world, () => machine.Directories.IsEmpty && world.CompletionIds(stays).Count == 1 && world.CompletionIds(next).Count == 1);
         await EndAsync(world, host);
         Assert.Empty(await world.FindBreachesAsync([stays, next]));
     }
@@ -74,20 +83,21 @@ public sealed class OutageTests
         var run = await RunningAsync(world, process, AgentPlan.UntilStopped);
 
         Begin(world, kind);
-        await PassAsync(TimeSpan.FromMinutes(8));
+        await PassAsync(world, TimeSpan.FromMinutes(8));
         Assert.All(machine.Directories.Values, directory => Assert.Null(directory.Outcome));
-        await PassAsync(TimeSpan.FromMinutes(7));
+        await PassAsync(world, TimeSpan.FromMinutes(7));
 
         // Stopped, with its outcome on disk; what it says of itself is that the store is away.
+        await StandAsync(() => machine.Directories.Values.All(directory => directory.Outcome is not null));
         Assert.All(machine.Directories.Values, directory => Assert.Equal(RunReason.HostLost, directory.Outcome!.Reason));
-        Assert.Contains("agents were stopped", host.NotReady, StringComparison.Ordinal);
+        await StandAsync(() => host.NotReady?.Contains("agents were stopped", StringComparison.Ordinal) is true);
 
         world.Outage = null;
-        await UntilAsync(() => world.Versions.Any(version => version.RunId == run && version.State == RunState.Error));
-        await UntilAsync(() => machine.Directories.IsEmpty && world.CompletionIds(run).Count == 1 && host.NotReady is null);
+        await UntilAsync(world, () => world.Versions.Any(version => version.RunId == run && version.State == RunState.Error));
+        await UntilAsync(world, () => machine.Directories.IsEmpty && world.CompletionIds(run).Count == 1 && host.NotReady is null);
         var next = (await process.Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
-        await UntilAsync(() => world.Versions.Any(version => version.RunId == next && version.State == RunState.Succeeded) && world.CompletionIds(next).Count == 1);
-        await UntilAsync(() => machine.Directories.IsEmpty);
+        await UntilAsync(world, () => world.Versions.Any(version => version.RunId == next && version.State == RunState.Succeeded) && world.CompletionIds(next).Count == 1);
+        await UntilAsync(world, () => machine.Directories.IsEmpty);
         await EndAsync(world, host);
         Assert.Empty(await world.FindBreachesAsync([run, next]));
     }
@@ -97,15 +107,26 @@ public sealed class OutageTests
     {
         await using var world = new World(_ => new InMemoryBlobStore(_clock)) { SharedLocks = false };
         var (host, _) = Start(world, world.NewMachine());
-        await UntilAsync(() => world.Calls > 0);
-        await PassAsync(TimeSpan.FromMinutes(2));
+        await UntilAsync(world, () => world.Calls > 0);
+        await PassAsync(world, TimeSpan.FromMinutes(2));
         var calls = world.Calls;
 
-        await PassAsync(TimeSpan.FromMinutes(10));
+        await PassAsync(world, TimeSpan.FromMinutes(10));
 
         // 20 heartbeats; a listing and a look at control.json every 15 s; every 8 to 12 s a tick of seven listings and reads.
         Assert.InRange(world.Calls - calls, 100, 800);
         await EndAsync(world, host);
+    }
+
+    private sealed class Loop(Func<PortCall, bool> begins, TimeSpan atMost)
+    {
+        public Func<PortCall, bool> Begins => begins;
+
+        public TimeSpan AtMost => atMost;
+
+        public TimeSpan Waited { get; set; }
+
+        public Task? Made { get; set; }
     }
 
     private (WorkerHost Host, SimulatedProcess Process) Start(World world, SimulatedMachine machine)
@@ -117,7 +138,7 @@ public sealed class OutageTests
     private async Task<RunId> RunningAsync(World world, SimulatedProcess process, AgentPlan plan)
     {
         var run = (await process.Core.Intake.SubmitAsync(World.Ask(plan), Cancellation)).Run.RunId;
-        await UntilAsync(() => world.Versions.Any(version => version.RunId == run && version.State == RunState.InProgress));
+        await UntilAsync(world, () => world.Versions.Any(version => version.RunId == run && version.State == RunState.InProgress));
         return run;
     }
 
@@ -136,21 +157,48 @@ public sealed class OutageTests
         };
     }
 
-    /// <summary>Second by second, so that everything that is due in between comes to its turn.</summary>
-    private async Task PassAsync(TimeSpan time)
+    /// <summary>
+    /// Second by second, so that everything that is due in between comes to its turn; and slowly where a loop of the host is behind its time, for want of a processor: the
+    /// clock must not run away from it.
+    /// </summary>
+    private async Task PassAsync(World world, TimeSpan time)
     {
-        for (var passed = TimeSpan.Zero; passed < time; passed += TimeSpan.FromSeconds(1))
+        for (var passed = TimeSpan.Zero; passed < time; passed += Second)
         {
-            _clock.Advance(TimeSpan.FromSeconds(1));
+            _clock.Advance(Second);
             await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancellation);
+            foreach (var loop in _loops)
+            {
+                loop.Made ??= world.CallsAsync(1, loop.Begins);
+                loop.Waited += Second;
+                if (loop.Waited > loop.AtMost)
+                {
+                    // Not for ever: a host that was declared dead, or has ended, makes no such calls.
+                    await Task.WhenAny(loop.Made, Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, Cancellation));
+                }
+
+                if (loop.Made.IsCompleted)
+                {
+                    (loop.Made, loop.Waited) = (null, TimeSpan.Zero);
+                }
+            }
         }
     }
 
-    private async Task UntilAsync(Func<bool> condition)
+    /// <summary>Waits for what the time that has passed must bring, while the clock stands.</summary>
+    private static async Task StandAsync(Func<bool> condition)
     {
         while (!condition())
         {
-            await PassAsync(TimeSpan.FromSeconds(1));
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, Cancellation);
+        }
+    }
+
+    private async Task UntilAsync(World world, Func<bool> condition)
+    {
+        while (!condition())
+        {
+            await PassAsync(world, Second);
         }
     }
 
@@ -158,7 +206,7 @@ public sealed class OutageTests
     {
         host.Drain();
         var running = world.RunningOf(host);
-        await UntilAsync(() => running.IsCompleted);
+        await UntilAsync(world, () => running.IsCompleted);
         await running;
     }
 }

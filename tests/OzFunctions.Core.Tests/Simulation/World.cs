@@ -27,6 +27,7 @@ internal sealed class World : IAsyncDisposable
     private int _written;
     private int _failedSendings;
     private int _calls;
+    private readonly List<AwaitedCalls> _awaited = [];
     private readonly InMemoryBlobStore? _memory;
 
     /// <param name="store">Makes the store on the world's clock, which is the store's own; null: in memory.</param>
@@ -154,7 +155,36 @@ internal sealed class World : IAsyncDisposable
         {
             Interlocked.Increment(ref _calls);
         }
+
+        lock (_awaited)
+        {
+            foreach (var awaited in _awaited)
+            {
+                awaited.Left -= awaited.IsIt(call) ? 1 : 0;
+                if (awaited.Left <= 0)
+                {
+                    awaited.Made.TrySetResult();
+                }
+            }
+
+            _awaited.RemoveAll(awaited => awaited.Left <= 0);
+        }
     }
+
+    /// <summary>Done when so many of these calls have begun from now on, whatever becomes of them.</summary>
+    public Task CallsAsync(int count, Func<PortCall, bool> isIt)
+    {
+        var awaited = new AwaitedCalls(isIt) { Left = count };
+        lock (_awaited)
+        {
+            _awaited.Add(awaited);
+        }
+
+        return awaited.Made.Task;
+    }
+
+    /// <summary>Whether a host writes its heartbeat by this call.</summary>
+    public static bool IsHeartbeat(PortCall call) => call is { Port: "blobs", Method: "TryCreateAsync" or "TryReplaceAsync" } && call.Name.StartsWith("hosts/", StringComparison.Ordinal);
 
     public BlobStoreException? TakeOutage()
     {
@@ -297,6 +327,15 @@ internal sealed class World : IAsyncDisposable
                 await running.WaitAsync(TimeSpan.FromMinutes(2));
             }
         }
+    }
+
+    private sealed class AwaitedCalls(Func<PortCall, bool> isIt)
+    {
+        public Func<PortCall, bool> IsIt => isIt;
+
+        public int Left { get; set; }
+
+        public TaskCompletionSource Made { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     private sealed class HeldLock(World world, string hostId) : IHeldHostLock
