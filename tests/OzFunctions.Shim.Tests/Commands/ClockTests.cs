@@ -105,11 +105,12 @@ public sealed class ClockTests
         await using var rig = new ShimRig();
         var session = await rig.LaunchAsync();
 
-        var status = await rig.RunAsync(session, rig.Sh("for i in 1 2 3 4 5; do echo $i >&2; sleep 0.2; done; exec sleep 60") with { SilenceTimeout = TimeSpan.FromSeconds(0.8) });
+        // Six seconds from the first output to the last, of which a slow machine may make more: longer than the silence allowed, and each pause far shorter.
+        var status = await rig.RunAsync(session, rig.Sh("for i in 1 2 3 4 5; do echo $i >&2; sleep 1.5; done; exec sleep 60") with { SilenceTimeout = TimeSpan.FromSeconds(5) });
 
-        Assert.Equal((ShimStopCause.Silence, "no output for 0.8 s"), (status.StoppedBy, status.StopDetail));
+        Assert.Equal((ShimStopCause.Silence, "no output for 5 s"), (status.StoppedBy, status.StopDetail));
         Assert.Equal("1\n2\n3\n4\n5\n", rig.Output(SpoolStream.AgentErr));
-        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(1.6), TimeSpan.FromMinutes(2));
+        Assert.InRange((status.EndedAt - status.StartedAt)!.Value, TimeSpan.FromSeconds(11), TimeSpan.FromMinutes(2));
     }
 
     [Fact(Timeout = 180_000)]
