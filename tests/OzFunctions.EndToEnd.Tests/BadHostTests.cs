@@ -97,19 +97,27 @@ public sealed class BadHostTests
     }
 
     [Fact(Timeout = 180_000)]
-    public async Task A_workspace_root_that_is_a_file_or_on_a_disk_too_small_for_the_shim_exits_69_with_the_way_out()
+    public async Task A_workspace_root_that_is_a_file_exits_69_with_the_way_out()
     {
         await using var machine = new OneMachine("exit 0");
         await File.WriteAllTextAsync(machine.Workspaces, "", Cancellation);
+
         var (exitCode, _, errors) = await RunWorkerAsync(machine);
+
         Assert.Equal(69, exitCode);
         Assert.Contains(machine.Workspaces, errors, StringComparison.Ordinal);
         Assert.Contains("workspace_root", errors, StringComparison.Ordinal);
+    }
 
-        File.Delete(machine.Workspaces);
+    [Fact(Timeout = 180_000)]
+    public async Task A_workspace_root_on_a_disk_too_small_for_the_shim_exits_69_with_the_way_out()
+    {
+        await using var machine = new OneMachine("exit 0");
         await using var disk = await SmallDisk.TryMountAsync(machine.Workspaces, "1m");
-        Assert.SkipUnless(disk is not null, "the rest needs root, to mount a small disk");
-        (exitCode, _, errors) = await RunWorkerAsync(machine);
+        Assert.SkipUnless(disk is not null, "needs root, to mount a small disk");
+
+        var (exitCode, _, errors) = await RunWorkerAsync(machine);
+
         Assert.Equal(69, exitCode);
         Assert.Contains("No space left on device", errors, StringComparison.Ordinal);
         Assert.Contains("workspace_root", errors, StringComparison.Ordinal);
