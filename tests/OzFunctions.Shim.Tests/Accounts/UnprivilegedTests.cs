@@ -15,7 +15,7 @@ public sealed class UnprivilegedTests
     public async Task The_proofs_hold_for_an_ordinary_user(params string[] classes)
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess && File.Exists("/usr/bin/setpriv"), "needs root and setpriv, to become an ordinary user");
-        using var group = classes.Contains("BombTests") ? PidsGroup.Get() : null;
+        await using var group = classes.Contains("BombTests") ? await PidsGroup.GetAsync() : null;
         group?.GiveTo(Nobody);
         using var temp = new TempDirectory();
         Assert.Equal(0, Signals.ChangeOwner(temp.Path, Nobody, Nobody));

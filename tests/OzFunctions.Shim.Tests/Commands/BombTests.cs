@@ -16,7 +16,7 @@ public sealed class BombTests
     [MemberData(nameof(Bombs))]
     public async Task A_fork_bomb_is_ended(string shape, string bomb)
     {
-        using var group = PidsGroup.Get();
+        await using var group = await PidsGroup.GetAsync();
         await using var rig = new ShimRig();
         using var host = await HostProcess.StartAsync(rig, TimeSpan.FromMinutes(2), $"while [ ! -e go ]; do sleep 0.02; done; exec perl -MPOSIX -e '{bomb.Replace("'", "'\\''", StringComparison.Ordinal)}'", group.EntryFile);
         await host.ShootAsync();
@@ -38,7 +38,7 @@ public sealed class BombTests
     [Fact(Timeout = 240_000)]
     public async Task Processes_that_hop_from_session_to_session_for_ever_are_ended()
     {
-        using var group = PidsGroup.Get();
+        await using var group = await PidsGroup.GetAsync();
         await using var rig = new ShimRig();
         const string Hop = "POSIX::setsid(); while (1) { exit if fork; POSIX::setsid() }";
         using var host = await HostProcess.StartAsync(
@@ -59,7 +59,7 @@ public sealed class BombTests
     [Fact(Timeout = 240_000)]
     public async Task What_hops_is_ended_also_when_the_shim_is_shot()
     {
-        using var group = PidsGroup.Get();
+        await using var group = await PidsGroup.GetAsync();
         await using var rig = new ShimRig();
         const string Hop = "POSIX::setsid(); while (1) { exit if fork; POSIX::setsid(); select(undef, undef, undef, 0.001) }";
         using var host = await HostProcess.StartAsync(

@@ -116,7 +116,7 @@ public sealed class ControlGroupTests
     [Fact(Timeout = 180_000)]
     public async Task A_real_group_holds_all_descendants_is_ended_at_one_blow_and_removed()
     {
-        using var parent = RealParent();
+        await using var parent = RealParent();
         await using var rig = new ShimRig();
         var session = await rig.LaunchAsync(limits: new() { Processes = 2000, CgroupParent = parent.Path });
         var group = session.Status.Cgroup!;
@@ -134,7 +134,7 @@ public sealed class ControlGroupTests
     [Fact(Timeout = 180_000)]
     public async Task The_group_of_a_shot_shim_is_ended_and_removed_by_the_sweep()
     {
-        using var parent = RealParent();
+        await using var parent = RealParent();
         await using var rig = new ShimRig();
         var session = await rig.LaunchAsync(limits: new() { Processes = 2000, CgroupParent = parent.Path });
         var group = session.Status.Cgroup!;
@@ -169,34 +169,11 @@ public sealed class ControlGroupTests
         Assert.Equal(expected is null ? null : temp.Sub(expected), CgroupDelegation.Find(temp.Sub("mounts"), temp.Sub("own"), isRoot: false, hasManager: true));
     }
 
-    private static RealGroup RealParent()
+    private static TestGroup RealParent()
     {
         var mount = File.ReadLines("/proc/self/mountinfo").Select(line => line.Split(' ')).FirstOrDefault(fields => fields.Contains("cgroup2"))?[4];
         Assert.SkipUnless(Environment.IsPrivilegedProcess && mount is not null && File.Exists(mount + "/cgroup.procs"), "needs root and a cgroup v2 mount");
-        return RealGroup.TryMake(mount!) ?? throw Xunit.Sdk.SkipException.ForSkip("the cgroup v2 mount takes no groups");
-    }
-
-    private sealed class RealGroup : IDisposable
-    {
-        private RealGroup(string path) => Path = path;
-
-        public string Path { get; }
-
-        public static RealGroup? TryMake(string mount)
-        {
-            try
-            {
-                var path = System.IO.Path.Combine(mount, "ozf-test-" + Guid.NewGuid().ToString("N"));
-                Directory.CreateDirectory(path);
-                return new RealGroup(path);
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                return null;
-            }
-        }
-
-        public void Dispose() => Directory.Delete(Path);
+        return TestGroup.TryMake(mount!) ?? throw Xunit.Sdk.SkipException.ForSkip("the cgroup v2 mount takes no groups");
     }
 
     private sealed class FakeGroup : IDisposable
