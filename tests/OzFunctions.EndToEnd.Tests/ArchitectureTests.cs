@@ -68,6 +68,23 @@ public sealed partial class ArchitectureTests
     [InlineData("Shim.Protocol")]
     public void The_shim_needs_the_base_library_only(string project) => Assert.Empty(Elements(project, "PackageReference"));
 
+    [Theory]
+    [InlineData("Core")]
+    [InlineData("Direct")]
+    public void The_folders_of_a_project_are_those_that_its_row_names(string project)
+    {
+        var place = Path.Combine(Root, "src", Prefix + project);
+        var row = File.ReadLines(Path.Combine(Root, "docs", "architecture.md")).Single(line => line.StartsWith($"| `src/{Prefix}{project}` |", StringComparison.Ordinal));
+        var named = QuotedName().Matches(row[(row.IndexOf('|', 1) + 1)..]).Select(match => match.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
+
+        var folders = Directory.EnumerateDirectories(place).Select(folder => Path.GetFileName(folder)!).Except(["bin", "obj"]).ToList();
+
+        // A name may also be that of a folder further down, or of a file beside the folders.
+        var there = Directory.EnumerateDirectories(place, "*", SearchOption.AllDirectories).Select(Path.GetFileName).Concat(Directory.EnumerateFiles(place, "*.cs").Select(Path.GetFileNameWithoutExtension));
+        Assert.Empty(folders.Except(named));
+        Assert.Empty(named.Except(there!));
+    }
+
     [Fact]
     public void No_project_compiles_files_of_another() =>
         Assert.All(
@@ -123,6 +140,9 @@ public sealed partial class ArchitectureTests
 
     [GeneratedRegex(@"\b(?:class|record(?: struct| class)?|struct|interface|enum) ([A-Z]\w*)")]
     private static partial Regex TypeName();
+
+    [GeneratedRegex(@"`([A-Z]\w*)(?:/\w+)?`")]
+    private static partial Regex QuotedName();
 
     [GeneratedRegex("(Manager|Helpers?|Utils?|Utility|Impl)$")]
     private static partial Regex EmptyName();
