@@ -27,8 +27,6 @@ namespace OzFunctions.Http;
 /// </summary>
 public sealed partial class FrontDoor
 {
-    private const string ApiPrefix = "/api/";
-
     private readonly HostRule _hosts;
     private readonly KeyRing _keys;
     private readonly RouteTable _table;

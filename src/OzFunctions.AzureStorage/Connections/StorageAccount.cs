@@ -127,7 +127,7 @@ public sealed class StorageAccount
     {
         var made = Prepare(new BlobClientOptions(BlobVersion), options);
 
-        // Blocks carry an MD5 of their own (StorageUploads); a second hash of every small write would be for nothing.
+        // Blocks carry an MD5 of their own (BlobUpload); a second hash of every small write would be for nothing.
         made.TransferValidation.Upload.ChecksumAlgorithm = StorageChecksumAlgorithm.None;
         made.TransferValidation.Download.ChecksumAlgorithm = StorageChecksumAlgorithm.None;
         return made;

@@ -61,8 +61,6 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
 
     public IProtocolProbe Probe => _ports.Probe;
 
-    public HostPresence Presence => _presence;
-
     /// <summary>Nobody else may start an <c>exec</c> run and its shim goes with its caller: an outage of the store does not end it.</summary>
     public TimeSpan LeaseLeft => Record.Trigger.Kind == TriggerKind.Exec ? TiedLease : _presence.LeaseLeft;
 
