@@ -10,7 +10,7 @@ internal sealed class ScheduleOptions
 {
     public Option<string?> Cron { get; } = new("--cron") { HelpName = "EXPR", Description = "Five fields such as '0 6 * * 1-5', or @hourly, @daily, …" };
 
-    public Option<string?> TimeZone { get; } = new("--time-zone") { HelpName = "ZONE", Description = "Where its clock hangs, such as Europe/Berlin [default: UTC]" };
+    public Option<string?> TimeZone { get; } = new("--time-zone") { HelpName = "ZONE", Description = "Time zone of its times, such as Europe/Berlin [default: UTC]" };
 
     public Option<string?> Overlap { get; } = Word("--overlap", "skip|queue|allow", "When a run of it is still alive [default: skip]", "skip", "queue", "allow");
 

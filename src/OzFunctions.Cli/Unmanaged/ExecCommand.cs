@@ -36,7 +36,7 @@ internal static class ExecCommand
         agent.AcceptOnlyFromAmong(ForeignAgent.Names);
         var command = new Option<string?>("--agent-command") { HelpName = "CMD", Description = "Another agent: program and arguments, {prompt} where the prompt belongs" };
         var result = new Option<string?>(ResultFile) { HelpName = "FILE", Description = "Write run id, state and places as JSON when the run is over" };
-        var rest = new Argument<string[]>("agent-args") { Description = "Behind --: given to the agent as they are", Arity = ArgumentArity.ZeroOrMore };
+        var rest = new Argument<string[]>("agent-args") { Description = "Everything after -- goes to the agent unchanged", Arity = ArgumentArity.ZeroOrMore };
         return new Command("exec", "Run the agent here and now, tracked, without a queue")
             .With([.. flags.All, agent, command, result, rest])
             .Does(surroundings, (context, cancellationToken) => RunAsync(context, flags, new(context.Get(agent), context.Get(command), context.Get(result), context.Get(rest) ?? []), cancellationToken));

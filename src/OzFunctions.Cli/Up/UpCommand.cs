@@ -37,7 +37,7 @@ internal static partial class UpCommand
         var flags = new WorkerFlags();
         var port = new Option<int?>("--port") { HelpName = "N", Description = "Port on loopback; 0 picks a free one [default: 7007]" };
         var listen = new Option<string?>("--listen") { HelpName = "ADDR:PORT", Description = "Another address; beyond loopback it needs api_keys[]" };
-        return new Command("up", "Run everything on this machine: API, worker and request queue")
+        return new Command("up", "Run everything on this machine in one process: API, webhooks, schedules, request queue and worker")
             .With([port, listen, .. flags.AllOfUp])
             .DoesAsHost(surroundings, flags, (context, cancellationToken) => RunAsync(context, flags, ListenAddress.Parse(context.Get(listen), context.Get(port)), cancellationToken));
     }
