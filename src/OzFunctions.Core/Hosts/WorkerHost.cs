@@ -190,7 +190,7 @@ public sealed partial class WorkerHost
             _consumer is null ? Task.CompletedTask : ConsumeAsync(_stopClaiming.Token),
         ];
 
-        await UntilAsync(_stopClaiming.Token, cancellationToken);
+        await _stopClaiming.Token.FiredAsync(cancellationToken);
         await Task.WhenAll(takers);
         if (!_detach.IsCancellationRequested)
         {
@@ -248,7 +248,7 @@ public sealed partial class WorkerHost
         using var deadline = new CancellationTokenSource(_options.DrainTimeout, _ports.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stopNow.Token, _detach.Token);
         var all = Task.WhenAll(_attempts.Values);
-        await Task.WhenAny(all, UntilAsync(either.Token, cancellationToken));
+        await Task.WhenAny(all, either.Token.FiredAsync(cancellationToken));
         if (all.IsCompleted || _detach.IsCancellationRequested)
         {
             return;
@@ -260,14 +260,14 @@ public sealed partial class WorkerHost
             attempt.Order(StopOrder.Shutdown);
         }
 
-        await Task.WhenAny(all, UntilAsync(_detach.Token, cancellationToken));
+        await Task.WhenAny(all, _detach.Token.FiredAsync(cancellationToken));
     }
 
     /// <summary>Waits for the teardown of what is nobody's; told to stop now, or to detach, leaves it to its shims and the next host.</summary>
     private async Task EndDiscardsAsync(CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stopNow.Token, _detach.Token);
-        await Task.WhenAny(_adoption.Discards, UntilAsync(either.Token, cancellationToken));
+        await Task.WhenAny(_adoption.Discards, either.Token.FiredAsync(cancellationToken));
         await _leaveDiscards.CancelAsync();
         await _adoption.Discards;
     }
@@ -662,11 +662,4 @@ public sealed partial class WorkerHost
     }
 
     private static TimeSpan WholeSeconds(TimeSpan time) => TimeSpan.FromSeconds(Math.Ceiling(time.TotalSeconds));
-
-    private static async Task UntilAsync(CancellationToken token, CancellationToken cancellationToken)
-    {
-        var fired = new TaskCompletionSource();
-        await using var _ = token.Register(fired.SetResult);
-        await fired.Task.WaitAsync(cancellationToken);
-    }
 }

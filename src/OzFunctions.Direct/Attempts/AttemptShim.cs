@@ -238,7 +238,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 
     private async Task StopIsOverdueAsync(CancellationToken cancellationToken)
     {
-        await UntilAsync(scope.Owned.StopOrdered, cancellationToken);
+        await scope.Owned.StopOrdered.FiredAsync(cancellationToken);
         await Task.Delay(Leeway, scope.Time, cancellationToken);
     }
 
@@ -249,14 +249,6 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         // Before it is dead: what the kernel tells of it goes with it.
         _identity = _session?.Status ?? _known ?? shims.Identify(scope.Places.Directory);
         shims.Kill(scope.Places.Directory, _identity);
-    }
-
-    /// <summary>Waits for a signal to fire.</summary>
-    public static async Task UntilAsync(CancellationToken signal, CancellationToken cancellationToken)
-    {
-        var fired = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var registration = signal.Register(() => fired.TrySetResult());
-        await fired.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>A file that cannot be understood any more says as little as none; the run must end all the same.</summary>
@@ -377,7 +369,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private async Task WatchAsync(IShimSession session, Task? finished, CancellationToken cancellationToken)
     {
         var done = FinishAsync(finished, cancellationToken);
-        await Task.WhenAny(UntilAsync(scope.Owned.StopOrdered, cancellationToken), done).WaitAsync(cancellationToken);
+        await Task.WhenAny(scope.Owned.StopOrdered.FiredAsync(cancellationToken), done).WaitAsync(cancellationToken);
         var cause = scope.Owned.StopOrder switch
         {
             null => ShimStopCause.Finished,
@@ -391,7 +383,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
             _expected = new(scope.Time.GetTimestamp(), (2 * scope.Options.StopGrace) + MostForEnd);
             if (scope.Options.StopHard is { CanBeCanceled: true } hard)
             {
-                await UntilAsync(hard, cancellationToken);
+                await hard.FiredAsync(cancellationToken);
                 await PatientlyAsync(patience => session.StopAsync(cause, TimeSpan.Zero, patience), atMost: null, cancellationToken);
             }
         }

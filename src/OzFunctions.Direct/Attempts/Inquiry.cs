@@ -94,7 +94,7 @@ internal sealed class Inquiry(IShims shims, string directory, TimeProvider time)
             var answer = session.WaitAsync(ShimPhase.Setup, either.Token);
             using (var answered = CancellationTokenSource.CreateLinkedTokenSource(either.Token))
             {
-                if (await Task.WhenAny(answer, AttemptShim.UntilAsync(question.Unwanted, answered.Token)) != answer)
+                if (await Task.WhenAny(answer, question.Unwanted.FiredAsync(answered.Token)) != answer)
                 {
                     await session.StopAsync(ShimStopCause.Cancel, StopGrace, either.Token);
                 }

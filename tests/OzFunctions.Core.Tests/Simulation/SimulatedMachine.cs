@@ -169,9 +169,7 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
 
         if (plan == AgentPlan.UntilStopped)
         {
-            var stopped = new TaskCompletionSource();
-            await using var _ = attempt.StopOrdered.Register(stopped.SetResult);
-            await stopped.Task.WaitAsync(detach);
+            await attempt.StopOrdered.FiredAsync(detach);
             return new()
             {
                 Reason = attempt.StopOrder switch
