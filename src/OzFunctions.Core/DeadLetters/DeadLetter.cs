@@ -1,5 +1,3 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Json;
 using OzFunctions.Requests;
@@ -37,6 +35,5 @@ public sealed partial class DeadLetterJson : JsonSerializerContext
 {
     public static DeadLetterJson Wire => LazyWire.Value;
 
-    // Lazy: the generated half's static fields may be initialised after this half's.
-    private static readonly Lazy<DeadLetterJson> LazyWire = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+    private static readonly Lazy<DeadLetterJson> LazyWire = ReadableJson.Of(() => Default!, options => new DeadLetterJson(options));
 }

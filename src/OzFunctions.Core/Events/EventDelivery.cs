@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Json;
@@ -67,6 +66,5 @@ public sealed partial class EventDeliveryJson : JsonSerializerContext
 {
     public static EventDeliveryJson Wire => LazyWire.Value;
 
-    // Lazy: the generated half's static fields may be initialised after this half's.
-    private static readonly Lazy<EventDeliveryJson> LazyWire = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+    private static readonly Lazy<EventDeliveryJson> LazyWire = ReadableJson.Of(() => Default!, options => new EventDeliveryJson(options));
 }

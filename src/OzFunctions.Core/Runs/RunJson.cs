@@ -1,5 +1,3 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Artifacts;
 using OzFunctions.Backends;
@@ -25,6 +23,5 @@ public sealed partial class RunJson : JsonSerializerContext
     /// <summary>The context to use: as generated, but leaves non-ASCII text readable.</summary>
     public static RunJson Wire => LazyWire.Value;
 
-    // Lazy: the generated half's static fields may be initialised after this half's.
-    private static readonly Lazy<RunJson> LazyWire = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+    private static readonly Lazy<RunJson> LazyWire = ReadableJson.Of(() => Default!, options => new RunJson(options));
 }

@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Json;
@@ -124,6 +123,5 @@ public sealed partial class ScheduleJson : JsonSerializerContext
     /// <summary>The context to use: as generated, but leaves non-ASCII text readable.</summary>
     public static ScheduleJson Wire => LazyWire.Value;
 
-    // Lazy: the generated half's static fields may be initialised after this half's.
-    private static readonly Lazy<ScheduleJson> LazyWire = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+    private static readonly Lazy<ScheduleJson> LazyWire = ReadableJson.Of(() => Default!, options => new ScheduleJson(options));
 }

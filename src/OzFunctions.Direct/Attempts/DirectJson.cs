@@ -1,5 +1,3 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Direct.Environments;
 using OzFunctions.Direct.Leftovers;
@@ -22,6 +20,5 @@ internal sealed partial class DirectJson : JsonSerializerContext
     /// <summary>As generated, but leaves non-ASCII text readable.</summary>
     public static DirectJson Disk => LazyDisk.Value;
 
-    // Lazy: the generated half's static fields may be initialised after this half's.
-    private static readonly Lazy<DirectJson> LazyDisk = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+    private static readonly Lazy<DirectJson> LazyDisk = ReadableJson.Of(() => Default!, options => new DirectJson(options));
 }

@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OzFunctions.Json;
@@ -101,6 +100,5 @@ public sealed partial class DeliveryJson : JsonSerializerContext
         json.WriteEndObject();
     }
 
-    // Lazy: the generated half's static fields may be initialised after this half's.
-    private static readonly Lazy<DeliveryJson> LazyWire = new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+    private static readonly Lazy<DeliveryJson> LazyWire = ReadableJson.Of(() => Default!, options => new DeliveryJson(options));
 }
