@@ -63,7 +63,7 @@ public sealed partial class FilesStore : IDisposable
     /// </summary>
     public static FilesStore Open(FilesStoreOptions options, TimeProvider time)
     {
-        var directory = MakeDirectory(options.Directory, options.AllowNetworkFileSystem);
+        var directory = MakeDirectory(options.Directory, options.AllowNetworkFileSystem, ", or Azure Storage with --storage");
         try
         {
             foreach (var place in (ReadOnlySpan<string>)["locks", "tmp", "ozfunctions", "meta", "hosts", "queues", "bells"])
@@ -95,14 +95,17 @@ public sealed partial class FilesStore : IDisposable
     /// Makes the data directory when it is absent, mode 0700, and keeps it out of commits, also where only keys and attempts of this machine are in it. Throws
     /// <see cref="BlobStoreException"/> with a sentence when it cannot serve.
     /// </summary>
+    /// <param name="path">Where.</param>
+    /// <param name="allowNetworkFileSystem">Whether one is taken all the same.</param>
+    /// <param name="otherWay">What else may be done about a network file system, behind a comma.</param>
     /// <returns>Its full path.</returns>
-    public static string MakeDirectory(string path, bool allowNetworkFileSystem = false)
+    public static string MakeDirectory(string path, bool allowNetworkFileSystem = false, string otherWay = "")
     {
         var directory = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         if (!allowNetworkFileSystem && NetworkFileSystems.Find(directory) is { } kind)
         {
             throw new BlobStoreException(
-                $"The data directory '{directory}' is on a network file system ({kind}), where file locks and watches cannot be relied on: choose a local directory with --data, or Azure Storage with --storage.",
+                $"The data directory '{directory}' is on a network file system ({kind}), where file locks and watches cannot be relied on: choose a local directory with --data{otherWay}.",
                 isTransient: false, null);
         }
 

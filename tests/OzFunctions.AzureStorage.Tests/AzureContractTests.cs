@@ -94,10 +94,8 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
         Assert.Equal(Run, listener.LastRun);
     }
 
-    [Theory(Timeout = 180_000)]
-    [InlineData(2.0, false)]
-    [InlineData(1.5, true)]
-    public async Task A_service_that_holds_a_ring_up_is_not_sent_another_for_a_minute_and_near_listeners_hear_all(double seconds, bool answers)
+    [Fact(Timeout = 180_000)]
+    public async Task A_service_that_holds_a_ring_up_is_not_sent_another_for_a_minute_and_near_listeners_hear_all()
     {
         var (between, time) = (new Interference(), new ManualTimeProvider());
         var connection = (await azurite.GetAsync()).TakeAccount();
@@ -107,12 +105,7 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
         var (held, release) = between.HoldBack(IsRing, held: 1);
         var ringing = bell.RingAsync("local", Run, Cancellation);
         await held;
-        time.Advance(TimeSpan.FromSeconds(seconds));
-        if (answers)
-        {
-            release.SetResult();
-        }
-
+        time.Advance(TimeSpan.FromSeconds(2));
         await ringing;
         release.TrySetResult();
         Assert.True(await listener.WaitAsync(TimeSpan.Zero, Cancellation));

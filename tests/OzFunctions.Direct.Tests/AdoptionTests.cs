@@ -118,7 +118,7 @@ public sealed class AdoptionTests
         else
         {
             // Nothing of it is on its way out any more.
-            SpinWait.SpinUntil(() => Testing.ProcessTable.WithTag(first.Directory.Name).Any(process => process.CommandLine == end), TimeSpan.FromMinutes(1));
+            Assert.True(SpinWait.SpinUntil(() => Testing.ProcessTable.WithTag(first.Directory.Name).Any(process => process.CommandLine == end), TimeSpan.FromMinutes(1)));
         }
 
         // The machine goes down: another boot, in which numbers of processes and tags mean others.
@@ -178,7 +178,7 @@ public sealed class AdoptionTests
         rig.UseScript($"touch {rig.Temp["agent"]}");
         var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" }, lease: TimeSpan.FromSeconds(4));
         await rig.WaitForStatusAsync(first, status => status is { LeaseOver: true });
-        await Task.Run(() => SpinWait.SpinUntil(() => Testing.ProcessTable.WithTag(first.Directory.Name).Count == 0), BackendRig.Cancellation);
+        Assert.True(await Task.Run(() => SpinWait.SpinUntil(() => Testing.ProcessTable.WithTag(first.Directory.Name).Count == 0, TimeSpan.FromMinutes(1)), BackendRig.Cancellation));
 
         var backend = rig.CreateBackend();
         var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);

@@ -57,7 +57,7 @@ public sealed class ScheduleApiTests
         var rig = new DoorRig();
         var made = (await rig.PostAsync(Schedules, """
             {"name":"n","cron_schedule":"@daily","prompt":"p","agent_config":{"model_id":"m","base_prompt":"b","environment_id":"e","profile_id":"pr","skill_spec":"org/r:s",
-             "computer_use_enabled":true,"idle_timeout_minutes":2,"worker_host":"gpu","harness":{"type":"claude"},"session_sharing":{"public_access":"edit"},
+             "computer_use_enabled":true,"idle_timeout_minutes":2,"worker_host":"gpu","harness":{"type":"claude"},"session_sharing":{"public_access":"EDITOR"},
              "mcp_servers":{"linear":{"warp_id":"6f9619ff-8b86-4d01-b42d-00cf4fc964ff"},"b":{"command":"run","args":["x"],"env":{"TOKEN":"${secret:t}"}},"c":{"url": "https://example.com/mcp"}}}}
             """)).Is(201).Json;
 
@@ -65,7 +65,7 @@ public sealed class ScheduleApiTests
 
         Assert.Equal(made.GetProperty("request").GetRawText(), again.GetProperty("request").GetRawText());
         Assert.Equal(3, again.GetProperty("request").GetProperty("mcp").GetArrayLength());
-        Assert.Equal("edit", Text(made.GetProperty("agent_config").GetProperty("session_sharing"), "public_access"));
+        Assert.Equal("EDITOR", Text(made.GetProperty("agent_config").GetProperty("session_sharing"), "public_access"));
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Configuration;
 using OzFunctions.Direct.Posix;
+using OzFunctions.Files;
 using OzFunctions.Local;
 
 namespace OzFunctions.Cli.Stores;
@@ -85,10 +86,10 @@ internal static class KeptConfiguration
 
         try
         {
-            PrivateFiles.CreateDirectory(Path.GetDirectoryName(path)!);
+            FilesStore.MakeDirectory(Path.GetDirectoryName(path)!);
             DurableFiles.Replace(path, document);
         }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or BlobStoreException)
         {
             // This call has what it needs; a later one asks the store again.
         }

@@ -109,9 +109,9 @@ internal static class ExecCommand
         }
         else if (!tracked.Spooled)
         {
-            await SendSpooledAsync(context, tracked, settings, loggers);
+            await SendSpooledAsync(context, tracked, settings, warnings);
         }
-        else if (kept is not null && await SendKeptAsync(context, kept, settings, loggers) is { } sent)
+        else if (kept is not null && await SendKeptAsync(context, kept, settings, warnings) is { } sent)
         {
             // Log and artifacts are there now, no longer where this record says.
             (known, spooled) = (sent, false);

@@ -95,7 +95,7 @@ internal sealed record ExecRoot(string Path, string? Spool)
     public bool IsOwn => (Spool is null || ExecPlaces.IsOwn(Spool)) && ExecPlaces.IsOwn(Path);
 
     /// <summary>As <see cref="ExecPlaces.FindFault"/>, the spool first: who owns that could put another directory in the place of one below it.</summary>
-    public string? FindFault() => (Spool is null ? FindDataFault() : ExecPlaces.FindFault(Spool)) ?? ExecPlaces.FindFault(Path);
+    public string? FindFault() => (Spool is null ? null : ExecPlaces.FindFault(Spool)) ?? ExecPlaces.FindFault(Path) ?? (Spool is null ? FindDataFault() : null);
 
     private string? FindDataFault()
     {

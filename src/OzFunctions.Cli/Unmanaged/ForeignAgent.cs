@@ -12,7 +12,7 @@ internal sealed record ForeignAgent(string Program, IReadOnlyList<string> Argume
     /// <summary>The agents that are known by name.</summary>
     public static readonly string[] Names = ["oz", "claude", "codex", "gemini"];
 
-    /// <summary>Null: it is <c>oz</c>. No prompt is taken for an option, a subcommand or the value of one, whatever it begins with.</summary>
+    /// <summary>Null: it is <c>oz</c>. No prompt of those known by name is taken for an option, a subcommand or the value of one, whatever it begins with; another command gets it where it says.</summary>
     /// <param name="name">By <c>--agent</c>.</param>
     /// <param name="command">By <c>--agent-command</c>.</param>
     /// <param name="request">With prompt and model.</param>

@@ -31,9 +31,14 @@ internal static partial class SyncCommand
             NotSent(logger, ex);
         }
 
+        Name(faults, loggers);
+    }
+
+    private static void Name(IEnumerable<string> faults, ILoggerFactory loggers)
+    {
         foreach (var fault in faults.Distinct())
         {
-            NotSettled(logger, fault);
+            NotSettled(loggers.CreateLogger("OzFunctions.Cli"), fault);
         }
     }
 
@@ -45,6 +50,7 @@ internal static partial class SyncCommand
         await SettleAsync(context, tracked.Store, settings, ExecPlaces.RootsWithAttempts(settings, context.Surroundings).Where(root => root.Path != tracked.Root), faults, loggers, cancellationToken);
         await EmptySpoolsAsync(context, tracked.Store.Core, settings, faults, loggers, cancellationToken);
         await tracked.Store.Core.Outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
+        Name(faults, loggers);
     }
 
     /// <summary>After a call whose store went away before its agent was started: it may be there again, and knows a run that nobody carries on. Answers the record as it is there now; null: the run is still kept here.</summary>

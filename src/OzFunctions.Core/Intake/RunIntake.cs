@@ -83,7 +83,7 @@ public sealed partial class RunIntake(
             return await RepeatAsync(there.Record, differs, cancellationToken);
         }
 
-        // The monotonic clock stands still while the machine sleeps.
+        // A monotonic clock may stand still while the machine sleeps.
         if (ports.Time.GetElapsedTime(marked) > MarkerMayBe || ports.Time.GetUtcNow() - markedAt > MarkerMayBe)
         {
             await MarkAsync(record, cancellationToken);

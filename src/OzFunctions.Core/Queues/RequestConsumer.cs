@@ -93,8 +93,16 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
                 StoreAway(queue.Name, ex.Message, unsaid);
             }
 
-            await queue.AbandonAsync(message, HiddenFor, cancellationToken);
-            return Taking.StoreAway;
+            if (ex.IsTransient)
+            {
+                await queue.AbandonAsync(message, HiddenFor, cancellationToken);
+                return Taking.StoreAway;
+            }
+
+            // What the store refuses for good may be this message's alone: the others go on, and it comes back more and more slowly.
+            var pause = MessageIntake.PauseBefore(message.DeliveryCount);
+            await queue.AbandonAsync(message, pause > HiddenFor ? pause : HiddenFor, cancellationToken);
+            return Taking.One;
         }
         catch (Exception ex) when (message.DeliveryCount < MostDeliveries && !cancellationToken.IsCancellationRequested)
         {

@@ -108,8 +108,8 @@ internal static partial class McpRules
         }
     }
 
-    /// <summary><c>${NAME}</c> stands for the server's own environment: a reference, no secret. One word may say how it is meant, as in <c>Bearer ${NAME}</c>.</summary>
-    [GeneratedRegex(@"\A([A-Za-z-]{1,20} )?\$\{[A-Za-z_][A-Za-z0-9_]*\}\z")]
+    /// <summary><c>${NAME}</c> stands for the server's own environment: a reference, no secret. Before it may stand how it is meant, as in <c>Bearer ${NAME}</c>; no other word, which could be a secret.</summary>
+    [GeneratedRegex(@"\A((?i:bearer|basic|token) )?\$\{[A-Za-z_][A-Za-z0-9_]*\}\z")]
     private static partial Regex Variable();
 
     [GeneratedRegex(@"\A[a-z][a-z0-9+.-]*://[^/@\s:]*:(?!\$\{)[^/@\s]+@", RegexOptions.IgnoreCase)]

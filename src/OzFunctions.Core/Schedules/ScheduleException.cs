@@ -47,9 +47,9 @@ public enum ScheduleRefusal
     /// <summary>409.</summary>
     Conflict,
 
-    /// <summary>409, exit 69.</summary>
+    /// <summary>409; exit 69, or 64 from a front door.</summary>
     Broken,
 
-    /// <summary>409, exit 69.</summary>
+    /// <summary>409; exit 69, or 64 from a front door.</summary>
     Newer,
 }

@@ -20,7 +20,8 @@ public sealed class BootTimeProvider : TimeProvider
         }
 
         var time = stackalloc long[2];
-        _ = Libc.ClockGetTime(Libc.ClockSinceBoot, time);
-        return (time[0] * Nanoseconds) + time[1];
+
+        // .NET's own has the same unit here; a sandbox may refuse the clock.
+        return Libc.ClockGetTime(Libc.ClockSinceBoot, time) == 0 ? (time[0] * Nanoseconds) + time[1] : base.GetTimestamp();
     }
 }

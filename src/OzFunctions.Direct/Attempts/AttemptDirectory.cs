@@ -97,11 +97,14 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         {
             return AttemptJournal.Open(places.Journal, time);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is (IOException or UnauthorizedAccessException) && !Passes(exception))
         {
             return null;
         }
     }
+
+    /// <summary>A want of this process or machine, or a disk's fault: the next round may read what stands there. Without it the workspace would be nobody's.</summary>
+    private static bool Passes(Exception exception) => exception.HResult is Posix.Libc.Eio or Posix.Libc.Enomem or Posix.Libc.Enfile or Posix.Libc.Emfile;
 
     private async Task EndProcessesAsync(TimeSpan atMost, CancellationToken cancellationToken)
     {

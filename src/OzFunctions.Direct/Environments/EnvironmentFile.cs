@@ -11,11 +11,16 @@ internal sealed class EnvironmentFile
 {
     private const int MostBytes = 1 << 20;
     private const int MostGuessed = 20_000;
+
+    /// <summary>Characters of all values, with what they name put in: a file of 1 MiB could mean terabytes.</summary>
+    private const int MostExpanded = 4 << 20;
+
     private readonly string _text;
     private readonly Dictionary<string, string> _values;
     private readonly List<KeyValuePair<string, string>> _order = [];
     private int _position;
     private int _line = 1;
+    private int _expanded;
 
     // Where what is read begins, or began when a fault was found.
     private int _statement;
@@ -75,10 +80,16 @@ internal sealed class EnvironmentFile
 
         var lines = file._text[file._statement..].Split('\n');
         var guessed = file._order.ToList();
-        foreach (var line in lines.Select(line => new EnvironmentFile(line, file._values)))
+        var expanded = file._expanded;
+        foreach (var line in lines.Select(line => new EnvironmentFile(line, file._values) { _expanded = expanded }))
         {
             _ = line.TryReadAll();
             guessed.AddRange(line._order);
+            expanded = line._expanded;
+            if (expanded > MostExpanded || guessed.Count > MostGuessed)
+            {
+                break;
+            }
         }
 
         return [.. guessed.Concat(EnvironmentGuess.Of(lines)).Take(MostGuessed)];
@@ -300,6 +311,7 @@ internal sealed class EnvironmentFile
             }
 
             text.Append(_values.GetValueOrDefault(raw[start..stop]));
+            CheckRoom(text.Length);
             at = braced ? stop : stop - 1;
         }
 
@@ -308,9 +320,24 @@ internal sealed class EnvironmentFile
 
     private void Add(string name, string value)
     {
+        _expanded += value.Length;
+        CheckRoom(_expanded);
+        if (_values.ContainsKey(name))
+        {
+            _order.RemoveAll(pair => pair.Key == name);
+        }
+
         _values[name] = value;
-        _order.RemoveAll(pair => pair.Key == name);
         _order.Add(new(name, value));
+    }
+
+    private void CheckRoom(int characters)
+    {
+        if (characters > MostExpanded)
+        {
+            _expanded = characters;
+            throw Wrong("with what they name put in, the values are larger than 4 MiB");
+        }
     }
 
     private bool AtEndOfLine() => _position >= _text.Length || _text[_position] == '\n';

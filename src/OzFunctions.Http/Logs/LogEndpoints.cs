@@ -33,7 +33,8 @@ internal sealed class LogEndpoints(OzCore core, FrontDoorOptions options) : IEnd
             throw ApiException.NotFound($"There is no transcript yet: run {run.RunId} is {run.State.Text()}.");
         }
 
-        call.Response.Headers.Location = call.LocationOf(options.PublicUrl, $"{RunEndpoints.Path}/{run.RunId}/log");
+        // Never another host, where a client's key would not go with it; below a proxy's path only a relative reference is right (RFC 9110, 10.2.2).
+        call.Response.Headers.Location = options.PublicUrl is { AbsolutePath: not "/" } ? "log" : $"{RunEndpoints.Path}/{run.RunId}/log";
         await call.WriteAsync(302, "text/plain; charset=utf-8", default);
     }
 

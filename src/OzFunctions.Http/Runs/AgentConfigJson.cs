@@ -110,8 +110,8 @@ internal static class AgentConfigJson
 
     private static string? FindPublicAccess(RunRequest request) => request.Share?.Select(share => share switch
     {
-        "public:edit" => "edit",
-        "public" or "public:view" => "view",
+        "public:edit" => "EDITOR",
+        "public" or "public:view" => "VIEWER",
         _ => null,
     }).FirstOrDefault(access => access is not null);
 }

@@ -93,7 +93,8 @@ internal sealed class RunEndpoints(OzCore core, FrontDoorOptions options, Worker
             json.WriteString("state", answer.Run.State.Text());
             json.WriteBoolean("at_capacity", atCapacity);
             json.WriteBoolean("created", answer.Created);
-            if (answer.RequestDiffers)
+            // A retry's request is made here, of what the run was asked and of the time.
+            if (answer.RequestDiffers && submission.RetryOf is null)
             {
                 json.WriteBoolean("request_differs", true);
             }

@@ -56,6 +56,9 @@ internal static class RunItemJson
             json.WriteStartObject("schedule");
             json.WriteString("schedule_id", schedule);
             json.WriteString("schedule_name", schedule);
+
+            // The record does not say it, and the vendor's clients need the member (facts D4.1).
+            json.WriteString("cron_schedule", "");
             json.WriteEndObject();
         }
 

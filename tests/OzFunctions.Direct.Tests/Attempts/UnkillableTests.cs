@@ -50,7 +50,7 @@ public sealed class UnkillableTests
     {
         var shim = BackendRig.ShimOf(attempt);
         Testing.Signals.Send(shim.Id, 9);
-        await Task.Run(() => SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(shim.Id)), BackendRig.Cancellation);
+        Assert.True(await Task.Run(() => SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(shim.Id), TimeSpan.FromMinutes(1)), BackendRig.Cancellation));
     }
 
     private static DirectBackend CreateBackend(BackendRig rig) => DirectBackend.CreateOver(

@@ -110,4 +110,20 @@ public sealed class EnvironmentFileTests
 
         Assert.NotEmpty(await Task.Run(() => EnvironmentFile.Guess(temp["environment"]), TestContext.Current.CancellationToken));
     }
+
+    /// <summary>A name may stand for a long value, and stand in many others.</summary>
+    [Theory]
+    [InlineData("$X\n")]
+    [InlineData("$X$X$X$X$X$X$X$X$X$X$X$X\n")]
+    public void A_file_that_means_gigabytes_is_a_fault_and_is_not_guessed_whole(string value)
+    {
+        using var temp = new TempDirectory();
+        var text = $"X={new string('x', 500_000)}\n" + string.Concat(Enumerable.Range(0, 10_000).Select(n => $"N{n}_TOKEN={value}"));
+        temp.Write("environment", text);
+
+        var fault = Assert.Throws<EnvironmentFileException>(() => EnvironmentFile.Read(temp["environment"]));
+
+        Assert.Contains("4 MiB", fault.Message, StringComparison.Ordinal);
+        Assert.InRange(EnvironmentFile.Guess(temp["environment"]).Sum(pair => (long)pair.Value.Length), 500_000, 16 << 20);
+    }
 }
