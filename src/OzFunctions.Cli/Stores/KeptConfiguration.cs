@@ -86,7 +86,8 @@ internal static class KeptConfiguration
 
         try
         {
-            FilesStore.MakeDirectory(Path.GetDirectoryName(path)!);
+            // No lock and no watch is needed for it.
+            FilesStore.MakeDirectory(Path.GetDirectoryName(path)!, allowNetworkFileSystem: true);
             DurableFiles.Replace(path, document);
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or BlobStoreException)

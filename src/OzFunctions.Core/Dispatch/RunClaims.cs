@@ -9,7 +9,6 @@ using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
-using OzFunctions.Schedules;
 using OzFunctions.Settlement;
 
 namespace OzFunctions.Dispatch;
@@ -243,7 +242,7 @@ internal sealed partial class RunClaims(
         }
 
         // What shall become of others with the same key is asked of a key that the request has itself.
-        switch (key == run.Record.Request.ConcurrencyKey ? run.Record.Request.OnConflict : null)
+        switch (run.Record.Request.ConcurrencyKey is null ? null : run.Record.Request.OnConflict)
         {
             case ConflictRule.Skip:
                 await unowned.TryEndAsync(run, RunReason.TaskCancelled, "Skipped: another run with the same concurrency key is live (on_conflict: skip).", cancellationToken);
@@ -296,7 +295,7 @@ internal sealed partial class RunClaims(
                     WaitingFor = null,
                     RetryAt = null,
                     Message = null,
-                    Attempts = [.. record.Attempts, new() { Attempt = attempt, HostId = hostId, Host = options.Machine, ClaimedAt = now, ConcurrencyKey = GivenKeyOf(record) }],
+                    Attempts = [.. record.Attempts, new() { Attempt = attempt, HostId = hostId, Host = options.Machine, ClaimedAt = now, ConcurrencyKey = record.Request.ConcurrencyKey is null ? options.SharedKey : null }],
                 });
             },
             cancellationToken);
@@ -352,11 +351,7 @@ internal sealed partial class RunClaims(
         }
     }
 
-    private string? KeyOf(RunRecord record) => GivenKeyOf(record) ?? record.Request.ConcurrencyKey;
-
-    /// <summary>The host's own, for a run that has none but perhaps the one that keeps runs of its schedule apart: nobody asked for that one, and the directory keeps them apart too.</summary>
-    private string? GivenKeyOf(RunRecord record) =>
-        record.Request.ConcurrencyKey is not { } own || (record.Trigger is { Kind: TriggerKind.Schedule, Name: { } schedule } && own == ScheduleStore.KeyOf(schedule)) ? options.SharedKey : null;
+    private string? KeyOf(RunRecord record) => record.Request.ConcurrencyKey ?? options.SharedKey;
 
     private bool IsBlocked(ReadyEntry entry) => _blockedKeys.TryGetValue(BlockOf(entry), out var since) && ports.Time.GetElapsedTime(since) < BlockedFor;
 

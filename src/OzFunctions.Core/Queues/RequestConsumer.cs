@@ -31,6 +31,9 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
     // Of this object, not of one call: a message that cannot be buried must not come before the good ones each time that its host begins anew.
     private long? _looked;
 
+    // The store refused the last one.
+    private bool _refused;
+
     /// <summary>Consumes until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -73,6 +76,7 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
         try
         {
             await TakeInAsync(message, cancellationToken);
+            _refused = false;
         }
         catch (QueueFullException ex)
         {
@@ -93,16 +97,12 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
                 StoreAway(queue.Name, ex.Message, unsaid);
             }
 
-            if (ex.IsTransient)
-            {
-                await queue.AbandonAsync(message, HiddenFor, cancellationToken);
-                return Taking.StoreAway;
-            }
-
-            // What the store refuses for good may be this message's alone: the others go on, and it comes back more and more slowly.
+            // What the store refuses for good may be this message's alone: the next one tells. It comes back more and more slowly, so that others get their turn.
             var pause = MessageIntake.PauseBefore(message.DeliveryCount);
-            await queue.AbandonAsync(message, pause > HiddenFor ? pause : HiddenFor, cancellationToken);
-            return Taking.One;
+            await queue.AbandonAsync(message, ex.IsTransient || pause < HiddenFor ? HiddenFor : pause, cancellationToken);
+            var first = !_refused;
+            _refused = true;
+            return ex.IsTransient || !first ? Taking.StoreAway : Taking.One;
         }
         catch (Exception ex) when (message.DeliveryCount < MostDeliveries && !cancellationToken.IsCancellationRequested)
         {

@@ -80,7 +80,7 @@ public sealed record RunRecord
 
     /// <summary>The concurrency key under which the current attempt was claimed; null: none.</summary>
     [JsonIgnore]
-    public string? ConcurrencyKey => CurrentAttempt?.ConcurrencyKey ?? Request.ConcurrencyKey;
+    public string? ConcurrencyKey => Request.ConcurrencyKey ?? CurrentAttempt?.ConcurrencyKey;
 
     /// <summary>The title a person sees: the request's own, else its name.</summary>
     [JsonIgnore]

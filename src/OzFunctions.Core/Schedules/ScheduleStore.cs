@@ -198,11 +198,8 @@ public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IRead
     internal static Requests.RunRequest RequestOf(ScheduleRecord schedule)
     {
         var (definition, request) = (schedule.Definition, schedule.Definition.Request);
-        return definition.Overlap == ScheduleOverlap.Allow || request.ConcurrencyKey is not null ? request : request with { ConcurrencyKey = KeyOf(schedule.Name) };
+        return definition.Overlap == ScheduleOverlap.Allow || request.ConcurrencyKey is not null ? request : request with { ConcurrencyKey = $"schedule:{schedule.Name}" };
     }
-
-    /// <summary>The concurrency key of a schedule's runs where they have none of their own and may not overlap.</summary>
-    internal static string KeyOf(string schedule) => $"schedule:{schedule}";
 
     /// <summary>Brings a schedule of the configuration into the store; answers what stands there, or null when somebody was faster.</summary>
     internal async Task<StoredSchedule?> TryRegisterAsync(ConfiguredSchedule schedule, StoredSchedule? there, CancellationToken cancellationToken)

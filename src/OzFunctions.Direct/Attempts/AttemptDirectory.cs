@@ -103,8 +103,8 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         }
     }
 
-    /// <summary>A want of this process or machine, or a disk's fault: the next round may read what stands there. Without it the workspace would be nobody's.</summary>
-    private static bool Passes(Exception exception) => exception.HResult is Posix.Libc.Eio or Posix.Libc.Enomem or Posix.Libc.Enfile or Posix.Libc.Emfile;
+    /// <summary>A want of this process or machine: the next round may read what stands there. Without it the workspace would be nobody's.</summary>
+    private static bool Passes(Exception exception) => exception.HResult is Posix.Libc.Enomem or Posix.Libc.Enfile or Posix.Libc.Emfile;
 
     private async Task EndProcessesAsync(TimeSpan atMost, CancellationToken cancellationToken)
     {

@@ -16,7 +16,6 @@ internal static unsafe partial class Libc
     public const int OCloseOnExec = 0x80000;
     public const int OPath = 0x200000;
     public const int Enoent = 2;
-    public const int Eio = 5;
     public const int Enomem = 12;
     public const int Eacces = 13;
     public const int Enfile = 23;
