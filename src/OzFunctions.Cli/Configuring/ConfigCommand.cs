@@ -42,7 +42,7 @@ internal static class ConfigCommand
         var file = new Argument<string?>("file") { Description = "The file [default: --config-file, $OZF_CONFIG]", Arity = ArgumentArity.ZeroOrOne };
         return new Command("validate", "Check a configuration file").With(file).Does(surroundings, (context, _) =>
         {
-            var path = context.Get(file) ?? (context.Get(GlobalOptions.ConfigFile) is { Length: > 0 } given ? given : context.Surroundings.Variable("OZF_CONFIG"))
+            var path = context.Get(file) ?? Settings.FindConfigFile(context.Get(GlobalOptions.ConfigFile), context.Surroundings)
                 ?? throw CommandException.Usage("give the file to check: ozf config validate FILE");
             var result = Settings.ReadConfiguration(path, StorageSetting.Find(context.Get(GlobalOptions.Storage), context.Surroundings), context.Surroundings);
 

@@ -37,7 +37,7 @@ internal sealed record Settings
     /// <param name="warnOfKept">While the store that the configuration is in is away, the one last read here does (<see cref="KeptConfiguration"/>), and this is told. Null: it does not.</param>
     public static Settings Load(string? configFile, ConfigurationFlags flags, string? storage, Surroundings surroundings, Action<string>? warnOfKept = null)
     {
-        var path = configFile is { Length: > 0 } ? configFile : surroundings.Variable("OZF_CONFIG");
+        var path = FindConfigFile(configFile, surroundings);
         var given = StorageSetting.Find(storage, surroundings);
         var data = flags.Data ?? surroundings.Variable("OZF_DATA");
         var read = path is null ? new(new(), [])
@@ -70,6 +70,9 @@ internal sealed record Settings
     public void RequireSecretsOfCall() => Require(Secrets.FindFaultsOfCall(Configuration));
 
     public override string ToString() => nameof(Settings);
+
+    /// <summary>The configuration that the flag names, else the variable; null: neither does. An empty flag names none: start scripts write <c>--config-file "$FILE"</c>.</summary>
+    public static string? FindConfigFile(string? flag, Surroundings surroundings) => flag is { Length: > 0 } ? flag : surroundings.Variable("OZF_CONFIG");
 
     /// <summary>A file, or <c>blob:NAME</c> in the storage account that flag or variable names.</summary>
     public static ConfigurationResult ReadConfiguration(string path, StorageSetting? storage, Surroundings surroundings)

@@ -14,7 +14,6 @@ namespace OzFunctions.Cli.Unmanaged;
 internal static partial class SpoolTransfer
 {
     private const int PageSize = 100;
-    private const string NoSuchName = "the store takes no such name: it is too long, or of too many directories";
 
     /// <summary>The runs that a spool holds and that are over; a spool that is the store itself has nothing to send.</summary>
     public static async Task<IReadOnlyList<RunId>> FindWaitingAsync(OzCore source, OzCore target, CancellationToken cancellationToken)
@@ -137,7 +136,7 @@ internal static partial class SpoolTransfer
 
         manifest = new()
         {
-            Artifacts = [.. manifest.Artifacts.Select(entry => leftOut.Contains(entry.Path) ? new ArtifactEntry { Path = entry.Path, Bytes = entry.Bytes, LeftOut = NoSuchName } : entry)],
+            Artifacts = [.. manifest.Artifacts.Select(entry => leftOut.Contains(entry.Path) ? new ArtifactEntry { Path = entry.Path, Bytes = entry.Bytes, LeftOut = ArtifactEntry.NoSuchName } : entry)],
         };
         using var content = new MemoryStream(JsonSerializer.SerializeToUtf8Bytes(manifest, RunJson.Wire.ArtifactManifest), writable: false);
         await to.UploadAsync(RunBlobs.Manifest(record.RunId, record.Attempt), content, "application/json", null, cancellationToken);

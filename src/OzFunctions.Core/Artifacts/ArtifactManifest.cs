@@ -9,6 +9,9 @@ public sealed record ArtifactManifest
 /// <summary>One file. <see cref="LeftOut"/> says why there is no content for it.</summary>
 public sealed record ArtifactEntry
 {
+    /// <summary>Why it was left out whose name breaks a rule of the store's.</summary>
+    public const string NoSuchName = "the store takes no such name: it is too long, or of too many directories";
+
     /// <summary>Path below <c>artifacts/</c>, with <c>/</c>.</summary>
     public required string Path { get; init; }
 

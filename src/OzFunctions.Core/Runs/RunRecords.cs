@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using OzFunctions.Blobs;
+using OzFunctions.Json;
 
 namespace OzFunctions.Runs;
 
@@ -146,7 +147,7 @@ public sealed class RunRecords(IBlobStore blobs, TimeProvider time)
                 _ => "",
             };
         }
-        catch (JsonException) when (FindSchema(content) is > RunRecord.CurrentSchema and var schema)
+        catch (JsonException) when (StoredSchema.Find(content) is > RunRecord.CurrentSchema and var schema)
         {
             // A newer record need not have what this version insists on.
             problem = $"it has schema {schema}, this version reads up to {RunRecord.CurrentSchema}: upgrade ozf";
@@ -162,21 +163,6 @@ public sealed class RunRecords(IBlobStore blobs, TimeProvider time)
         }
 
         return record is not null;
-    }
-
-    /// <summary>Null: it is no JSON object, or says no number.</summary>
-    private static int? FindSchema(ReadOnlyMemory<byte> content)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(content);
-            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("schema", out var schema)
-                && schema.ValueKind == JsonValueKind.Number && schema.TryGetInt32(out var number) ? number : null;
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
     }
 
     private static StoredRun Read(RunId runId, Blob blob)

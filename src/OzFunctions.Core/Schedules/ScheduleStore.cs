@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Intake;
+using OzFunctions.Json;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 
@@ -280,17 +281,14 @@ public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IRead
 
     private static StoredSchedule Parse(string name, Blob blob)
     {
+        if (StoredSchema.Find(blob.Content) > ScheduleRecord.CurrentSchema)
+        {
+            throw ScheduleException.Newer(name);
+        }
+
         try
         {
-            // The version before all else: a newer one may hold words that this one does not know.
-            using var document = JsonDocument.Parse(blob.Content);
-            if (document.RootElement.ValueKind == JsonValueKind.Object
-                && document.RootElement.TryGetProperty("schema", out var schema) && schema.TryGetInt32(out var version) && version > ScheduleRecord.CurrentSchema)
-            {
-                throw ScheduleException.Newer(name);
-            }
-
-            return new(document.RootElement.Deserialize(ScheduleJson.Wire.ScheduleRecord) ?? throw ScheduleException.Broken(name, null), blob.ETag);
+            return new(JsonSerializer.Deserialize(blob.Content.Span, ScheduleJson.Wire.ScheduleRecord) ?? throw ScheduleException.Broken(name, null), blob.ETag);
         }
         catch (Exception ex) when (ex is JsonException or InvalidOperationException)
         {

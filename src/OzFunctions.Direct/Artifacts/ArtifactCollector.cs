@@ -118,7 +118,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         }
         catch (ArgumentException)
         {
-            return LeaveOut(name, length, "the store takes no such name: it is too long, or of too many directories");
+            return LeaveOut(name, length, ArtifactEntry.NoSuchName);
         }
         catch (BlobStoreException exception) when (!exception.IsTransient)
         {

@@ -91,13 +91,13 @@ internal static class OutcomeRules
     /// </summary>
     private static bool EndedAtSoftDeadline(ShimCommandStatus status, TimeSpan timeout, DirectOptions options, DateTimeOffset? toldToLeave)
     {
-        if (!options.Managed || timeout < 2 * options.StopGrace)
+        if (!options.Managed || SoftDeadline.Find(timeout, options.StopGrace) is not { } leaves)
         {
             return false;
         }
 
         var ran = status.RanSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : status.EndedAt - status.StartedAt;
-        return ran >= timeout - options.StopGrace || (toldToLeave is { } told && ran >= told - status.StartedAt);
+        return ran >= leaves || (toldToLeave is { } told && ran >= told - status.StartedAt);
     }
 
     private static string Ended(ShimCommandStatus status) => status switch

@@ -87,7 +87,7 @@ public sealed class PrometheusText : IDisposable
 
         public static Family Of(Instrument instrument) => instrument switch
         {
-            Counter<long> => new(instrument.Name.EndsWith("_total", StringComparison.Ordinal) ? instrument.Name : instrument.Name + "_total", "counter", instrument.Description ?? "", false, NoBuckets),
+            Counter<long> => new(instrument.Name, "counter", instrument.Description ?? "", false, NoBuckets),
             Histogram<double> histogram => new(instrument.Name, "histogram", instrument.Description ?? "", false, histogram.Advice?.HistogramBucketBoundaries ?? NoBuckets),
             _ => new(instrument.Name, "gauge", instrument.Description ?? "", true, NoBuckets),
         };

@@ -135,7 +135,7 @@ internal sealed class RunningCommand
             StoppedBy = _breach is not null && _ladder.Cause is null ? ShimStopCause.Limit : _ladder.Cause,
             StopDetail = _ladder.Detail ?? _breach?.Detail,
             Limit = _ladder.Cause is null or ShimStopCause.Limit ? _breach?.Limit : null,
-            LeftAtDeadline = _ladder.Cause is null && _command.Timeout is { } time && time >= 2 * _command.StopGrace && _endedAt - _clocks.StartedAt >= (time - _command.StopGrace).TotalMilliseconds,
+            LeftAtDeadline = _ladder.Cause is null && _command.Timeout is { } time && SoftDeadline.Find(time, _command.StopGrace) is { } leaves && _endedAt - _clocks.StartedAt >= leaves.TotalMilliseconds,
             CpuSeconds = _descendants.CpuSeconds,
             PeakMemoryBytes = _descendants.PeakMemoryBytes,
             Clean = _killed!.Clean,
