@@ -64,6 +64,29 @@ public sealed class OrderTests
         Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
     }
 
+    [Fact(Timeout = 180_000)]
+    public async Task A_supervisor_stopped_before_it_says_that_the_agent_runs_gains_no_time()
+    {
+        await using var rig = new BackendRig();
+        var attempt = rig.Claim(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromSeconds(2) });
+        var stopping = Task.CompletedTask;
+        attempt.OnPassed = step =>
+        {
+            if (step == ProtocolStep.C8)
+            {
+                var shim = BackendRig.ShimOf(attempt).Id;
+                BackendRig.Freeze(shim);
+                stopping = TestProcess.RunAsync("timeout", ["170", "sh", "-c", $"while kill -STOP {shim}; do :; done"], BackendRig.Cancellation);
+            }
+        };
+
+        var outcome = await rig.RunAsync(attempt);
+        await stopping;
+
+        Assert.True(outcome.Reason == RunReason.TaskTimeout, $"{outcome.Reason}: {outcome.Message}");
+        Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
+    }
+
     [Theory(Timeout = 180_000)]
     [InlineData("")]
     [InlineData("mkfifo \"$TMPDIR/../status.json\"")]

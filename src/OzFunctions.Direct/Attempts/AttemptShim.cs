@@ -71,10 +71,18 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
 
     public async Task<ShimCommandStatus> StartAsync(ShimCommand command, CancellationToken cancellationToken)
     {
-        _expected = new(scope.Time.GetTimestamp(), MostForStart);
+        // An agent that stops its supervisor before that has answered gains no time either.
+        _expected = command is { Phase: ShimPhase.Agent, Timeout: { } time } && time < MostForStart
+            ? new(scope.Time.GetTimestamp(), time, IsTimeOfAgent: true)
+            : new(scope.Time.GetTimestamp(), MostForStart);
         try
         {
             return await Session.StartAsync(command, cancellationToken);
+        }
+        catch (ShimLostException)
+        {
+            await SweepAsync(cancellationToken);
+            throw;
         }
         finally
         {

@@ -329,6 +329,6 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
         : shim.GivenUp && scope.FindOrder() is { } order
         ? order with { Message = "The run was to be stopped and its supervisor did not answer; it was killed with all that it ran, so the exit code is not known." }
         : shim.OutOfTime && scope.Journal.Has(JournalStep.AgentRequested)
-        ? new(RunReason.TaskTimeout, $"The agent ran longer than {DurationText.Format(scope.Timeout)}; its supervisor did not answer any more and was killed with all that it ran.")
+        ? new(RunReason.TaskTimeout, $"The time of the agent ({DurationText.Format(scope.Timeout)}) was over; its supervisor did not answer any more and was killed with all that it ran.")
         : new(RunReason.HostLost, $"The supervisor of the run is gone and the exit code is not known. {message}");
 }

@@ -195,22 +195,38 @@ internal sealed class FaultRun(Func<ShiftedTimeProvider, IBlobStore>? store)
                 restart = false;
             }
 
-            using var look = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var settled = untilSettled(look.Token);
-            if (await Task.WhenAny(settled, Task.Delay(each, TimeProvider.System, cancellationToken)) == settled)
+            if (await LooksSettledAsync(untilSettled, each, cancellationToken))
             {
-                await settled;
                 await world.StopAsync();
-                return true;
-            }
 
-            await look.CancelAsync();
-            await settled.ContinueWith(_ => { }, TaskScheduler.Default);
+                // What was on its way meanwhile, such as the entry of a run that a tick had read before it was claimed, is cleaned up by whoever comes next.
+                if (await LooksSettledAsync(untilSettled, each, cancellationToken))
+                {
+                    return true;
+                }
+
+                startAnew();
+            }
 
             // What is left to the tick is a minute old before it looks.
             world.Clock.Shift(TimeSpan.FromSeconds(61));
         }
 
+        return false;
+    }
+
+    private static async Task<bool> LooksSettledAsync(Func<CancellationToken, Task> untilSettled, TimeSpan within, CancellationToken cancellationToken)
+    {
+        using var look = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var settled = untilSettled(look.Token);
+        if (await Task.WhenAny(settled, Task.Delay(within, TimeProvider.System, cancellationToken)) == settled)
+        {
+            await settled;
+            return true;
+        }
+
+        await look.CancelAsync();
+        await settled.ContinueWith(_ => { }, TaskScheduler.Default);
         return false;
     }
 }

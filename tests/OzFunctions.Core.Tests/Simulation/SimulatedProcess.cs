@@ -20,6 +20,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     private readonly World _world;
     private readonly bool _quick;
     private volatile bool _dead;
+    private int _onTheWay;
     private readonly ProtocolStep? _killAfter;
     private readonly ProtocolStep? _pauseAfter;
     private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -65,6 +66,15 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     /// <summary>Completes when the process was killed.</summary>
     public Task Killed => _killed.Task;
 
+    /// <summary>Completes when no call is on its way to the store: one that a process had sent when it was killed is answered all the same.</summary>
+    public async Task NothingOnTheWayAsync()
+    {
+        while (Volatile.Read(ref _onTheWay) > 0)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
+        }
+    }
+
     /// <summary>Steps this process passed, in order.</summary>
     public List<ProtocolStep> Steps { get; } = [];
 
@@ -108,13 +118,13 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
         {
             if (_world.DropsAnswers)
             {
-                await make();
+                await SendAsync(call, make);
             }
 
             throw outage;
         }
 
-        var answer = Faults is null ? await make() : await Faults.CallAsync(call, make, refused);
+        var answer = Faults is null ? await SendAsync(call, make) : await Faults.CallAsync(call, () => SendAsync(call, make), refused);
         if (!call.Writes || call.Port != "blobs")
         {
             return answer;
@@ -124,6 +134,24 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
 
         // What the Azure SDK makes of a lost answer: it repeats the call and reports our own success as a refusal.
         return _world.TakeLostAnswer() && refused is not null ? refused() : answer;
+    }
+
+    private async Task<T> SendAsync<T>(PortCall call, Func<Task<T>> make)
+    {
+        if (call.Port != "blobs")
+        {
+            return await make();
+        }
+
+        Interlocked.Increment(ref _onTheWay);
+        try
+        {
+            return await make();
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _onTheWay);
+        }
     }
 
     public void Passed(ProtocolStep step, RunId runId)

@@ -314,7 +314,7 @@ internal sealed class World : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await StopAsync();
 
-    /// <summary>Stops every host and waits for it.</summary>
+    /// <summary>Stops every host and waits for it, and for what killed ones had sent.</summary>
     public async Task StopAsync()
     {
         _paused.ForEach(process => process.Resume());
@@ -322,10 +322,7 @@ internal sealed class World : IAsyncDisposable
         {
             host.Drain();
             host.Drain();
-            if (!process.IsKilled)
-            {
-                await running.WaitAsync(TimeSpan.FromMinutes(2));
-            }
+            await (process.IsKilled ? process.NothingOnTheWayAsync() : running).WaitAsync(TimeSpan.FromMinutes(2));
         }
     }
 
