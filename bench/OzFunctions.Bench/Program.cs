@@ -1,11 +1,17 @@
 using System.Text.Json;
 using OzFunctions.Bench;
 
-// dotnet run -c Release --project bench/OzFunctions.Bench [-- --quick] [-- --json FILE] [-- --only latency,rate,rate8,mask,adoption,log,line,sse,cost,list,schedules,shim,writes,webhook,stop,azure]:
-// every figure with its ratio to a floor measured in the same run.
+// Every figure with its ratio to a floor measured in the same run.
+string[] parts = ["latency", "rate", "rate1", "rate2", "rate8", "mask", "adoption", "log", "line", "sse", "cost", "list", "schedules", "shim", "writes", "webhook", "stop", "azure", "azure-latency", "azure-artifact"];
 var quick = args.Contains("--quick");
 var jsonFile = ValueOf("--json");
 var only = ValueOf("--only")?.Split(',');
+if (FindFault() is { } fault)
+{
+    Console.Error.WriteLine($"{fault}\nUsage: dotnet run -c Release --project bench/OzFunctions.Bench [-- [--quick] [--json FILE] [--only PART,PART]]\nParts: {string.Join(", ", parts)}");
+    return 64;
+}
+
 using var place = new BenchPlace();
 var report = new Report();
 
@@ -109,3 +115,9 @@ return report.Rows.All(row => row.Met is not false) ? 0 : 1;
 bool Wants(string part) => only is null || only.Contains(part);
 
 string? ValueOf(string option) => args.SkipWhile(argument => argument != option).Skip(1).FirstOrDefault();
+
+// What is misspelt must not cost the minutes of a whole measurement.
+string? FindFault() =>
+    args.FirstOrDefault(argument => argument.StartsWith('-') && argument is not ("--quick" or "--json" or "--only")) is { } option ? $"'{option}' is no option."
+    : only?.Except(parts).FirstOrDefault() is { } part ? $"'{part}' is no part."
+    : null;
