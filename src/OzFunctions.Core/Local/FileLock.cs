@@ -74,7 +74,16 @@ public sealed class FileLock : IDisposable
     public bool Touch(DateTimeOffset time) => !_file.IsClosed && PosixFiles.SetModified(_file, time.UtcTicks).Ok;
 
     /// <summary>Frees the lock; the file stays.</summary>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        if (!_file.IsClosed && HostSystem.IsLinux)
+        {
+            // Closed alone it would stay held for as long as a child that is just being started, by whatever thread, has its copy: until it executes its program.
+            _ = Libc.Flock(_file, Libc.Unlock);
+        }
+
+        _file.Dispose();
+    }
 
     private static FileLock? TryTakePortably(string path, bool create)
     {

@@ -1,9 +1,12 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using OzFunctions.Local;
 using OzFunctions.Testing;
 
 namespace OzFunctions.Files.Local;
 
-public sealed class FileLockTests : IDisposable
+public sealed partial class FileLockTests : IDisposable
 {
     private readonly TempDirectory _directory = new();
 
@@ -24,6 +27,24 @@ public sealed class FileLockTests : IDisposable
         using var again = FileLock.TryTake(path);
         Assert.NotNull(again);
     }
+
+    /// <summary>As a child has one that is being forked on another thread, until it executes its program.</summary>
+    [Fact]
+    public void A_lock_that_was_let_go_is_free_though_a_copy_of_its_descriptor_is_still_open()
+    {
+        var path = _directory["lock"];
+        var held = FileLock.TryTake(path)!;
+        var own = Directory.GetFiles("/proc/self/fd").Single(link => new FileInfo(link).LinkTarget == path);
+        using var copy = new SafeFileHandle(Duplicate(int.Parse(Path.GetFileName(own), CultureInfo.InvariantCulture)), ownsHandle: true);
+
+        held.Dispose();
+
+        Assert.False(copy.IsInvalid);
+        Assert.False(FileLock.IsHeld(path));
+    }
+
+    [LibraryImport("libc", EntryPoint = "dup")]
+    private static partial int Duplicate(int descriptor);
 
     [Fact]
     public void An_absent_lock_file_is_not_held_and_is_created_only_on_demand()
