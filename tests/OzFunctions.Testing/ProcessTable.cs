@@ -9,7 +9,8 @@ public static class ProcessTable
     /// <summary>One process; environment and arguments are empty where this user may not read them.</summary>
     public sealed record Entry(int Id, int ParentId, char State, string CommandLine, IReadOnlyList<string> Environment)
     {
-        public bool IsZombie => State == 'Z';
+        /// <summary>Over, and perhaps not waited for.</summary>
+        public bool IsZombie => State is 'Z' or 'X';
 
         public override string ToString() => $"{Id} (parent {ParentId}, {State}): {CommandLine}";
     }

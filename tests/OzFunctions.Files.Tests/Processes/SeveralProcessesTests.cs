@@ -175,7 +175,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         await victim.KillAsync();
 
         // It was hidden for an hour.
-        var message = await queue.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(20), Cancellation);
+        var message = await queue.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(100), Cancellation);
         Assert.Equal((id, 2), (message!.MessageId, message.DeliveryCount));
         Assert.True(await queue.CompleteAsync(message, Cancellation));
     }
@@ -227,7 +227,7 @@ public sealed class SeveralProcessesTests : IAsyncLifetime
         var queue = new FilesRequestQueue(Store, "oz-requests");
         await queue.SendAsync(Bytes("body"), Cancellation);
         Assert.NotNull(await Blobs.TryCreateAsync("a", Bytes("1"), null, Cancellation));
-        var message = await queue.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(10), Cancellation);
+        var message = await queue.ReceiveAsync(TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(100), Cancellation);
         Assert.True(await queue.CompleteAsync(message!, Cancellation));
         frozen.Signal(Signals.Continue);
     }
