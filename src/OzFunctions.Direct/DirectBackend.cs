@@ -35,7 +35,7 @@ public sealed partial class DirectBackend : IRunBackend
         _directories = new AttemptDirectories(options, shims, time, NotUnderstood, LeftBehind);
         _shortages = new Shortages(options);
         _leftovers = new LeftoverSweep(options, time, logger);
-        _versions = options.AsksVersion ? new AgentVersions(options.HostEnvironment) : null;
+        _versions = options.AsksVersion ? new AgentVersions(options.HostEnvironment, options.VersionTimeout) : null;
     }
 
     /// <summary>The backend with its own shims and logs, as a host composes it.</summary>

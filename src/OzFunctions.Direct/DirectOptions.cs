@@ -63,6 +63,9 @@ public sealed record DirectOptions
     /// <summary>Whether agents that are known to answer are asked for their version (<c>--version</c>), for the record. Default: false.</summary>
     public bool AsksVersion { get; init; }
 
+    /// <summary>How long an agent may take to say its version; the run then goes on without. Default: 5 seconds.</summary>
+    public TimeSpan VersionTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Sees what is started for whom, one line of JSON without secrets. Default: only the run's log has it.</summary>
     public Action<RunRecord, string>? Audit { get; init; }
 

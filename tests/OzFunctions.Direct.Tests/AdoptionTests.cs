@@ -86,10 +86,11 @@ public sealed class AdoptionTests
     {
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { TeardownCommand = "true" };
-        rig.UseScript($"setsid sleep 600 >/dev/null 2>&1 & echo here; sleep 0.5; touch {rig.Temp["started"]}; sleep 600");
+        rig.UseScript($"setsid sleep 600 >/dev/null 2>&1 & echo here; touch {rig.Temp["started"]}; sleep 600");
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         var running = rig.RunAsync(attempt);
         await rig.WaitForFileAsync(rig.Temp["started"]);
+        await rig.WaitForOutputAsync(attempt, "here");
         var shim = BackendRig.ShimOf(attempt);
         Testing.Signals.Send(shim.Id, 9);
 
@@ -120,6 +121,8 @@ public sealed class AdoptionTests
             // Nothing of it is on its way out any more.
             Assert.True(SpinWait.SpinUntil(() => Testing.ProcessTable.WithTag(first.Directory.Name).Any(process => process.CommandLine == end), TimeSpan.FromMinutes(1)));
         }
+
+        await rig.WaitForOutputAsync(first, "before");
 
         // The machine goes down: another boot, in which numbers of processes and tags mean others.
         var shim = BackendRig.ShimOf(first);
@@ -176,7 +179,8 @@ public sealed class AdoptionTests
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { SetupCommand = $"touch {rig.Temp["started"]}; exec sleep 600" };
         rig.UseScript($"touch {rig.Temp["agent"]}");
-        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" }, lease: TimeSpan.FromSeconds(4));
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+        await rig.EndLeaseAsync(first);
         await rig.WaitForStatusAsync(first, status => status is { LeaseOver: true });
         Assert.True(await Task.Run(() => SpinWait.SpinUntil(() => Testing.ProcessTable.WithTag(first.Directory.Name).Count == 0, TimeSpan.FromMinutes(1)), BackendRig.Cancellation));
 
@@ -197,9 +201,12 @@ public sealed class AdoptionTests
     {
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { TeardownCommand = $"echo $OZF_RUN_STATE $OZF_RUN_REASON $OZF_EXIT_CODE >>{rig.Temp["teardown"]}" };
-        rig.UseScript($"touch {rig.Temp["started"]}; {end}");
-        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromSeconds(4) }, lease: TimeSpan.FromSeconds(8));
-        await rig.WaitForFileAsync(rig.Temp["teardown"]);
+        rig.UseScript($"touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; {end}");
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x", Timeout = reason == RunReason.TaskTimeout ? TimeSpan.FromSeconds(15) : null });
+        rig.Temp.Write("go", "");
+        await rig.WaitForStatusAsync(first, status => status.Find(Shim.Protocol.ShimPhase.Agent)!.Ended);
+        await rig.EndLeaseAsync(first);
+        await rig.WaitForStatusAsync(first, status => status.Find(Shim.Protocol.ShimPhase.Teardown) is { Ended: true });
 
         var backend = rig.CreateBackend();
         var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
@@ -232,8 +239,8 @@ public sealed class AdoptionTests
     public async Task Teardown_of_a_directory_that_is_nobodys_runs_once_also_when_its_removal_is_cut_off()
     {
         await using var rig = new BackendRig();
-        rig.Options = rig.Options with { TeardownCommand = $"echo begun $OZF_RUN_REASON >>{rig.Temp["did"]}; touch {rig.Temp["torn"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; echo ended >>{rig.Temp["did"]}" };
-        rig.UseScript($"touch {rig.Temp["started"]}; trap 'echo stopped >>{rig.Temp["did"]}; exit' INT; while :; do sleep 0.02; done");
+        rig.Options = rig.Options with { StopGrace = TimeSpan.FromSeconds(30), TeardownCommand = $"echo begun $OZF_RUN_REASON >>{rig.Temp["did"]}; touch {rig.Temp["torn"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; echo ended >>{rig.Temp["did"]}" };
+        rig.UseScript($"trap 'echo stopped >>{rig.Temp["did"]}; exit' INT; touch {rig.Temp["started"]}; while :; do sleep 0.02; done");
         var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
 
         var second = rig.Adopt(first, rig.CreateBackend());
@@ -329,7 +336,7 @@ public sealed class AdoptionTests
     {
         await using var rig = new BackendRig();
         rig.UseScript($"touch {rig.Temp["started"]}; (setsid sleep 600 >/dev/null 2>&1 &); sleep 600");
-        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromSeconds(8) });
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromSeconds(15) });
         var freezing = FreezeAgainAndAgainAsync(first);
         Leave(status, rig.PrivateOf(first));
 

@@ -93,10 +93,9 @@ internal sealed class BackendRig : IAsyncDisposable
     public Task<AttemptOutcome> RunAsync(RunRequest request) => RunAsync(Claim(request));
 
     /// <summary>An attempt whose agent has made the file <c>started</c> and runs on, and whose host has let go of it.</summary>
-    public async Task<FakeOwnedAttempt> StartAndDetachAsync(RunRequest request, TimeSpan? lease = null)
+    public async Task<FakeOwnedAttempt> StartAndDetachAsync(RunRequest request)
     {
         var attempt = Claim(request);
-        attempt.LeaseLeft = lease ?? attempt.LeaseLeft;
         using var detach = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         var running = CreateBackend().RunAsync(attempt, detach.Token);
         await WaitForFileAsync(_temp["started"]);
@@ -118,7 +117,7 @@ internal sealed class BackendRig : IAsyncDisposable
 
     public string WorkspaceOf(FakeOwnedAttempt attempt) => Path.Combine(Root, $"{attempt.Record.RunId}-1");
 
-    public string PrivateOf(FakeOwnedAttempt attempt) => Path.Combine(Root, ".ozf", attempt.Directory.Name);
+    public string PrivateOf(FakeOwnedAttempt attempt) => Path.Combine(Options.WorkspaceRoot, ".ozf", attempt.Directory.Name);
 
     /// <summary>The stored log as text, <c>stream: message</c> a line.</summary>
     public string LogOf(FakeOwnedAttempt attempt)
@@ -159,6 +158,32 @@ internal sealed class BackendRig : IAsyncDisposable
         while (shims.ReadStatus(PrivateOf(attempt)) is not { } status || !condition(status))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, Cancellation);
+        }
+    }
+
+    /// <summary>The lease of an attempt is over now, as its shim counts: a short one from the start could be over before the agent runs.</summary>
+    public async Task EndLeaseAsync(FakeOwnedAttempt attempt)
+    {
+        await using var session = await new Shims.Shims(Binary, TimeProvider.System).TryAttachAsync(PrivateOf(attempt), Cancellation);
+        Assert.NotNull(session);
+        await session.RenewAsync(TimeSpan.Zero, Cancellation);
+    }
+
+    /// <summary>Waits until the shim of an attempt has taken in a text that a command wrote: what is still in the pipe goes with a shim that is shot.</summary>
+    public async Task WaitForOutputAsync(FakeOwnedAttempt attempt, string text)
+    {
+        using var reader = new Shim.Protocol.SpoolReader(Path.Combine(PrivateOf(attempt), Shim.Protocol.ShimProtocol.SpoolDirectory), Shim.Protocol.SpoolPosition.Start);
+        var seen = new StringBuilder();
+        while (!seen.ToString().Contains(text, StringComparison.Ordinal))
+        {
+            if (reader.TryRead(out var record))
+            {
+                seen.Append(Encoding.UTF8.GetString(record.Bytes.Span));
+            }
+            else
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, Cancellation);
+            }
         }
     }
 

@@ -46,16 +46,17 @@ public sealed class OrderTests
         Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
     }
 
+    /// <summary>Each stops it itself before anything else: what it leaves to others may come after its time is over.</summary>
     [Theory(Timeout = 240_000)]
     [InlineData("kill -STOP $PPID; sleep 600")]
     [InlineData("rm -f \"$TMPDIR/../status.json\"; kill -STOP $PPID; (setsid timeout 170 sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
-    [InlineData("echo nonsense > \"$TMPDIR/../status.json\"; (setsid timeout 170 sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
-    [InlineData("(setsid timeout 170 sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
+    [InlineData("echo nonsense > \"$TMPDIR/../status.json\"; kill -STOP $PPID; (setsid timeout 170 sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
+    [InlineData("kill -STOP $PPID; (setsid timeout 170 sh -c \"while kill -STOP $PPID; do :; done\" >/dev/null 2>&1 &); sleep 600")]
     public async Task A_run_that_stops_its_own_supervisor_gains_no_time(string script)
     {
         await using var rig = new BackendRig();
         rig.UseScript(script);
-        var attempt = rig.Claim(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromSeconds(2) });
+        var attempt = rig.Claim(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromSeconds(6) });
 
         var outcome = await rig.RunAsync(attempt);
 
@@ -171,7 +172,6 @@ public sealed class OrderTests
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { TeardownCommand = $"echo $OZF_RUN_REASON >>{rig.Temp["teardown"]}" };
         var attempt = rig.Claim(BackendRig.Fake("hang"));
-        attempt.LeaseLeft = TimeSpan.FromSeconds(2);
         attempt.OnPassed = step =>
         {
             if (step == ProtocolStep.C10)
@@ -180,7 +180,10 @@ public sealed class OrderTests
             }
         };
 
-        var outcome = await rig.RunAsync(attempt);
+        var running = rig.RunAsync(attempt);
+        await attempt.WaitForAsync(ProtocolStep.C10, BackendRig.Cancellation);
+        await rig.EndLeaseAsync(attempt);
+        var outcome = await running;
 
         Assert.Equal((RunReason.HostLost, StoppedBy.Lease), (outcome.Reason, outcome.Attempt.StoppedBy));
         Assert.Equal(new TeardownResult(true, 0), outcome.Attempt.Teardown);
@@ -191,8 +194,8 @@ public sealed class OrderTests
     public async Task A_short_lease_is_renewed_for_as_long_as_the_host_has_it()
     {
         await using var rig = new BackendRig();
-        var attempt = rig.Claim(BackendRig.Fake("silent 3; exit 0"));
-        attempt.LeaseLeft = TimeSpan.FromSeconds(1);
+        var attempt = rig.Claim(BackendRig.Fake("silent 18; exit 0"));
+        attempt.LeaseLeft = TimeSpan.FromSeconds(15);
 
         Assert.Equal(RunReason.Completed, (await rig.RunAsync(attempt)).Reason);
     }
@@ -222,6 +225,7 @@ public sealed class OrderTests
     public async Task An_outage_that_outlasts_the_lease_stops_the_agent_and_its_log_catches_up_in_order()
     {
         await using var rig = new BackendRig();
+        rig.Options = rig.Options with { StopGrace = TimeSpan.FromMinutes(1) };
         rig.UseScript($"trap 'echo after; exit 0' INT; for i in 1 2 3; do echo before $i; done; touch {rig.Temp["started"]}; while :; do sleep 0.1; done");
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         attempt.OnPassed = step =>

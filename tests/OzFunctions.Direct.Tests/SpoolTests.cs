@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Shim.Protocol;
 
 namespace OzFunctions.Direct.Tests;
 
@@ -15,13 +16,15 @@ public sealed class SpoolTests
     {
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { SpoolBytes = 512 << 10 };
-        rig.UseScript($"seq -f 'line %.0f' 1 {Lines}; touch {rig.Temp["over"]}");
+        rig.UseScript($"seq -f 'line %.0f' 1 {Lines}");
         var answers = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         rig.Blobs.Answers = answers.Task;
         var attempt = rig.Claim(new RunRequest { Prompt = "x", Changes = false });
 
         var running = rig.RunAsync(attempt);
-        await rig.WaitForFileAsync(rig.Temp["over"]);
+
+        // Over, and all of it in the spool: who read there while it is still being cut could meet a second gap.
+        await rig.WaitForStatusAsync(attempt, status => status.Find(ShimPhase.Agent) is { Ended: true });
         answers.SetResult();
         var outcome = await running;
 

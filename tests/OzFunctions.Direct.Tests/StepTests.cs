@@ -184,6 +184,7 @@ public sealed class StepTests
         rig.Options = rig.Options with
         {
             AsksVersion = true,
+            VersionTimeout = TimeSpan.FromMinutes(2),
             OzPath = rig.Temp.Write("bin/oz", $"#!/bin/sh\n[ \"$1\" = --version ] && sleep 2 && date +%s >{rig.Temp["asked"]} && echo slow 1.0 && exit 0\necho $WARP_SANDBOX_DEADLINE $(date +%s)\n", executable: true),
         };
         var attempt = rig.Claim(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromMinutes(30) });

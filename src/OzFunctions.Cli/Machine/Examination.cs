@@ -221,7 +221,7 @@ internal sealed class Examination(CommandContext context)
         IShims shims = HostSystem.IsLinux ? new Shims(new(ShimBinary.Beside(AppContext.BaseDirectory)), context.Time) : new InProcessShims(context.Time);
         try
         {
-            var answer = await new AgentVersions(context.Surroundings.Environment).AskAsync(path, setup.Direct.User, AnswerWithin, new Inquiry(shims, directory, context.Time), cancellationToken);
+            var answer = await new AgentVersions(context.Surroundings.Environment, AnswerWithin).AskAsync(path, setup.Direct.User, new Inquiry(shims, directory, context.Time), cancellationToken);
             var fault = answer.Status switch
             {
                 { SpawnError: not 0, StopDetail: var detail } => $"cannot be executed: {detail}",

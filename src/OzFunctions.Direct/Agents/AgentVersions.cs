@@ -9,9 +9,10 @@ namespace OzFunctions.Direct.Agents;
 /// Which version of an agent a run is given: asked once for each file, and again when it was replaced. Only agents that are known to answer are asked. Whoever may write that
 /// file is no more than the account that runs have: it is asked as that account, with nothing of the host's environment but PATH and HOME, and what it leaves running is ended.
 /// </summary>
-internal sealed class AgentVersions(IReadOnlyDictionary<string, string> hostEnvironment)
+/// <param name="hostEnvironment">Of which it sees PATH and HOME.</param>
+/// <param name="answerWithin">How long a run waits for the answer.</param>
+internal sealed class AgentVersions(IReadOnlyDictionary<string, string> hostEnvironment, TimeSpan answerWithin)
 {
-    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
     private static readonly string[] Known = ["oz", "oz-preview", "warp", "warp-cli", "claude", "codex", "gemini"];
     private readonly ConcurrentDictionary<(string Path, DateTime Written), string?> _asked = new();
 
@@ -36,7 +37,7 @@ internal sealed class AgentVersions(IReadOnlyDictionary<string, string> hostEnvi
 
         try
         {
-            var answer = await inquiry.AskAsync(Question(path, user, AnswerWithin) with { Unwanted = stopOrdered }, cancellationToken);
+            var answer = await inquiry.AskAsync(Question(path, user) with { Unwanted = stopOrdered }, cancellationToken);
 
             // A machine that was too busy to answer in time may do so the next time.
             return answer.Status is not { StoppedBy: null, ExitCode: { } code } ? null : _asked[key] = code == 0 && answer.Output[0].Length > 0 ? answer.Output[0] : null;
@@ -50,10 +51,10 @@ internal sealed class AgentVersions(IReadOnlyDictionary<string, string> hostEnvi
 
     /// <summary>Asks any program.</summary>
     /// <inheritdoc cref="Inquiry.AskAsync"/>
-    public Task<InquiryAnswer> AskAsync(string path, Account? user, TimeSpan within, Inquiry inquiry, CancellationToken cancellationToken) =>
-        inquiry.AskAsync(Question(path, user, within), cancellationToken);
+    public Task<InquiryAnswer> AskAsync(string path, Account? user, Inquiry inquiry, CancellationToken cancellationToken) =>
+        inquiry.AskAsync(Question(path, user), cancellationToken);
 
-    private InquiryQuestion Question(string path, Account? user, TimeSpan within)
+    private InquiryQuestion Question(string path, Account? user)
     {
         var home = user?.Home ?? hostEnvironment.GetValueOrDefault("HOME");
         var given = new[] { ("PATH", hostEnvironment.GetValueOrDefault("PATH")), ("HOME", home) };
@@ -61,7 +62,7 @@ internal sealed class AgentVersions(IReadOnlyDictionary<string, string> hostEnvi
         {
             Arguments = [path, "--version"],
             Environment = [.. given.Where(pair => pair.Item2 is not null).Select(pair => $"{pair.Item1}={pair.Item2}")],
-            Within = within,
+            Within = answerWithin,
             User = user?.ToShim(),
         };
     }

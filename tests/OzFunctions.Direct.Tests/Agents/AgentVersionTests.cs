@@ -57,6 +57,7 @@ public sealed class AgentVersionTests
     {
         var marker = $"version-{Guid.NewGuid():N}";
         await using var rig = NewRig(script.Replace("sleep 600", $"sh -c 'sleep 600; : {marker}'", StringComparison.Ordinal));
+        rig.Options = rig.Options with { VersionTimeout = TimeSpan.FromSeconds(5) };
 
         var outcome = await rig.RunAsync(new RunRequest { Prompt = "x" });
 
@@ -139,7 +140,7 @@ public sealed class AgentVersionTests
     private static BackendRig NewRig(string answer)
     {
         var rig = new BackendRig();
-        rig.Options = rig.Options with { AsksVersion = true, OzPath = rig.Temp.Write("bin/oz", $"#!/bin/sh\n[ \"$1\" = --version ] || exit 0\n{answer}\n", executable: true) };
+        rig.Options = rig.Options with { AsksVersion = true, VersionTimeout = TimeSpan.FromMinutes(2), OzPath = rig.Temp.Write("bin/oz", $"#!/bin/sh\n[ \"$1\" = --version ] || exit 0\n{answer}\n", executable: true) };
         return rig;
     }
 }

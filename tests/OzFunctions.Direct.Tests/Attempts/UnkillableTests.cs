@@ -37,6 +37,7 @@ public sealed class UnkillableTests
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         var running = CreateBackend(rig).RunAsync(attempt, BackendRig.Cancellation);
         await rig.WaitForFileAsync(rig.Temp["started"]);
+        await rig.WaitForOutputAsync(attempt, "said");
         await ShootShimAsync(attempt);
 
         var outcome = await running;

@@ -130,7 +130,7 @@ public sealed class VetoHookTests
         var rig = new BackendRig();
         rig.Options = rig.Options with
         {
-            Policy = new() { Veto = new() { Command = command, Environment = rig.Options.HostEnvironment, Timeout = timeout ?? TimeSpan.FromSeconds(30) } },
+            Policy = new() { Veto = new() { Command = command, Environment = rig.Options.HostEnvironment, Timeout = timeout ?? TimeSpan.FromMinutes(2) } },
         };
         return rig;
     }

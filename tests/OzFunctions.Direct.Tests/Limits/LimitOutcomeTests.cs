@@ -63,15 +63,17 @@ public sealed class LimitOutcomeTests
     {
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { StopGrace = TimeSpan.FromMilliseconds(300) };
-        rig.UseScript("trap '' INT TERM; while :; do sleep 0.05; done");
-        var attempt = rig.Claim(new RunRequest { Prompt = "x", Timeout = TimeSpan.FromMilliseconds(500) });
+
+        // It is deaf before it closes its output, from which on its time counts: a timeout could be over before the shell has read its first word.
+        rig.UseScript("trap '' INT TERM; exec >&- 2>&-; while :; do sleep 0.05; done");
+        var attempt = rig.Claim(new RunRequest { Prompt = "x" });
 
         await rig.RunAsync(attempt);
 
         Assert.Contains(
-            "host: Stopping (agent, timeout: ran for 0.5 s): SIGINT\n"
-            + "host: Still running 0.3 s after SIGINT (agent, timeout: ran for 0.5 s): SIGTERM\n"
-            + "host: Still running 0.3 s after SIGTERM (agent, timeout: ran for 0.5 s): SIGKILL to every process of it\n",
+            "host: Stopping (agent, finished: closed its output and did not exit for 0.5 s): SIGINT\n"
+            + "host: Still running 0.3 s after SIGINT (agent, finished: closed its output and did not exit for 0.5 s): SIGTERM\n"
+            + "host: Still running 0.3 s after SIGTERM (agent, finished: closed its output and did not exit for 0.5 s): SIGKILL to every process of it\n",
             rig.LogOf(attempt),
             StringComparison.Ordinal);
     }

@@ -104,7 +104,7 @@ public sealed class OtherAccountTests
     public async Task An_agent_is_asked_for_its_version_as_that_account()
     {
         await using var rig = Start();
-        rig.Options = rig.Options with { AsksVersion = true, OzPath = rig.Temp.Write("bin/oz", "#!/bin/sh\n[ \"$1\" = --version ] && echo \"$(id -un) $(id -Gn) $HOME\"; exit 0\n", executable: true) };
+        rig.Options = rig.Options with { AsksVersion = true, VersionTimeout = TimeSpan.FromMinutes(2), OzPath = rig.Temp.Write("bin/oz", "#!/bin/sh\n[ \"$1\" = --version ] && echo \"$(id -un) $(id -Gn) $HOME\"; exit 0\n", executable: true) };
         File.SetUnixFileMode(Path.GetDirectoryName(rig.Options.OzPath)!, (UnixFileMode)0x1ED);
         File.SetUnixFileMode(rig.Options.OzPath, (UnixFileMode)0x1ED);
 

@@ -63,7 +63,7 @@ public sealed class AttemptLogTests
         Assert.Equal(["out:first", "out:half"], await scene.MessagesAsync());
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 180_000)]
     public async Task Lines_wait_a_moment_for_more_and_ever_longer_after_many_appends()
     {
         var clock = new StepClock();
