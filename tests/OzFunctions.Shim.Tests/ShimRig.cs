@@ -109,6 +109,13 @@ internal sealed class ShimRig : IAsyncDisposable
         return text.ToString();
     }
 
+    /// <summary>As a host that renews for so long and goes: a lease of the launch must be long enough for all that comes before.</summary>
+    public async Task RenewAndGoAsync(TimeSpan lease)
+    {
+        await using var session = await AttachAsync();
+        await session.RenewAsync(lease, Cancellation);
+    }
+
     /// <summary>Waits until the agent's output holds a text.</summary>
     public Task OutputHoldsAsync(IShimSession session, string text) => OutputHoldsAsync(session, PrivateDirectory, text, Cancellation);
 
@@ -157,6 +164,12 @@ internal sealed class ShimRig : IAsyncDisposable
             }
 
             await session.DisposeAsync();
+        }
+
+        // It hangs up a moment before it is gone, and one that another process launched is not ours to wait for.
+        foreach (var pid in _sessions.Select(session => session.Status.Pid).Distinct())
+        {
+            await Signals.GoneAsync(pid, CancellationToken.None);
         }
 
         var left = _tag == 0 ? [] : Tagged.Processes(_tag);

@@ -5,6 +5,8 @@ namespace OzFunctions.Shim.Tests;
 /// <summary>Sends signals to processes that a test started.</summary>
 internal static partial class Signals
 {
+    // More than a shim takes on a machine that is busy with everything else; no test waits as long for one that ends.
+    private const int MostMilliseconds = 120_000;
     private static readonly Dictionary<string, int> Numbers = new() { ["HUP"] = 1, ["INT"] = 2, ["QUIT"] = 3, ["KILL"] = 9, ["PIPE"] = 13, ["TERM"] = 15 };
 
     public static int Send(int pid, string name) => Kill(pid, Numbers[name]);
@@ -31,7 +33,7 @@ internal static partial class Signals
     private static int PollAgain(int process)
     {
         int gone;
-        while ((gone = Poll([process, 1], 1, 30_000)) < 0)
+        while ((gone = Poll([process, 1], 1, MostMilliseconds)) < 0)
         {
         }
 

@@ -10,7 +10,7 @@ internal static class Tagged
         .Where(path => int.TryParse(Path.GetFileName(path), out _))
         .Where(path => Read(path + "/limits").Contains($" {tag.ToString(CultureInfo.InvariantCulture)} ", StringComparison.Ordinal))
         .Select(path => Read(path + "/stat"))
-        .Where(stat => stat.Length > 0 && stat[stat.LastIndexOf(')') + 2] != 'Z')
+        .Where(stat => stat.Length > 0 && stat[stat.LastIndexOf(')') + 2] is not ('Z' or 'X'))
         .Select(stat => stat[..(stat.LastIndexOf(')') + 3)])];
 
     public static string Read(string path)

@@ -30,6 +30,7 @@ public sealed class RefusedSignalTests
         finally
         {
             _ = Signals.Send(leader, "KILL");
+            await Signals.GoneAsync(leader, CancellationToken.None);
         }
 
         await host.EndAsync();

@@ -8,7 +8,7 @@ public sealed class UnprivilegedTests
 {
     private const int Nobody = 65534;
 
-    [Theory(Timeout = 300_000)]
+    [Theory(Timeout = 900_000)]
     [InlineData("DescendantTests", "BombTests")]
     [InlineData("ClockTests", "HostLossTests", "ExecutionTests")]
     [InlineData("LimitTests", "PreviousVersionTests", "SweepTests", "EndsWithHostTests")]

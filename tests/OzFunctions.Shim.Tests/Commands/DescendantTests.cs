@@ -57,8 +57,8 @@ public sealed class DescendantTests
         await using var second = new ShimRig();
         var one = await first.LaunchAsync();
         var two = await second.LaunchAsync();
-        await one.StartAsync(first.Sh("setsid sleep 300 & echo up; sleep 300"), ShimRig.Cancellation);
-        await two.StartAsync(second.Sh("setsid sleep 300 & echo up; sleep 300"), ShimRig.Cancellation);
+        await one.StartAsync(first.Sh("setsid sleep 300 & sleep 300 & echo up; wait"), ShimRig.Cancellation);
+        await two.StartAsync(second.Sh("setsid sleep 300 & sleep 300 & echo up; wait"), ShimRig.Cancellation);
         await first.OutputHoldsAsync(one, "up");
         await second.OutputHoldsAsync(two, "up");
 

@@ -80,7 +80,7 @@ public sealed class UserTests
         await session.StartAsync(rig.Sh("trap 'echo INT' INT; trap 'echo TERM; exit 9' TERM; echo ready; while :; do sleep 0.05; done"), ShimRig.Cancellation);
         await rig.OutputHoldsAsync(session, "ready");
 
-        await session.StopAsync(ShimStopCause.Cancel, TimeSpan.FromMilliseconds(300), ShimRig.Cancellation);
+        await session.StopAsync(ShimStopCause.Cancel, TimeSpan.FromSeconds(5), ShimRig.Cancellation);
 
         Assert.Equal(9, (await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation)).ExitCode);
         Assert.Equal("ready\nINT\nTERM\n", rig.Output(SpoolStream.AgentOut));

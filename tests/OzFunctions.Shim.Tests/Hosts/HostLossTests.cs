@@ -49,11 +49,11 @@ public sealed class HostLossTests
     public async Task When_no_host_comes_back_the_shim_stops_the_agent_tears_down_once_and_ends()
     {
         await using var rig = new ShimRig();
-        using var host = await HostProcess.StartAsync(rig, TimeSpan.FromSeconds(5), "setsid sleep 300 & echo up; exec sleep 300");
+        using var host = await HostProcess.StartAsync(rig, TimeSpan.FromMinutes(10), "setsid sleep 300 & echo up; exec sleep 300");
         var tag = ShimRig.Shims.ReadStatus(rig.PrivateDirectory)!.Tag;
-        rig.Watch(tag);
 
         await host.ShootAsync();
+        await rig.RenewAndGoAsync(TimeSpan.FromSeconds(1));
         await Signals.GoneAsync(host.ShimPid, ShimRig.Cancellation);
 
         var status = ShimRig.Shims.ReadStatus(rig.PrivateDirectory)!;
@@ -82,11 +82,12 @@ public sealed class HostLossTests
     public async Task A_shim_whose_directory_was_removed_ends_what_it_runs_and_itself()
     {
         await using var rig = new ShimRig();
-        using var host = await HostProcess.StartAsync(rig, TimeSpan.FromSeconds(5), "setsid sleep 300 & exec sleep 300");
-        rig.Watch(ShimRig.Shims.ReadStatus(rig.PrivateDirectory)!.Tag);
+        using var host = await HostProcess.StartAsync(rig, TimeSpan.FromMinutes(10), "setsid sleep 300 & exec sleep 300");
+        var session = await rig.AttachAsync();
         await host.ShootAsync();
 
         Directory.Delete(rig.PrivateDirectory, recursive: true);
+        await session.RenewAsync(TimeSpan.Zero, ShimRig.Cancellation);
 
         await Signals.GoneAsync(host.ShimPid, ShimRig.Cancellation);
     }
@@ -95,8 +96,10 @@ public sealed class HostLossTests
     public async Task After_the_lease_nothing_is_started_and_nothing_renewed()
     {
         await using var rig = new ShimRig();
-        var session = await rig.LaunchAsync(lease: TimeSpan.FromSeconds(0.5), teardown: rig.Sh("sleep 1; echo x >> torn-down", ShimPhase.Teardown));
-        var agent = await rig.RunAsync(session, rig.Sh("exec sleep 300"));
+        var session = await rig.LaunchAsync(teardown: rig.Sh("sleep 1; echo x >> torn-down", ShimPhase.Teardown));
+        await session.StartAsync(rig.Sh("exec sleep 300"), ShimRig.Cancellation);
+        await session.RenewAsync(TimeSpan.FromSeconds(0.5), ShimRig.Cancellation);
+        var agent = await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation);
 
         Assert.Equal(ShimStopCause.Lease, agent.StoppedBy);
         await Assert.ThrowsAsync<ShimException>(() => session.StartAsync(rig.Sh("touch started", ShimPhase.Changes), ShimRig.Cancellation));
@@ -113,8 +116,10 @@ public sealed class HostLossTests
     public async Task A_renewed_lease_lets_the_command_go_on()
     {
         await using var rig = new ShimRig();
-        var session = await rig.LaunchAsync(lease: TimeSpan.FromSeconds(1));
-        await session.StartAsync(rig.Sh("sleep 1.5; exit 8"), ShimRig.Cancellation);
+
+        // As long as a busy machine takes to come to the renewal; the command is longer still.
+        var session = await rig.LaunchAsync(lease: TimeSpan.FromSeconds(10));
+        await session.StartAsync(rig.Sh("sleep 11; exit 8"), ShimRig.Cancellation);
 
         await session.RenewAsync(TimeSpan.FromMinutes(1), ShimRig.Cancellation);
 
@@ -126,10 +131,16 @@ public sealed class HostLossTests
     public async Task A_teardown_of_the_host_is_neither_stopped_by_the_lease_nor_repeated()
     {
         await using var rig = new ShimRig();
-        var session = await rig.LaunchAsync(lease: TimeSpan.FromSeconds(0.6), teardown: rig.Sh("echo shim >> torn-down", ShimPhase.Teardown));
+        var session = await rig.LaunchAsync(teardown: rig.Sh("echo shim >> torn-down", ShimPhase.Teardown));
         await rig.RunAsync(session, rig.Sh("exit 0"));
-        await session.StartAsync(rig.Sh("sleep 1.2; echo host >> torn-down", ShimPhase.Teardown) with { Timeout = TimeSpan.FromSeconds(30) }, ShimRig.Cancellation);
+        await session.StartAsync(rig.Sh("while [ ! -e go ]; do sleep 0.02; done; echo host >> torn-down", ShimPhase.Teardown) with { Timeout = TimeSpan.FromMinutes(2) }, ShimRig.Cancellation);
+        await session.RenewAsync(TimeSpan.Zero, ShimRig.Cancellation);
+        while (!session.Status.LeaseOver)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, ShimRig.Cancellation);
+        }
 
+        await File.WriteAllTextAsync(Path.Combine(rig.Workspace, "go"), "", ShimRig.Cancellation);
         await session.EndAsync(ShimRig.Cancellation);
 
         Assert.True(session.Status.LeaseOver);
