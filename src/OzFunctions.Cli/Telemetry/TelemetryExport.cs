@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OpenTelemetry;
@@ -19,13 +20,13 @@ internal sealed partial class TelemetryExport : IDisposable
 {
     private static readonly string[] Known = ["otlp", "prometheus", "none"];
 
-    /// <summary>How long the end of a call waits for its spans to be taken. A host has the five seconds of the SDK for each signal.</summary>
+    /// <summary>How long the end of a call waits for its spans to be taken, where nobody says it. A host has the five seconds of the SDK for each signal.</summary>
     private static readonly TimeSpan CallMayWait = TimeSpan.FromSeconds(2);
 
     private readonly IDisposable?[] _providers;
-    private readonly bool _ofCall;
+    private readonly TimeSpan? _mayWait;
 
-    private TelemetryExport(bool ofCall, params IDisposable?[] providers) => (_ofCall, _providers) = (ofCall, providers);
+    private TelemetryExport(TimeSpan? mayWait, params IDisposable?[] providers) => (_mayWait, _providers) = (mayWait, providers);
 
     /// <summary>For a host.</summary>
     /// <param name="surroundings">With the variables.</param>
@@ -34,7 +35,7 @@ internal sealed partial class TelemetryExport : IDisposable
     /// <param name="logger">Takes warnings.</param>
     public static TelemetryExport Start(Surroundings surroundings, OzMetrics metrics, string workerId, ILogger logger) => Start(surroundings, metrics, workerId, logger, ofCall: false);
 
-    /// <summary>For one call of a command: spans only, as its figures are no host's. Disposing it takes two seconds at most, whatever becomes of them.</summary>
+    /// <summary>For one call of a command: spans only, as its figures are no host's. Disposing it takes two seconds at most, or what <c>OTEL_BSP_EXPORT_TIMEOUT</c> says, whatever becomes of them.</summary>
     /// <param name="surroundings">With the variables.</param>
     /// <param name="worker">The worker whose work the call does; null: it only asks for it.</param>
     /// <param name="logger">Takes warnings.</param>
@@ -55,19 +56,20 @@ internal sealed partial class TelemetryExport : IDisposable
         }
 
         wantsMetrics &= metrics is not null;
+        TimeSpan? mayWait = ofCall ? WaitOfCall(surroundings) : null;
         if (!wantsMetrics && !wantsTraces)
         {
-            return new(ofCall);
+            return new(mayWait);
         }
 
         try
         {
-            return new(ofCall, Load(surroundings, wantsMetrics ? metrics : null, workerId, wantsTraces));
+            return new(mayWait, Load(surroundings, wantsMetrics ? metrics : null, workerId, wantsTraces));
         }
         catch (Exception ex) when (ex is ArgumentException or InvalidOperationException or NotSupportedException or UriFormatException or IOException)
         {
             NotExported(logger, ex.Message);
-            return new(ofCall);
+            return new(mayWait);
         }
     }
 
@@ -87,9 +89,9 @@ internal sealed partial class TelemetryExport : IDisposable
     {
         foreach (var provider in _providers)
         {
-            if (_ofCall && provider is not null)
+            if (_mayWait is { } most && provider is not null)
             {
-                EndSoon(provider);
+                EndSoon(provider, most);
             }
 
             provider?.Dispose();
@@ -98,7 +100,11 @@ internal sealed partial class TelemetryExport : IDisposable
 
     // As with Load. What it has not sent by then is lost: a collector that hangs is not the caller's to wait for.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void EndSoon(IDisposable provider) => (provider as TracerProvider)?.Shutdown((int)CallMayWait.TotalMilliseconds);
+    private static void EndSoon(IDisposable provider, TimeSpan most) => (provider as TracerProvider)?.Shutdown((int)most.TotalMilliseconds);
+
+    /// <summary>A number that is none, or too long a one, says nothing.</summary>
+    internal static TimeSpan WaitOfCall(Surroundings surroundings) =>
+        int.TryParse(surroundings.Variable("OTEL_BSP_EXPORT_TIMEOUT"), NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds) : CallMayWait;
 
     /// <summary>Unset means nothing, unlike the vendor's worker: no connection that nobody asked for.</summary>
     internal static (bool Metrics, bool Traces) Asked(Surroundings surroundings)

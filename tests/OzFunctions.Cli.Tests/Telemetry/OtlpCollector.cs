@@ -8,21 +8,14 @@ namespace OzFunctions.Cli.Tests.Telemetry;
 /// <summary>Takes OTLP over HTTP and keeps the bodies as Latin-1, in which names can be searched and every byte stands.</summary>
 internal sealed class OtlpCollector : IAsyncDisposable
 {
-    private readonly HttpListener _listener = new();
+    private readonly HttpListener _listener;
     private readonly Channel<(string Path, string Body)> _bodies = Channel.CreateUnbounded<(string, string)>();
     private readonly List<(string Path, string Body)> _seen = [];
     private readonly Task _serving;
 
     public OtlpCollector()
     {
-        using (var free = new TcpListener(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            Address = new($"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}/");
-        }
-
-        _listener.Prefixes.Add(Address.ToString());
-        _listener.Start();
+        (_listener, Address) = Listen();
         _serving = ServeAsync();
     }
 
@@ -72,11 +65,41 @@ internal sealed class OtlpCollector : IAsyncDisposable
                 return;
             }
 
-            using var body = new MemoryStream();
-            await context.Request.InputStream.CopyToAsync(body);
-            await _bodies.Writer.WriteAsync((context.Request.Url!.AbsolutePath, Encoding.Latin1.GetString(body.ToArray())));
-            context.Response.ContentType = "application/x-protobuf";
-            context.Response.Close();
+            try
+            {
+                using var body = new MemoryStream();
+                await context.Request.InputStream.CopyToAsync(body);
+                await _bodies.Writer.WriteAsync((context.Request.Url!.AbsolutePath, Encoding.Latin1.GetString(body.ToArray())));
+                context.Response.ContentType = "application/x-protobuf";
+                context.Response.Close();
+            }
+            catch (Exception ex) when (ex is HttpListenerException or IOException or ObjectDisposedException)
+            {
+                // The sender went away in the middle; the next one is to be heard.
+            }
+        }
+    }
+
+    /// <summary>It takes no port 0: one that was free a moment ago may be another's by now.</summary>
+    private static (HttpListener Listener, Uri Address) Listen()
+    {
+        while (true)
+        {
+            using var free = new TcpListener(IPAddress.Loopback, 0);
+            free.Start();
+            Uri address = new($"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}/");
+            free.Stop();
+            var listener = new HttpListener();
+            listener.Prefixes.Add(address.ToString());
+            try
+            {
+                listener.Start();
+                return (listener, address);
+            }
+            catch (HttpListenerException)
+            {
+                listener.Close();
+            }
         }
     }
 }
