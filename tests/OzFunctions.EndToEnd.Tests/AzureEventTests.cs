@@ -10,7 +10,7 @@ public sealed class AzureEventTests(SharedAzurite azurite)
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Events_reach_a_queue_of_another_storage_account()
     {
         var connection = (await azurite.GetAsync()).TakeAccount();
@@ -41,7 +41,7 @@ public sealed class AzureEventTests(SharedAzurite azurite)
         await machine.AssertNothingLeftAsync(Cancellation);
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task A_topic_s_event_that_is_asked_for_again_is_left_to_the_function_app()
     {
         await using var machine = new AzureMachine((await azurite.GetAsync()).TakeAccount(), "echo done");

@@ -6,6 +6,9 @@ namespace OzFunctions.EndToEnd.Tests;
 /// <summary>Requests and configurations that are wrong, by every way in: refused with key and rule, nothing started, nothing lost.</summary>
 public sealed class BadInputTests
 {
+    // Some call ozf forty times.
+    private const int Limit = 600_000;
+
     // What is sent, and what the refusal must say.
     private static readonly (byte[] Body, string[] Says)[] Bad =
     [
@@ -26,7 +29,7 @@ public sealed class BadInputTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = Limit)]
     public async Task A_bad_request_file_exits_64_with_every_fault_and_makes_no_run()
     {
         await using var machine = new OneMachine();
@@ -43,7 +46,7 @@ public sealed class BadInputTests
         Assert.Empty(machine.Files("keys"));
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = Limit)]
     public async Task A_request_of_ten_megabytes_is_refused_by_its_size()
     {
         await using var machine = new OneMachine();
@@ -58,7 +61,7 @@ public sealed class BadInputTests
         }
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = Limit)]
     public async Task A_bad_message_becomes_a_dead_letter_with_the_same_faults_and_runs_once_it_is_fixed()
     {
         await using var machine = new OneMachine("echo \"$OZF_RUN_ID\" >> \"$MARKS/started\"");
@@ -100,7 +103,7 @@ public sealed class BadInputTests
         Assert.Single(await File.ReadAllLinesAsync(machine["marks/started"], Cancellation));
     }
 
-    [Theory(Timeout = 180_000)]
+    [Theory(Timeout = Limit)]
     [InlineData("worker_idd: x", "line 1: worker_idd", "worker_id")]
     [InlineData("max_concurrent_tasks: many", "max_concurrent_tasks: 'many'", "whole number")]
     [InlineData("backend:\n  direct:\n    sandboxed: true\n  docker:\n    image: x", "backend", "at most one")]
@@ -121,7 +124,7 @@ public sealed class BadInputTests
         Assert.Empty(machine.Leftovers());
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = Limit)]
     public async Task A_configuration_that_is_missing_or_no_file_is_named()
     {
         await using var machine = new OneMachine();

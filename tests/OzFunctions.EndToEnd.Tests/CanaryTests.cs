@@ -66,7 +66,7 @@ public sealed class CanaryTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Theory(Timeout = 240_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData(RunsAs.Tests)]
     [InlineData(RunsAs.OtherAccount)]
     public async Task No_byte_that_left_the_private_directories_shows_a_secret_however_it_was_set(RunsAs who)

@@ -7,7 +7,7 @@ namespace OzFunctions.EndToEnd.Tests;
 /// <summary>What <c>infra/cloud-init.yaml</c> puts on a host: scripts that run, units that systemd takes.</summary>
 public sealed class CloudInitTests
 {
-    private const int Limit = 60_000;
+    private const int Limit = 180_000;
     private static readonly string Root = Repository.Root;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

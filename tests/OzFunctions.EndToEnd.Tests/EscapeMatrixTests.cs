@@ -25,7 +25,7 @@ public sealed class EscapeMatrixTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Theory(Timeout = 300_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData(RunsAs.Tests)]
     [InlineData(RunsAs.Ordinary)]
     [InlineData(RunsAs.OtherAccount)]
@@ -64,7 +64,7 @@ public sealed class EscapeMatrixTests
         machine.Check([beside, .. ends.Values]).AssertAllHold();
     }
 
-    [Theory(Timeout = 300_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData(RunsAs.Tests)]
     [InlineData(RunsAs.Ordinary)]
     [InlineData(RunsAs.OtherAccount)]

@@ -12,7 +12,7 @@ public sealed class EventPublishingTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 240_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_run_s_completion_reaches_a_receiver_a_command_and_a_queue()
     {
         await using var receiver = new HttpReceiver();
@@ -52,7 +52,7 @@ public sealed class EventPublishingTests
         Assert.Equal([("hook", "delivered"), ("script", "delivered")], deliveries.Select(one => (one.Publisher, one.State)).Order());
     }
 
-    [Fact(Timeout = 240_000)]
+    [Fact(Timeout = 600_000)]
     public async Task What_a_receiver_would_not_take_is_sent_again_when_a_person_asks()
     {
         await using var receiver = new HttpReceiver { Answer = _ => "HTTP/1.1 410 Gone" };
@@ -77,7 +77,7 @@ public sealed class EventPublishingTests
         Assert.Single(receiver.Requests.Select(request => request.Headers["webhook-id"]).Distinct());
     }
 
-    [Fact(Timeout = 240_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_command_that_hangs_or_fails_is_named_in_the_log_without_its_secrets()
     {
         await using var receiver = new HttpReceiver();
@@ -105,7 +105,7 @@ public sealed class EventPublishingTests
         Assert.Equal("The command did not end within 1 s and was ended.", deliveries.Single(one => one.Publisher == "hangs").Message);
     }
 
-    [Theory(Timeout = 240_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("topic: oz-events, connection: {file: {secret}}", "Service Bus")]
     [InlineData("queue: oz-events, connection: {file: {secret}}", "neither a connection string nor an https address")]
     [InlineData("url: https://example.com/, secret: {file: /etc/hostname-of-nobody}", "does not exist")]

@@ -22,47 +22,38 @@ public sealed class FaultSweepProcessTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 900_000)]
+    [Fact(Timeout = 1_800_000)]
     public async Task A_host_killed_before_any_call_of_a_run_costs_nothing()
     {
-        var steps = await CountAsync();
-        Assert.InRange(steps, 20, 100);
         var breaches = new ConcurrentBag<string>();
-        var killed = 0;
+        var (step, killed) = (0, 0);
 
-        // A host that polls a little more than the counted one may have a step more.
-        await Parallel.ForEachAsync(
-            Enumerable.Range(1, steps + 1),
-            new ParallelOptions { MaxDegreeOfParallelism = 3, CancellationToken = Cancellation },
-            async (step, cancellationToken) =>
+        // How many steps there are differs with how slowly the agent's lines come: each of three goes on until a host of its own has lived to its end.
+        await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => Task.Run(async () =>
+        {
+            while (await IsKilledAsync(Interlocked.Increment(ref step), breaches))
             {
-                await using var machine = new OneMachine(Agent, direct: "teardown_command: 'echo \"$OZ_RUN_ID\" >> \"$MARKS/teardown\"'");
-                var run = await machine.RunAsync(cancellationToken, "-p", "x");
-                var dying = machine.StartCrashing(string.Create(CultureInfo.InvariantCulture, $"{FaultKind.KillBefore}:{step}"), "worker", "--once", "--config-file", machine.Config);
-                if (await dying.WaitForExitAsync(cancellationToken) == 137)
-                {
-                    Interlocked.Increment(ref killed);
-                }
-
-                var where = $"before step {step}: ";
-                foreach (var breach in await SettleAsync(machine, run, cancellationToken))
-                {
-                    breaches.Add(where + breach);
-                }
-            });
+                Assert.InRange(Interlocked.Increment(ref killed), 1, 100);
+            }
+        })));
 
         Assert.Empty(breaches.Order(StringComparer.Ordinal));
-        Assert.InRange(killed, steps - 2, steps + 1);
+        Assert.True(killed >= 20, $"{killed} hosts were killed.");
     }
 
-    private static async Task<int> CountAsync()
+    private static async Task<bool> IsKilledAsync(int step, ConcurrentBag<string> breaches)
     {
-        await using var machine = new OneMachine(Agent);
-        await machine.RunAsync(Cancellation, "-p", "x");
-        var counting = machine.StartCrashing($"{FaultKind.KillBefore}:0", "worker", "--once", "--config-file", machine.Config);
-        Assert.Equal(0, await counting.WaitForExitAsync(Cancellation));
-        var line = Assert.Single(counting.Errors, error => error.StartsWith("steps: ", StringComparison.Ordinal));
-        return int.Parse(line.Split(' ')[^1], CultureInfo.InvariantCulture);
+        await using var machine = new OneMachine(Agent, direct: "teardown_command: 'echo \"$OZ_RUN_ID\" >> \"$MARKS/teardown\"'");
+        var run = await machine.RunAsync(Cancellation, "-p", "x");
+        var dying = machine.StartCrashing(string.Create(CultureInfo.InvariantCulture, $"{FaultKind.KillBefore}:{step}"), "worker", "--once", "--config-file", machine.Config);
+        var exitCode = await dying.WaitForExitAsync(Cancellation);
+        Assert.Contains(exitCode, new[] { 0, 137 });
+        foreach (var breach in await SettleAsync(machine, run, Cancellation))
+        {
+            breaches.Add($"before step {step}: {breach}");
+        }
+
+        return exitCode == 137;
     }
 
     private static async Task<IReadOnlyList<string>> SettleAsync(OneMachine machine, RunId run, CancellationToken cancellationToken)

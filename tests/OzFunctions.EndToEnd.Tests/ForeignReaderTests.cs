@@ -15,7 +15,7 @@ public sealed class ForeignReaderTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task A_foreign_receiver_verifies_and_parses_an_event_with_either_secret_while_it_changes_over()
     {
         await TestPackages.RequireAsync(Cancellation);

@@ -15,7 +15,7 @@ public sealed class KilledAfterStepTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Theory(Timeout = 240_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("C4")]
     [InlineData("C5")]
     [InlineData("C6")]
@@ -51,7 +51,7 @@ public sealed class KilledAfterStepTests
         await AssertLogAsync(machine, record);
     }
 
-    [Theory(Timeout = 240_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("I3", 0)]
     [InlineData("I4", 1)]
     [InlineData("I5", 1)]

@@ -18,7 +18,7 @@ public sealed class KilledHostLogTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 360_000)]
+    [Fact(Timeout = 900_000)]
     public async Task A_log_has_every_line_once_and_in_order_through_five_kills_of_the_host_and_two_replacements_of_its_binaries()
     {
         await using var machine = new OneMachine($"echo x >>\"$MARKS/$OZF_RUN_ID.$OZF_ATTEMPT\"; i=0; while [ $i -lt {Lines} ]; do i=$((i+1)); echo \"line $i\"; sleep 0.1; done; exit 0");

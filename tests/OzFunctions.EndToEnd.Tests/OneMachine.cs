@@ -208,9 +208,9 @@ internal sealed class OneMachine : IAsyncDisposable
 
     public static async Task WaitAsync(Func<bool> condition, CancellationToken cancellationToken)
     {
-        // For ends that send no signal to this process: directories that other processes remove.
+        // For ends that send no signal to this process: directories that other processes remove. A tick looks at what a killed host still owed when that is a minute old, and comes every 12 s.
         var began = TimeProvider.System.GetTimestamp();
-        while (!condition() && TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(60))
+        while (!condition() && TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromMinutes(2))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancellationToken);
         }

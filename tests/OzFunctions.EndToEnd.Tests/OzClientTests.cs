@@ -8,7 +8,7 @@ namespace OzFunctions.EndToEnd.Tests;
 /// <summary>Clients of others against a real <c>ozf up</c>: the vendor's own, and curl as the page about the API has it.</summary>
 public sealed partial class OzClientTests
 {
-    private const int Limit = 300_000;
+    private const int Limit = 600_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

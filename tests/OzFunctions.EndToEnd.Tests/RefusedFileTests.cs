@@ -8,7 +8,7 @@ public sealed class RefusedFileTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Theory(Timeout = 300_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("journal.ndjson", "400")]
     [InlineData("journal.ndjson", "000")]
     [InlineData("log.journal", "400")]

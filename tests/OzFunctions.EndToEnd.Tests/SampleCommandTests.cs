@@ -12,7 +12,7 @@ public sealed class SampleCommandTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Theory(Timeout = 180_000)]
+    [Theory(Timeout = 300_000)]
     [InlineData("[]", 2)]
     [InlineData("""[{"body":"old <!-- r1:1:completed -->"}]""", 1)]
     public async Task A_pull_request_gets_one_comment_however_often_the_event_comes(string there, int calls)

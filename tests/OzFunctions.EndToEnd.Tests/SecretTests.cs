@@ -21,7 +21,7 @@ public sealed class SecretTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Theory(Timeout = 240_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("C8")]
     [InlineData("C10")]
     public async Task No_secret_is_anywhere_in_the_data_directory_after_a_kill(string step)

@@ -12,7 +12,7 @@ public sealed class SwarmTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 300_000)]
+    [Fact(Timeout = 900_000)]
     public async Task Two_hundred_runs_from_four_processes_survive_a_host_killed_five_times()
     {
         await using var machine = new OneMachine("""

@@ -10,7 +10,7 @@ namespace OzFunctions.Cli.Tests.Parity;
 /// <summary>What users of the vendor's direct backend bring along (facts B1, B2, C2, I2).</summary>
 public sealed class ParityTests
 {
-    private const int Limit = 180_000;
+    private const int Limit = 600_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

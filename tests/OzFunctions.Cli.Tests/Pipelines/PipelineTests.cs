@@ -10,7 +10,7 @@ namespace OzFunctions.Cli.Tests.Pipelines;
 /// <summary>What stands in action.yml and infra for pipelines, clusters and packages: parsed, and run as far as this machine goes.</summary>
 public sealed class PipelineTests
 {
-    private const int Limit = 180_000;
+    private const int Limit = 600_000;
 
     private static readonly string Root = Path.GetFullPath("../..", TestPackages.Directory);
 

@@ -6,7 +6,7 @@ namespace OzFunctions.Cli.Tests.Processes;
 /// <summary>A worker host and the commands around it as processes of their own.</summary>
 public sealed class RunAndWaitTests
 {
-    private const int Limit = 240_000;
+    private const int Limit = 600_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

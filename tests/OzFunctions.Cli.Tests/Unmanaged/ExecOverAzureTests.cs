@@ -9,7 +9,7 @@ namespace OzFunctions.Cli.Tests.Unmanaged;
 /// <summary><c>ozf exec</c> whose store is an account of Azure Storage (Azurite), also one that stops answering while the agent runs.</summary>
 public sealed class ExecOverAzureTests
 {
-    private const int Limit = 300_000;
+    private const int Limit = 600_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

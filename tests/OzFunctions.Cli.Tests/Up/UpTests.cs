@@ -11,7 +11,7 @@ namespace OzFunctions.Cli.Tests.Up;
 /// <summary><c>ozf up</c> as a process of its own, and commands that reach it by its address.</summary>
 public sealed class UpTests
 {
-    private const int Limit = 300_000;
+    private const int Limit = 600_000;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

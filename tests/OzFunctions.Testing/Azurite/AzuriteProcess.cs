@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 
 namespace OzFunctions.Testing.Azurite;
@@ -16,6 +17,8 @@ public sealed class AzuriteProcess : IAsyncDisposable
     private const int OtherAccounts = 600;
 
     private const string Listening = "is successfully listening at ";
+
+    private static readonly ConcurrentBag<Socket> Held = [];
 
     private readonly TestProcess _process;
     private int _accounts;
@@ -76,12 +79,13 @@ public sealed class AzuriteProcess : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _process.DisposeAsync();
 
-    /// <summary>A port that nobody listens at, for an endpoint that cannot be reached.</summary>
+    /// <summary>A port that nobody listens at, for an endpoint that cannot be reached: held by this process to its end, as the next one to ask for any port might be given it.</summary>
     public static int FreePort()
     {
-        using var listener = new TcpListener(System.Net.IPAddress.Loopback, 0);
-        listener.Start();
-        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+        var holder = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        holder.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
+        Held.Add(holder);
+        return ((System.Net.IPEndPoint)holder.LocalEndPoint!).Port;
     }
 
     private static async Task<Uri> EndpointAsync(TestProcess process, string service, CancellationToken cancellationToken)
