@@ -11,6 +11,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private static readonly TimeSpan LeastBetweenRenewals = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan OwnStart = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MostForAnswer = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan AnswerLook = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MostForStart = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan MostForEnd = TimeSpan.FromSeconds(30);
     private volatile Expectation? _expected;
@@ -356,7 +357,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private async Task AnsweredAsync(Task asked, TimeSpan lease, CancellationToken cancellationToken)
     {
         var since = scope.Time.GetTimestamp();
-        while (await Task.WhenAny(asked, Task.Delay(MostForAnswer, scope.Time, cancellationToken)) != asked)
+        while (!await IsAnsweredAsync(asked, cancellationToken))
         {
             cancellationToken.ThrowIfCancellationRequested();
             scope.Warn("The supervisor of the run did not answer for a while and was told to go on.");
@@ -372,6 +373,21 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         }
 
         await asked;
+    }
+
+    /// <summary>In short looks: a host that stood still itself for a while finds the time over and the answer not read yet.</summary>
+    private async Task<bool> IsAnsweredAsync(Task asked, CancellationToken cancellationToken)
+    {
+        for (var waited = TimeSpan.Zero; waited < MostForAnswer && !asked.IsCompleted; waited += AnswerLook)
+        {
+            await Task.WhenAny(asked, Task.Delay(AnswerLook, scope.Time, cancellationToken));
+            if (cancellationToken.IsCancellationRequested)
+            {
+                return false;
+            }
+        }
+
+        return asked.IsCompleted;
     }
 
     private async Task WatchAsync(IShimSession session, Task? finished, CancellationToken cancellationToken)
