@@ -58,7 +58,7 @@ public sealed partial class WorkerHost
     private string? _announced;
     private ETag? _signalsSeen;
     private IReadOnlyList<RunId> _signalled = [];
-    private HashSet<RunId> _leftWaiting = [];
+    private readonly HashSet<RunId> _leftWaiting = [];
     private int _claimed;
     private volatile bool _leavesRuns;
     private volatile bool _connected;
@@ -355,14 +355,15 @@ public sealed partial class WorkerHost
             return;
         }
 
-        // An entry may outlive the claim for a moment.
+        // An entry may outlive the claim for a moment, and what was listed its run: who is listed is not forgotten.
         var left = ready.Except(_attempts.Keys.Select(attempt => attempt.RunId)).ToHashSet();
         foreach (var _ in left.Except(_leftWaiting))
         {
             _metrics.LeftWaiting();
         }
 
-        _leftWaiting = left;
+        _leftWaiting.IntersectWith(ready);
+        _leftWaiting.UnionWith(left);
     }
 
     private bool HasRoom() => (_options.Slots == 0 || _attempts.Count < _options.Slots) && !(_options.Once && _claimed > 0);

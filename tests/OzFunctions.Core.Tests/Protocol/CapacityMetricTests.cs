@@ -37,6 +37,55 @@ public sealed class CapacityMetricTests
         Assert.Equal(2, rejected.AtCapacity);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_run_whose_entry_was_listed_and_outlives_its_claim_and_its_end_is_not_counted_again()
+    {
+        await using var world = new World();
+        var process = world.NewProcess();
+        using var rejected = new Rejections(process.Core.Metrics.Meter);
+        process.Core.Metrics.Prime();
+        var host = world.StartHost(process, world.NewMachine(), slots: 1);
+        var running = (await process.Core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(running, record => record.State == RunState.InProgress, Cancellation);
+        var first = (await process.Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        world.Clock.Shift(TimeSpan.FromSeconds(1));
+        var second = (await process.Core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        await world.UntilAsync(() => Task.FromResult(rejected.AtCapacity == 2), Cancellation);
+
+        // One look sees the first both claimed and in the index; the next one is held up between its listing and its count.
+        TaskCompletionSource Signal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (claimed, mayUnlist, listed, mayCount, counted, looks) = (Signal(), Signal(), Signal(), Signal(), Signal(), 0);
+        world.Store.Before = async (method, name) =>
+        {
+            if (method == nameof(IBlobStore.TryDeleteAsync) && name.StartsWith(ReadyEntry.Prefix, StringComparison.Ordinal) && name.Contains(first.Value, StringComparison.Ordinal))
+            {
+                claimed.TrySetResult();
+                await mayUnlist.Task;
+            }
+            else if (method == nameof(IBlobStore.ListAsync) && name == "dead-letters/" && claimed.Task.IsCompleted && host.RunningCount == 1)
+            {
+                switch (++looks)
+                {
+                    case 2:
+                        listed.SetResult();
+                        await mayCount.Task;
+                        break;
+                    case 3:
+                        counted.SetResult();
+                        break;
+                }
+            }
+        };
+        await process.Core.Cancels.CancelAsync(running, "ann", null, Cancellation);
+        await listed.Task.WaitAsync(Cancellation);
+        mayUnlist.SetResult();
+        await world.UntilAsync(second, record => record.State == RunState.InProgress, Cancellation);
+        mayCount.SetResult();
+        await counted.Task.WaitAsync(Cancellation);
+
+        Assert.Equal(2, rejected.AtCapacity);
+    }
+
     /// <summary>Of a flood of waiting runs each listing is many calls, and a full host has nothing to look for.</summary>
     [Fact(Timeout = Limit)]
     public async Task A_full_host_lists_what_waits_only_to_measure()
