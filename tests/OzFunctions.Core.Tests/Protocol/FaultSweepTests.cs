@@ -24,7 +24,7 @@ public sealed class FaultSweepTests(SharedAzurite azurite, ITestOutputHelper out
     private const int AtOnce = 16;
 
     /// <summary>A step that was not met was taken away by chance, such as a ring heard sooner: it is tried again this often.</summary>
-    private const int MostTries = 3;
+    private const int MostTries = 5;
 
     private static readonly FaultKind[] Kinds = Enum.GetValues<FaultKind>();
 
@@ -53,7 +53,7 @@ public sealed class FaultSweepTests(SharedAzurite azurite, ITestOutputHelper out
         var (breaches, unmet) = await SweepAsync(make, steps);
 
         Assert.True(breaches.Count == 0, string.Join('\n', breaches));
-        Assert.Empty(unmet);
+        Assert.Empty(await KeepCertainAsync(make, unmet));
         Assert.Equal(Kinds.Where(kind => phase != FaultPhase.Send || kind != FaultKind.Refused), steps.Select(step => step.Kind).Distinct());
     }
 
@@ -119,6 +119,18 @@ public sealed class FaultSweepTests(SharedAzurite azurite, ITestOutputHelper out
                 unmet.Add(step);
             });
         return ([.. breaches.Order(StringComparer.Ordinal)], [.. unmet]);
+    }
+
+    /// <summary>Of steps that were not met those that every run has: others fell by chance into the run that was counted, such as the look of a heartbeat.</summary>
+    private static async Task<IReadOnlyList<SweptStep>> KeepCertainAsync(Func<FaultRun> make, IReadOnlyList<SweptStep> unmet)
+    {
+        for (var counts = 0; counts < MostTries && unmet.Count > 0; counts++)
+        {
+            var there = (await ListAsync(make, unmet[0].Phase, Kinds)).ToHashSet();
+            unmet = [.. unmet.Where(there.Contains)];
+        }
+
+        return unmet;
     }
 
     private static async Task<IReadOnlyList<string>> BreachesAsync(Func<FaultRun> broken, FaultPhase phase, FaultKind kind)

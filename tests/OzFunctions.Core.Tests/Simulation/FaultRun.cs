@@ -39,8 +39,8 @@ internal sealed class FaultRun(Func<ShiftedTimeProvider, IBlobStore>? store)
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(150);
 
-    // Nothing is left to the tick where nothing fails; a tick that looks all the same would be counted.
-    private static readonly TimeSpan LookWithoutFault = TimeSpan.FromSeconds(20);
+    // Nothing is left to the tick where nothing fails; a tick that looks all the same would be counted. It does so by itself after a minute.
+    private static readonly TimeSpan LookWithoutFault = TimeSpan.FromSeconds(50);
 
     private StepFault? _fault;
 

@@ -189,10 +189,20 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
             }
 
             await CancelEndlessAsync(world, clean, cancellationToken);
-            if (queue.Count == 0 && (await world.NamesAsync("active/")).Count == 0 && (await world.NamesAsync("ready/")).Count == 0 && (await world.NamesAsync("later/")).Count == 0
-                && (await world.NamesAsync("locks/")).Count == 0 && world.Machines.All(machine => machine.Lost || machine.Directories.IsEmpty))
+            if (await IsSettledAsync(world, queue))
             {
-                return true;
+                await world.StopAsync();
+
+                // What was on its way meanwhile, such as the entry of a run that a tick had read before it was claimed, is cleaned up by whoever comes next.
+                if (await IsSettledAsync(world, queue))
+                {
+                    return true;
+                }
+
+                for (var i = 0; i < _hosts.Count; i++)
+                {
+                    _hosts[i] = (StartHost(world, _hosts[i].Machine, queue), _hosts[i].Machine);
+                }
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, cancellationToken);
@@ -201,6 +211,10 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
 
         return false;
     }
+
+    private static async Task<bool> IsSettledAsync(World world, InMemoryRequestQueue queue) =>
+        queue.Count == 0 && (await world.NamesAsync("active/")).Count == 0 && (await world.NamesAsync("ready/")).Count == 0 && (await world.NamesAsync("later/")).Count == 0
+            && (await world.NamesAsync("locks/")).Count == 0 && world.Machines.All(machine => machine.Lost || machine.Directories.IsEmpty);
 
     /// <summary>Those that nobody else ends. All others are to come to their end by themselves: a run that is stuck is not to be helped by a cancel.</summary>
     private static async Task CancelEndlessAsync(World world, OzCore clean, CancellationToken cancellationToken)

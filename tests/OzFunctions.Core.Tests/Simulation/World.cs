@@ -322,7 +322,14 @@ internal sealed class World : IAsyncDisposable
         {
             host.Drain();
             host.Drain();
-            await (process.IsKilled ? process.NothingOnTheWayAsync() : running).WaitAsync(TimeSpan.FromMinutes(2));
+            await EndedAsync(process, running).WaitAsync(TimeSpan.FromMinutes(2));
+        }
+
+        static async Task EndedAsync(SimulatedProcess process, Task running)
+        {
+            // A fault may kill it only now, at the last of its steps: then it never ends by itself.
+            await Task.WhenAny(running, process.Killed);
+            await (process.IsKilled ? process.NothingOnTheWayAsync() : running);
         }
     }
 
