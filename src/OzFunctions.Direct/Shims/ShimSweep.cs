@@ -16,6 +16,9 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
     /// <summary>Looks in a row that find nobody: one that forks and ends every millisecond hides from a single look every few times.</summary>
     private const int QuietLooks = 25;
 
+    /// <summary>Fewer do not end it: a machine that stood still for the whole time proves nothing.</summary>
+    private const int LeastLooks = 25;
+
     /// <summary>How many were ended. Throws <see cref="ShimException"/> when some stay.</summary>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
@@ -31,7 +34,7 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
 
         // Whoever forks while it is looked for is found another time. Where the shim itself saw the last one end, one look is the proof of it.
         var looks = status.Commands.Count > 0 && status.Commands.All(command => command is { Ended: true, Clean: true }) ? 1 : QuietLooks;
-        for (var quiet = 0; quiet < looks;)
+        for (int quiet = 0, made = 1; quiet < looks; made++)
         {
             var found = new List<int>();
 
@@ -49,7 +52,7 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
             looks = found.Count == 0 ? looks : QuietLooks;
             if (quiet < looks)
             {
-                if (found.Count > 0 && time.GetElapsedTime(begun) > Limit)
+                if (found.Count > 0 && made > LeastLooks && time.GetElapsedTime(begun) > Limit)
                 {
                     throw new ShimException($"Processes {string.Join(", ", found)} of a dead shim could not be ended.");
                 }

@@ -10,6 +10,10 @@ internal sealed unsafe class KillLoop(object gate, ProcFiles proc, ControlGroup?
 {
     private const long Deadline = 10_000;
     private const long FirstSweep = 30;
+
+    /// <summary>Fewer do not end it: a machine that stood still for the whole time proves nothing.</summary>
+    private const int LeastRounds = 80;
+
     private static readonly int OwnGroup = Libc.GetGroup(0);
     private readonly byte* _stopped = (byte*)NativeMemory.AllocZeroed(ProcFiles.MostPids);
     private byte _sweep;
@@ -43,7 +47,7 @@ internal sealed unsafe class KillLoop(object gate, ProcFiles proc, ControlGroup?
             }
 
             var now = Clock.Monotonic;
-            if (now - begun > Deadline)
+            if (now - begun > Deadline && round >= LeastRounds)
             {
                 lock (gate)
                 {
