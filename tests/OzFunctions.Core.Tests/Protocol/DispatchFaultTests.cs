@@ -32,16 +32,25 @@ public sealed class DispatchFaultTests
         var consumer = core.CreateConsumer(queue);
         for (var delivery = 0; delivery < 600; delivery++)
         {
-            Assert.True(await consumer.ConsumeOneAsync(TimeSpan.Zero, Cancellation));
-            world.Clock.Shift(TimeSpan.FromSeconds(6));
+            await DeliverAsync();
         }
 
         await core.Cancels.CancelAsync(first, "ann", null, Cancellation);
-        await consumer.ConsumeOneAsync(TimeSpan.Zero, Cancellation);
+        await DeliverAsync();
 
         Assert.Equal(0, queue.Count);
         Assert.Empty(await world.NamesAsync("dead-letters/"));
         Assert.Equal(2, (await world.NamesAsync("runs/")).Count);
+
+        // Where the look at it took its time the message is longer away.
+        async Task DeliverAsync()
+        {
+            do
+            {
+                world.Clock.Shift(TimeSpan.FromSeconds(6));
+            }
+            while (!await consumer.ConsumeOneAsync(TimeSpan.Zero, Cancellation));
+        }
     }
 
     [Fact(Timeout = Limit)]

@@ -4,6 +4,7 @@ using OzFunctions.Cancelling;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Intake;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Protocol;
 
@@ -106,7 +107,8 @@ public sealed class FloodTests
     public async Task The_limit_costs_one_listing_a_second_and_room_made_meanwhile_is_seen_when_it_is_full()
     {
         await using var world = new World();
-        var core = Limited(world, most: 20);
+        var clock = new ManualTimeProvider();
+        var core = Limited(world, most: 20, clock);
         var listings = 0;
         world.Store.Before = (call, name) =>
         {
@@ -125,7 +127,7 @@ public sealed class FloodTests
         Assert.Equal(1, listings);
         Assert.False(await TrySubmitAsync(core, World.Ask()));
         await world.Blobs.TryDeleteAsync((await world.NamesAsync("ready/"))[0], null, Cancellation);
-        world.Clock.Shift(TimeSpan.FromSeconds(2));
+        clock.Advance(TimeSpan.FromSeconds(2));
 
         Assert.True(await TrySubmitAsync(core, World.Ask()));
         Assert.False(await TrySubmitAsync(core, World.Ask()));
@@ -300,7 +302,8 @@ public sealed class FloodTests
         Assert.True(await TrySubmitAsync(core, World.Ask()));
     }
 
-    private static OzCore Limited(World world, int most) => new(world.NewProcess().Core.Ports, new() { Intake = new() { MaxQueued = most } }, NullLoggerFactory.Instance);
+    private static OzCore Limited(World world, int most, TimeProvider? time = null) =>
+        new(world.NewProcess().Core.Ports with { Time = time ?? world.Clock }, new() { Intake = new() { MaxQueued = most } }, NullLoggerFactory.Instance);
 
     private static int Compare(RunId one, RunId other) => string.CompareOrdinal(one.Value, other.Value);
 

@@ -6,7 +6,7 @@ namespace OzFunctions.Core.Tests.Simulation;
 /// <summary>A receiver on foreign ground: answers what the test says, or not at all.</summary>
 internal sealed class Receiver(World? world = null, string name = "hook") : IEventPublisher
 {
-    private TaskCompletionSource _tried = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _moved = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public string Name => name;
 
@@ -24,30 +24,40 @@ internal sealed class Receiver(World? world = null, string name = "hook") : IEve
 
     public ConcurrentQueue<string> Taken { get; } = new();
 
-    public async Task TriedAsync(int count, CancellationToken cancellationToken)
+    public Task TriedAsync(int count, CancellationToken cancellationToken) => ReachedAsync(Tries, count, cancellationToken);
+
+    /// <summary>A call comes before its end: who asks what was taken waits for this.</summary>
+    public Task TakenAsync(int count, CancellationToken cancellationToken) => ReachedAsync(Taken, count, cancellationToken);
+
+    public async Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)
+    {
+        Note(Tries, runEvent.Id);
+        if (Answer is { } answer)
+        {
+            await answer().WaitAsync(cancellationToken);
+        }
+
+        Note(Taken, runEvent.Id);
+        world?.Pulse();
+    }
+
+    private void Note(ConcurrentQueue<string> calls, string id)
+    {
+        calls.Enqueue(id);
+        Interlocked.Exchange(ref _moved, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+    }
+
+    private async Task ReachedAsync(ConcurrentQueue<string> calls, int count, CancellationToken cancellationToken)
     {
         while (true)
         {
-            var next = Volatile.Read(ref _tried).Task;
-            if (Tries.Count >= count)
+            var next = Volatile.Read(ref _moved).Task;
+            if (calls.Count >= count)
             {
                 return;
             }
 
             await next.WaitAsync(cancellationToken);
         }
-    }
-
-    public async Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)
-    {
-        Tries.Enqueue(runEvent.Id);
-        Interlocked.Exchange(ref _tried, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
-        if (Answer is { } answer)
-        {
-            await answer().WaitAsync(cancellationToken);
-        }
-
-        Taken.Enqueue(runEvent.Id);
-        world?.Pulse();
     }
 }

@@ -23,6 +23,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     private int _onTheWay;
     private readonly ProtocolStep? _killAfter;
     private readonly ProtocolStep? _pauseAfter;
+    private readonly List<ProtocolStep> _steps = [];
     private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _paused = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _resumed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -75,8 +76,17 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
         }
     }
 
-    /// <summary>Steps this process passed, in order.</summary>
-    public List<ProtocolStep> Steps { get; } = [];
+    /// <summary>Steps this process passed so far, in order.</summary>
+    public IReadOnlyList<ProtocolStep> Steps
+    {
+        get
+        {
+            lock (_steps)
+            {
+                return [.. _steps];
+            }
+        }
+    }
 
     /// <summary>A host in a hurry; on a clock that a test moves by hand it keeps the product's own times.</summary>
     public WorkerHost CreateHost(SimulatedMachine machine, int slots = 4, IRequestQueue? requests = null, string workerId = "local")
@@ -157,9 +167,9 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     public void Passed(ProtocolStep step, RunId runId)
     {
         Probe?.Passed(step, runId);
-        lock (Steps)
+        lock (_steps)
         {
-            Steps.Add(step);
+            _steps.Add(step);
         }
 
         if (step == _killAfter)
