@@ -174,7 +174,7 @@ public sealed class OutageTests
                 if (loop.Waited > loop.AtMost)
                 {
                     // Not for ever: a host that was declared dead, or has ended, makes no such calls.
-                    await Task.WhenAny(loop.Made, Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, Cancellation));
+                    await Task.WhenAny(loop.Made, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, Cancellation));
                 }
 
                 if (loop.Made.IsCompleted)

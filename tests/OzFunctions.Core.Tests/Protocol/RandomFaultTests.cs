@@ -21,7 +21,7 @@ public sealed class RandomFaultTests(ITestOutputHelper output)
         RunAsync(Environment.GetEnvironmentVariable("OZF_FAULT_STORE") ?? "memory", Number("OZF_FAULT_SECONDS") ?? (Number("OZF_FAULT_SEED") is null ? Standard : 0));
 
     /// <summary>One round, for each takes its time there.</summary>
-    [Fact(Timeout = 600_000)]
+    [Fact(Timeout = 1_800_000)]
     public Task Faults_by_chance_on_Azurite_break_no_guarantee() => RunAsync("azurite", seconds: 0);
 
     private async Task RunAsync(string store, int seconds)

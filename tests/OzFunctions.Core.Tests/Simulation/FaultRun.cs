@@ -54,7 +54,7 @@ internal sealed class FaultRun(Func<ShiftedTimeProvider, IBlobStore>? store)
     public Func<TimeProvider, SweptQueue>? Queue { get; init; }
 
     /// <summary>How long all is waited for to be settled.</summary>
-    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(120);
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(300);
 
     /// <summary>A fault on purpose in what the processes stand on.</summary>
     public bool StartsTooEarly { get; init; }

@@ -17,7 +17,7 @@ namespace OzFunctions.Core.Tests.Simulation;
 internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IBlobStore>? store)
 {
     private const int Submissions = 18;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(300);
 
     private readonly Random _random = new(seed);
     private readonly ConcurrentDictionary<string, int> _runs = new();
