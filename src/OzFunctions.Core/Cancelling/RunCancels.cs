@@ -180,8 +180,8 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
     }
 
     /// <summary>
-    /// For <c>on_conflict: cancel_previous</c>: runs of the same key that were asked for earlier and still wait, also for a time ahead. The time index names neither
-    /// key nor worker: each run in it that is older costs a read.
+    /// For <c>on_conflict: cancel_previous</c>: runs of the same key that were asked for earlier and still wait, also for a time ahead. Both indexes tell worker and key:
+    /// only runs of that key are read, and those of which an older version left an entry in the time index.
     /// </summary>
     public async Task CancelQueuedBeforeAsync(RunRecord newer, CancellationToken cancellationToken)
     {
@@ -189,7 +189,7 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
         var later = new List<RunId>();
         await foreach (var blob in ports.Blobs.ListAllAsync(LaterEntry.Prefix, cancellationToken))
         {
-            if (LaterEntry.TryParse(blob.Name, out var entry) && !entry.Expires && IsOlder(entry.RunId, newer))
+            if (LaterEntry.TryParse(blob.Name, out var entry) && !entry.Expires && IsOlder(entry.RunId, newer) && LaterEntry.MayBeLike(blob, newer))
             {
                 later.Add(entry.RunId);
             }

@@ -10,10 +10,15 @@ public sealed class DispatchIndex(OzPorts ports)
     /// <summary>I5: puts the entry that a queued run needs now. Answers whether it is ready.</summary>
     public async Task<bool> PutAsync(RunRecord record, CancellationToken cancellationToken)
     {
-        var ready = WaitsUntil(record) is not { } due || due <= ports.Time.GetUtcNow();
-        var name = ready ? ReadyEntry.Of(record).Name : LaterEntry.ReadyAt(record.RunId, WaitsUntil(record)!.Value).Name;
-        await ports.Blobs.PutAsync(name, ReadOnlyMemory<byte>.Empty, cancellationToken);
-        return ready;
+        if (WaitsUntil(record) is { } due && due > ports.Time.GetUtcNow())
+        {
+            // One that stands there says the same.
+            await ports.Blobs.TryCreateAsync(LaterEntry.ReadyAt(record.RunId, due).Name, ReadOnlyMemory<byte>.Empty, LaterEntry.MetadataOf(record), cancellationToken);
+            return false;
+        }
+
+        await ports.Blobs.PutAsync(ReadyEntry.Of(record).Name, ReadOnlyMemory<byte>.Empty, cancellationToken);
+        return true;
     }
 
     /// <summary>Puts the entry that ends the run when it has not started by then.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OzFunctions.Blobs;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Dispatch;
@@ -51,6 +52,25 @@ public readonly record struct ReadyEntry(string Name, long Sort, RunId RunId, st
 public readonly record struct LaterEntry(string Name, DateTimeOffset Due, RunId RunId, bool Expires)
 {
     public const string Prefix = "later/";
+
+    private const string WorkerField = "w";
+    private const string KeyField = "k";
+
+    /// <summary>
+    /// Worker and concurrency key of the run, as the ready index has them in its names: a listing tells them without a read of the record. In the metadata, for a name of this
+    /// index is the time and the run alone.
+    /// </summary>
+    public static IReadOnlyDictionary<string, string> MetadataOf(RunRecord record) => new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        [WorkerField] = ReadyEntry.WorkerHash(record.WorkerId),
+        [KeyField] = ReadyEntry.Of(record).Key,
+    };
+
+    /// <summary>Whether an entry, as it was listed, may be of a run with this one's worker and concurrency key. One that does not say, as of an older version, may be of any.</summary>
+    public static bool MayBeLike(BlobEntry listed, RunRecord record) =>
+        listed.Metadata is not { } metadata
+        || ((!metadata.TryGetValue(WorkerField, out var worker) || worker == ReadyEntry.WorkerHash(record.WorkerId))
+            && (!metadata.TryGetValue(KeyField, out var key) || key == ReadyEntry.Of(record).Key));
 
     public static LaterEntry ReadyAt(RunId runId, DateTimeOffset due) => Of(runId, due, expires: false);
 

@@ -1,4 +1,5 @@
 using OzFunctions.Blobs;
+using OzFunctions.Core.Tests.Schedules;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Dispatch;
 using OzFunctions.Intake;
@@ -229,6 +230,43 @@ public sealed class ClaimTests
             [RunState.Cancelled, RunState.Queued, RunState.Queued, RunState.Queued],
             await Task.WhenAll(((RunId[])[older, otherKey, otherWorker, newest]).Select(async run => (await world.FindAsync(run))!.State)));
         Assert.Equal(3, (await world.NamesAsync("later/")).Count);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Cancel_previous_reads_no_run_that_waits_for_a_time_ahead_under_another_key_or_for_another_worker()
+    {
+        var scene = new ScheduleScene();
+        async Task<RunId> SubmitAsync(string key, string? worker = null, ConflictRule? rule = null)
+        {
+            scene.Clock.Advance(TimeSpan.FromSeconds(1));
+            var ask = Keyed(AgentPlan.Succeeds, rule);
+            return (await scene.Process.Intake.SubmitAsync(ask with { Request = ask.Request with { NotBefore = ScheduleScene.Start.AddDays(1), ConcurrencyKey = key, WorkerId = worker } }, Cancellation)).Run.RunId;
+        }
+
+        for (var i = 0; i < 20; i++)
+        {
+            await SubmitAsync($"other {i}");
+            await SubmitAsync("repo", "other");
+        }
+
+        var older = await SubmitAsync("repo");
+        var ofOldVersion = await SubmitAsync("repo");
+        await scene.Store.PutAsync(LaterEntry.ReadyAt(ofOldVersion, ScheduleScene.Start.AddDays(1)).Name, default, Cancellation);
+        var read = new System.Collections.Concurrent.ConcurrentDictionary<string, bool>();
+        scene.Store.Before = (method, name) =>
+        {
+            if (method == "FindAsync" && name.StartsWith("runs/", StringComparison.Ordinal))
+            {
+                read[name] = true;
+            }
+
+            return Task.CompletedTask;
+        };
+
+        var newest = await SubmitAsync("repo", rule: ConflictRule.CancelPrevious);
+
+        Assert.Equal(((RunId[])[older, ofOldVersion]).Select(RunBlobs.Record).Order(), read.Keys.Where(name => name != RunBlobs.Record(newest)).Order());
+        Assert.Equal([RunState.Cancelled, RunState.Cancelled], await Task.WhenAll(((RunId[])[older, ofOldVersion]).Select(async run => (await scene.Process.Records.FindAsync(run, Cancellation))!.Record.State)));
     }
 
     [Fact(Timeout = Limit)]
