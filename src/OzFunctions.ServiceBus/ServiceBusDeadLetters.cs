@@ -40,7 +40,7 @@ public sealed class ServiceBusDeadLetters(ServiceBusConnection connection, strin
     /// <summary>A dead message as a letter.</summary>
     public static DeadLetter Of(string queue, ServiceBusReceivedMessage message, TimeProvider time) => new()
     {
-        Id = DeadLetterStore.IdOf(queue, ReceivedMessage.IdOf(message)),
+        Id = DeadLetterStore.IdOf(queue, ReceivedMessage.IdOf(message), ReceivedMessage.BodyOf(message).Span),
         Queue = queue,
         MessageId = ReceivedMessage.IdOf(message),
         Reason = message.DeadLetterReason ?? "dead_lettered",

@@ -33,7 +33,7 @@ public sealed class MessageTests
 
         var letter = ServiceBusDeadLetters.Of("oz-requests", message, TimeProvider.System);
 
-        Assert.Equal((DeadLetterStore.IdOf("oz-requests", "m1"), "invalid_request", "prompt: is missing", "{}"), (letter.Id, letter.Reason, letter.Description, letter.Body));
+        Assert.Equal((DeadLetterStore.IdOf("oz-requests", "m1", "{}"u8), "invalid_request", "prompt: is missing", "{}"), (letter.Id, letter.Reason, letter.Description, letter.Body));
     }
 
     [Theory]

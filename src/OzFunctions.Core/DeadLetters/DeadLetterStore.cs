@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 using System.Text.Json;
 using OzFunctions.Blobs;
 using OzFunctions.Runs;
@@ -10,8 +11,11 @@ public sealed class DeadLetterStore(IBlobStore blobs, TimeProvider time)
 {
     internal const string Prefix = "dead-letters/";
 
-    /// <summary>The same message makes the same id, so that a repeat after a crash is known.</summary>
-    public static string IdOf(string queue, string messageId) => RunBlobs.Hash(queue + "\n" + messageId)[..16];
+    /// <summary>
+    /// The same message makes the same id, so that a repeat after a crash is known. The message id alone does not say which message it is: a sender may choose it, and choose it twice.
+    /// </summary>
+    public static string IdOf(string queue, string messageId, ReadOnlySpan<byte> body) =>
+        RunBlobs.Hash($"{queue}\n{messageId}\n{Convert.ToHexStringLower(SHA256.HashData(body))}")[..16];
 
     /// <summary>Durable when it answers; then its message may be completed.</summary>
     /// <param name="mayBeThere">It was delivered before, and may have been kept then. To look costs a listing of all letters, of which there may be a flood.</param>

@@ -80,7 +80,7 @@ public sealed partial class MessageIntake(RunIntake intake, DeadLetterStore dead
     private async Task<string> BuryAsync(
         string queue, string messageId, ReadOnlyMemory<byte> body, string reason, string description, IReadOnlyList<RequestFault> faults, Func<DeadLetter, Task> add)
     {
-        var id = DeadLetterStore.IdOf(queue, messageId);
+        var id = DeadLetterStore.IdOf(queue, messageId, body.Span);
         await add(new()
         {
             Id = id,

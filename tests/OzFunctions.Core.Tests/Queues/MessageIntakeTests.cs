@@ -45,6 +45,25 @@ public sealed class MessageIntakeTests
         Assert.True(expected is null ? run.Traceparent != within && run.Traceparent != beside : run.Traceparent == expected, run.Traceparent);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(null)]
+    public async Task Two_bad_messages_of_one_id_that_their_sender_chose_are_two_dead_letters_and_one_twice_is_one(int? deliveries)
+    {
+        var core = new ScheduleScene().Process;
+        Task<string> BuryAsync(string body, int? times) => core.Messages.BuryAsync("oz-requests", "order-7", Bytes(body), MessageIntake.InvalidRequest, "no request", [], times, Cancellation);
+
+        var (one, other) = (await BuryAsync("{", deliveries), await BuryAsync("[", deliveries));
+        Assert.Equal(one, await BuryAsync("{", 2));
+        await core.Messages.BuryGivenUpAsync("oz-requests", "order-7", Bytes("["), null, null, null, Cancellation, await core.Messages.FindBuriedAsync(Cancellation));
+
+        Assert.Equal(["[", "{"], (await core.DeadLetters.ListAsync(Cancellation).ToListAsync(Cancellation)).Select(letter => letter.Body).Order(StringComparer.Ordinal));
+        Assert.Equal(("{", "["), ((await core.DeadLetters.FindAsync(one, Cancellation))!.Body, (await core.DeadLetters.FindAsync(other, Cancellation))!.Body));
+        Assert.True(await core.DeadLetters.TryRemoveAsync(one, Cancellation));
+        Assert.Equal("[", (await core.DeadLetters.FindAsync(other, Cancellation))!.Body);
+    }
+
     [Fact]
     public async Task The_requests_own_key_wins_over_the_message_id_also_inside_a_cloud_event()
     {
