@@ -36,7 +36,7 @@ internal sealed partial class AttemptRunner(
         var (settled, marker) = await RetryAsync(() => TrySettleAsync(attempt, outcome, detach), detach);
         if (settled is null)
         {
-            Fenced(attempt.RunId, attempt.Attempt);
+            Fenced(attempt.RunId, attempt.Attempt, attempt.TakenBy);
             attempt.LeaveRunning();
             if (!removed)
             {
@@ -48,10 +48,19 @@ internal sealed partial class AttemptRunner(
 
         ports.Probe.Passed(ProtocolStep.S7, attempt.RunId);
         attempt.LeaveRunning();
-        Measure(attempt.Attempt, outcome.Reason, settled.Record);
-        span?.SetTag("ozf.reason", outcome.Reason.Text());
-        span?.SetStatus(outcome.Reason is RunReason.Completed or RunReason.TaskCancelled ? System.Diagnostics.ActivityStatusCode.Ok : System.Diagnostics.ActivityStatusCode.Error);
-        Ended(attempt.RunId, attempt.Attempt, settled.Record.State.Text(), outcome.Reason.Text(), outcome.Message is null ? "" : ": " + outcome.Message);
+        var reason = attempt.EndedByOthers ? settled.Record.Reason ?? outcome.Reason : outcome.Reason;
+        Measure(attempt.Attempt, reason, settled.Record);
+        span?.SetTag("ozf.reason", reason.Text());
+        span?.SetStatus(reason is RunReason.Completed or RunReason.TaskCancelled ? System.Diagnostics.ActivityStatusCode.Ok : System.Diagnostics.ActivityStatusCode.Error);
+        if (attempt.EndedByOthers)
+        {
+            EndedByOthers(attempt.RunId, attempt.Attempt, settled.Record.State.Text(), reason.Text(), outcome.Reason.Text());
+        }
+        else
+        {
+            Ended(attempt.RunId, attempt.Attempt, settled.Record.State.Text(), reason.Text(), outcome.Message is null ? "" : ": " + outcome.Message);
+        }
+
         await FinishAsync(attempt, settled, removed, stop => outbox.PublishAsync(settled, marker, stop), detach);
     }
 
@@ -228,8 +237,11 @@ internal sealed partial class AttemptRunner(
     [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt} is over, the run is {State} ({Reason}){Detail}")]
     private partial void Ended(RunId runId, int attempt, string state, string reason, string detail);
 
-    [LoggerMessage(LogLevel.Warning, "Run {RunId} attempt {Attempt} belongs to another host now; what it left here was removed")]
-    private partial void Fenced(RunId runId, int attempt);
+    [LoggerMessage(LogLevel.Warning, "Run {RunId} attempt {Attempt} was taken from this host, {TakenBy}; what it left here is removed")]
+    private partial void Fenced(RunId runId, int attempt, string takenBy);
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId} attempt {Attempt} was given up for lost while this host was away, the run is {State} ({Reason}); what came of it here ({Outcome}) counts no more")]
+    private partial void EndedByOthers(RunId runId, int attempt, string state, string reason, string outcome);
 
     [LoggerMessage(LogLevel.Error, "Run {RunId} met a fault of this host")]
     private partial void Crashed(RunId runId, Exception exception);

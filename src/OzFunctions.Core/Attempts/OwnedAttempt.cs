@@ -23,6 +23,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     private readonly CancellationTokenSource _stopOrdered = new();
     private readonly Lock _gate = new();
     private StoredRun _run;
+    private RunRecord? _meant;
     private StopOrder? _order;
     private int _left;
 
@@ -52,6 +53,12 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     public IAttemptDirectory Directory { get; }
 
     public bool Adopted { get; }
+
+    /// <summary>For the host's log, once fenced: what became of the run.</summary>
+    public string TakenBy { get; private set; } = "its record is gone";
+
+    /// <summary>The run was ended, and not by a write of this attempt's: T4, while this host was away.</summary>
+    public bool EndedByOthers { get; private set; }
 
     /// <summary>C7, under way beside C8: over before C9, and before the run may be put on the index again.</summary>
     public Task Unlisting { get; set; } = Task.CompletedTask;
@@ -143,6 +150,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     {
         var fenced = false;
         RunRecord? meant = null;
+        EndedByOthers = false;
         var update = await _records.UpdateAsync(
             RunId,
             look ? null : _run,
@@ -156,16 +164,19 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
                 fenced = !IsMine(record);
                 if (fenced || record.State.IsTerminal())
                 {
+                    EndedByOthers = !fenced && (record.State, record.Reason, record.Message) != (_meant?.State, _meant?.Reason, _meant?.Message);
                     return fenced ? RecordDecision.Refuse : RecordDecision.Done;
                 }
 
                 var decision = decide(record);
                 meant = decision.Next;
+                _meant = meant ?? _meant;
                 return decision;
             },
             cancellationToken);
         if (fenced || update.Answer == RecordAnswer.Absent)
         {
+            TakenBy = update.Run is { } taken ? SayWhose(taken.Record) : TakenBy;
             Order(Backends.StopOrder.Fenced);
             return null;
         }
@@ -265,6 +276,14 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     private static bool IsRequeuedAs(RunRecord meant, RunRecord record) =>
         (record.State, record.LastFence, record.Attempt, record.WaitingFor, record.Message, record.CurrentAttempt?.Reason)
         == (meant.State, meant.LastFence, meant.Attempt, meant.WaitingFor, meant.Message, meant.CurrentAttempt?.Reason);
+
+    private static string SayWhose(RunRecord record) => record switch
+    {
+        { Owner: null, State: RunState.Queued } => "it was given up for lost and waits to be claimed again",
+        { Owner: null } => $"the run is {record.State.Text()}",
+        { Owner: { } owner } when record.State.IsTerminal() => $"host {owner.HostId} ended it, {record.State.Text()}",
+        { Owner: { } owner } => $"host {owner.HostId} has it now, attempt {record.Attempt}",
+    };
 
     private bool IsMine(RunRecord record) => record.Owner == _owner && record.Attempt == Attempt;
 }

@@ -66,7 +66,7 @@ internal sealed class AttemptScope(DirectOptions options, IOwnedAttempt owned, A
             StopOrder.Cancel => new(RunReason.TaskCancelled, "The run was cancelled before the agent was started."),
             StopOrder.Shutdown => new(RunReason.GracefulShutdown, "The host was shut down before the agent was started."),
             StopOrder.Lease => new(RunReason.HostLost, "The lease of the host ended before the agent was started."),
-            _ => new(RunReason.HostLost, "Another host owns the run."),
+            _ => new(RunReason.HostLost, "The run was taken from this host."),
         };
     }
 

@@ -2,6 +2,7 @@ using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Protocol;
 
@@ -118,6 +119,33 @@ public sealed class ManyHostsTests
         // And it works again.
         var next = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
         Assert.Equal(RunState.Succeeded, (await world.UntilAsync(next, record => record.State.IsTerminal(), Cancellation)).State);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(2, "was taken from this host, it was given up for lost and waits to be claimed again")]
+    [InlineData(1, "was given up for lost while this host was away, the run is ERROR (host_lost)")]
+    public async Task A_host_whose_run_was_given_up_while_it_was_away_says_so_and_names_no_other_host(int starts, string said)
+    {
+        await using var world = new World { SharedLocks = false };
+        var lines = new LogLines();
+        var cut = new SimulatedProcess(world, killAfter: null, loggers: lines);
+        var machine = world.NewMachine("cut off");
+        world.StartHost(cut, machine);
+        var ask = World.Ask(AgentPlan.UntilStopped);
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(ask with { Request = ask.Request with { MaxAttempts = starts } }, Cancellation)).Run.RunId;
+        await world.UntilAsync(run, record => record.State == RunState.InProgress, Cancellation);
+
+        // It ticks for all and takes no runs of this worker.
+        var other = world.StartHost(world.NewProcess(), world.NewMachine("other"), workerId: "other");
+        cut.IsCutOff = true;
+        await PassAsync(world, World.Lease + TimeSpan.FromMinutes(2), other);
+        await world.UntilAsync(run, record => record.State is RunState.Queued or RunState.Error, Cancellation);
+
+        cut.IsCutOff = false;
+        await UntilAsync(world, () => lines.Written.Any(line => line.Contains(said, StringComparison.Ordinal)));
+
+        Assert.DoesNotContain(lines.Written, line => line.Contains("another host", StringComparison.OrdinalIgnoreCase));
+        await world.NewProcess().Core.Cancels.CancelAsync(run, "ann", null, Cancellation);
     }
 
     private static SimulatedProcess Process(World world, TimeSpan skew) => world.NewProcess(new SkewedTimeProvider(world.Clock, skew));

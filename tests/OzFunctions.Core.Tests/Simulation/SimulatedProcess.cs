@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Backends;
 using OzFunctions.Blobs;
@@ -29,7 +30,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     private readonly TaskCompletionSource _resumed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="publishers">Beside the queue; null: those of the world.</param>
-    public SimulatedProcess(World world, ProtocolStep? killAfter, ProtocolStep? pauseAfter = null, IReadOnlyList<IEventPublisher>? publishers = null, TimeProvider? time = null)
+    public SimulatedProcess(World world, ProtocolStep? killAfter, ProtocolStep? pauseAfter = null, IReadOnlyList<IEventPublisher>? publishers = null, TimeProvider? time = null, ILoggerFactory? loggers = null)
     {
         _world = world;
         _killAfter = killAfter;
@@ -45,7 +46,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
             Probe = this,
         };
         _quick = time is not ManualTimeProvider;
-        Core = new(ports, new() { Tick = new() { Lease = World.Lease } }, NullLoggerFactory.Instance);
+        Core = new(ports, new() { Tick = new() { Lease = World.Lease } }, loggers ?? NullLoggerFactory.Instance);
     }
 
     public OzCore Core { get; }
