@@ -142,6 +142,46 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
     }
 
     [Fact(Timeout = 180_000)]
+    public async Task An_upload_reads_the_next_block_while_all_that_may_be_under_way_are()
+    {
+        var content = new ReadNoted(40 << 20, BlobUpload.BlockBytes * 5);
+        var (held, release) = _between.HoldBack(request => request.Uri.Query.Contains("comp=block&", StringComparison.Ordinal), held: 4);
+
+        var uploading = _store.UploadAsync("data/r/1/artifacts/big.bin", content, "application/x-test", null, Cancellation);
+        await held;
+        await content.Reached.WaitAsync(Cancellation);
+        Assert.Equal(BlobUpload.BlockBytes * 5, content.Position);
+        release.SetResult();
+
+        Assert.Equal(content.Length, (await uploading).Length);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Each_part_of_an_upload_goes_with_its_hash_which_the_service_checks()
+    {
+        var content = RandomNumberGenerator.GetBytes(BlobUpload.BlockBytes + 12_345);
+        var sent = new System.Collections.Concurrent.ConcurrentBag<string?>();
+        var (_, release) = _between.HoldBack(
+            request =>
+            {
+                if (request.Uri.Path.Contains("artifacts", StringComparison.Ordinal) && !request.Uri.Query.Contains("comp=blocklist", StringComparison.Ordinal))
+                {
+                    sent.Add(request.Headers.TryGetValue("Content-MD5", out var hash) ? hash : null);
+                }
+
+                return false;
+            },
+            held: 1);
+
+        await _store.UploadAsync("data/r/1/artifacts/big.bin", new MemoryStream(content), "application/x-test", null, Cancellation);
+        await _store.UploadAsync("data/r/1/artifacts/small.bin", new MemoryStream(content, 0, 5), "application/x-test", null, Cancellation);
+        release.SetResult();
+
+        byte[][] parts = [content[..BlobUpload.BlockBytes], content[BlobUpload.BlockBytes..], content[..5]];
+        Assert.Equal(parts.Select(part => Convert.ToBase64String(MD5.HashData(part))).Order(), sent.Order());
+    }
+
+    [Fact(Timeout = 180_000)]
     public async Task A_request_whose_sending_was_not_answered_starts_one_run()
     {
         var core = new OzCore(
@@ -224,4 +264,23 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
     private static ReadOnlyMemory<byte> Bytes(string text) => Encoding.UTF8.GetBytes(text);
 
     private static string Text(Blob blob) => Encoding.UTF8.GetString(blob.Content.Span);
+
+    /// <summary>Zeros, and word when so many were read.</summary>
+    private sealed class ReadNoted(int length, int mark) : MemoryStream(new byte[length])
+    {
+        private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Reached => _reached.Task;
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var count = await base.ReadAsync(buffer, cancellationToken);
+            if (Position >= mark)
+            {
+                _reached.TrySetResult();
+            }
+
+            return count;
+        }
+    }
 }

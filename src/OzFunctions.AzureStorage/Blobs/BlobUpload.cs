@@ -20,6 +20,7 @@ internal sealed class BlobUpload(
     /// <summary>Blocks under way; memory is this many blocks and the one that is read.</summary>
     private const int MostAtOnce = 4;
 
+    /// <summary>Of what goes in one call: the client takes no hash of ours there, for it might cut the content up.</summary>
     private static readonly UploadTransferValidationOptions Checked = new() { ChecksumAlgorithm = StorageChecksumAlgorithm.MD5 };
 
     private readonly Stack<byte[]> _free = new();
@@ -58,8 +59,11 @@ internal sealed class BlobUpload(
                 var name = ids.Next();
                 names.Add(name);
                 length += read;
+                await MakeRoomAsync(underWay);
                 underWay.Add(StageAsync(name, block, read, stop.Token));
-                block = await FindRoomAsync(underWay);
+
+                // Read while all that may be under way are: none of them is to end before there is another one to send.
+                block = _free.TryPop(out var free) ? free : GC.AllocateUninitializedArray<byte>(BlockBytes);
                 read = await content.ReadAtLeastAsync(block, block.Length, throwOnEndOfStream: false, cancellationToken);
             }
 
@@ -77,37 +81,41 @@ internal sealed class BlobUpload(
         return (etag, length);
     }
 
-    /// <summary>A block to read into: a new one while there are few, else that of the first upload that ends.</summary>
-    private async Task<byte[]> FindRoomAsync(List<Task<byte[]>> underWay)
+    /// <summary>Takes back the blocks of uploads that have ended; where none has and no more may be under way, waits for the first.</summary>
+    private async Task MakeRoomAsync(List<Task<byte[]>> underWay)
     {
-        if (underWay.Count >= MostAtOnce || underWay.Exists(task => task.IsCompleted))
+        while (underWay.Count >= MostAtOnce || underWay.Exists(task => task.IsCompleted))
         {
             var done = await Task.WhenAny(underWay);
             underWay.Remove(done);
             _free.Push(await done);
         }
-
-        return _free.TryPop(out var block) ? block : GC.AllocateUninitializedArray<byte>(BlockBytes);
     }
 
     private async Task<byte[]> StageAsync(string name, byte[] block, int length, CancellationToken cancellationToken)
     {
-        var options = new BlockBlobStageBlockOptions { TransferValidation = Checked };
-
         // The hash and the copy into the socket are work: not on the thread that reads.
         await Task.Run(
-            () => calls.RunLargeAsync(
-                (_, token) => inContainer(
-                    async () =>
-                    {
-                        await StageInPlaceAsync(name, new(block, 0, length), options, token);
-                        return default;
-                    },
-                    token),
-                cancellationToken),
+            () =>
+            {
+                var options = new BlockBlobStageBlockOptions { TransferValidation = ChecksumOf(block.AsSpan(0, length)) };
+                return calls.RunLargeAsync(
+                    (_, token) => inContainer(
+                        async () =>
+                        {
+                            await StageInPlaceAsync(name, new(block, 0, length), options, token);
+                            return default;
+                        },
+                        token),
+                    cancellationToken);
+            },
             cancellationToken);
         return block;
     }
+
+    /// <summary>Over the bytes where they lie and once for all tries: the client would copy them through a buffer of its own at each.</summary>
+    private static UploadTransferValidationOptions ChecksumOf(ReadOnlySpan<byte> content) =>
+        new() { ChecksumAlgorithm = StorageChecksumAlgorithm.MD5, PrecalculatedChecksum = MD5.HashData(content) };
 
     private async Task StageInPlaceAsync(string name, ReadOnlyMemory<byte> block, BlockBlobStageBlockOptions options, CancellationToken cancellationToken)
     {
