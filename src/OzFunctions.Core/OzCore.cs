@@ -46,12 +46,12 @@ public sealed class OzCore
         Deliveries = new(ports.Blobs);
         WebhookDeliveries = new(ports.Blobs);
         SignedBodies = new(ports.Blobs, ports.Time);
-        Outbox = new(ports, Records, OwedPublishers, Deliveries, Metrics, loggers.CreateLogger<EventOutbox>());
+        Hosts = new(ports, options.Tick.Lease);
+        Outbox = new(ports, Records, OwedPublishers, Deliveries, Hosts, Metrics, loggers.CreateLogger<EventOutbox>());
         _notices = new(ports, Events, Outbox, Metrics, loggers.CreateLogger<EventNotices>());
         _unowned = new(ports, Records, _index, _ending, Outbox);
         Cancels = new(ports, Records, _index, _ending, Outbox, _signals);
         Intake = new(ports, Records, _index, _notices, Cancels, options.Intake, loggers.CreateLogger<RunIntake>());
-        Hosts = new(ports, options.Tick.Lease);
         DeadLetters = new(ports.Blobs, ports.Time);
         Fleet = new(ports, Hosts, loggers.CreateLogger<FleetWatch>());
         Messages = new(Intake, DeadLetters, Metrics, ports.Time, loggers.CreateLogger<MessageIntake>());
@@ -137,7 +137,7 @@ public sealed class OzCore
         var ownRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, noted, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var otherRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, others, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, others, _loggers.CreateLogger<AttemptAdoption>());
-        return host = new(Ports, worker, Records, _notices, ownRunner, otherRunner, adoption, _signals, Outbox, _loggers.CreateLogger<UnmanagedHost>()) { StartMayWait = startMayWait };
+        return host = new(Ports, worker, Records, _notices, ownRunner, otherRunner, adoption, _signals, Outbox, others.HostLocks, _loggers.CreateLogger<UnmanagedHost>()) { StartMayWait = startMayWait };
     }
 }
 

@@ -8,6 +8,7 @@ using OzFunctions.Direct.Logs;
 using OzFunctions.Direct.Masking;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Workspaces;
+using OzFunctions.Hosts;
 using OzFunctions.Local;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
@@ -24,6 +25,7 @@ public sealed partial class DirectBackend : IRunBackend
     private readonly TimeProvider _time;
     private readonly ILogger<DirectBackend> _logger;
     private readonly AttemptDirectories _directories;
+    private readonly MachineHostLocks? _hostLocks;
     private readonly Shortages _shortages;
     private readonly LeftoverSweep _leftovers;
     private readonly MaskerCache _maskers = new();
@@ -33,6 +35,7 @@ public sealed partial class DirectBackend : IRunBackend
     {
         (_options, _shims, _openLog, _blobs, _time, _logger) = (options, shims, openLog, blobs, time, logger);
         _directories = new AttemptDirectories(options, shims, time, NotUnderstood, LeftBehind);
+        _hostLocks = HostSystem.IsLinux ? new MachineHostLocks(options, time) : null;
         _shortages = new Shortages(options);
         _leftovers = new LeftoverSweep(options, time, logger);
         _versions = options.AsksVersion ? new AgentVersions(options.HostEnvironment, options.VersionTimeout) : null;
@@ -56,6 +59,8 @@ public sealed partial class DirectBackend : IRunBackend
         DiskFreeBytes = !HostSystem.IsLinux ? null : Posix.Libc.FindFileSystem(_options.WorkspaceRoot)?.FreeBytes,
         SpoolBytes = _directories.MeasureSpools(),
     };
+
+    public IHostLock? HostLocks => _hostLocks;
 
     public IAttemptDirectory CreateDirectory(AttemptIntent intent) => _directories.Create(intent);
 

@@ -1,4 +1,5 @@
 using OzFunctions.Artifacts;
+using OzFunctions.Hosts;
 using OzFunctions.Runs;
 
 namespace OzFunctions.Backends;
@@ -11,6 +12,9 @@ public interface IRunBackend
 
     /// <summary>What this machine has left, for metrics.</summary>
     BackendMeasures Measure() => new();
+
+    /// <summary>Locks by which the hosts of this machine see that one of them is gone, whatever their store; null: there are none.</summary>
+    IHostLock? HostLocks => null;
 
     /// <summary>C4: makes and locks an attempt directory and writes its intent durably.</summary>
     IAttemptDirectory CreateDirectory(AttemptIntent intent);

@@ -9,6 +9,8 @@ internal sealed class NotedBackend(IRunBackend inner, Action over) : IRunBackend
 
     public BackendMeasures Measure() => inner.Measure();
 
+    public IHostLock? HostLocks => inner.HostLocks;
+
     public IAttemptDirectory CreateDirectory(AttemptIntent intent) => inner.CreateDirectory(intent);
 
     public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store) => inner.TakeAbandonedDirectories(store);

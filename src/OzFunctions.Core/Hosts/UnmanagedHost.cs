@@ -31,6 +31,7 @@ public sealed partial class UnmanagedHost
     private readonly AttemptAdoption _adoption;
     private readonly HostSignals _signals;
     private readonly EventOutbox _outbox;
+    private readonly IHostLock? _locks;
     private readonly ILogger _logger;
     private readonly HostPresence _presence;
     private readonly CancellationTokenSource _leave = new();
@@ -48,10 +49,11 @@ public sealed partial class UnmanagedHost
         AttemptAdoption adoption,
         HostSignals signals,
         EventOutbox outbox,
+        IHostLock? locks,
         ILogger<UnmanagedHost> logger)
     {
         (_ports, _options, _records, _notices, _runner) = (ports, options, records, notices, runner);
-        (_others, _adoption, _signals, _outbox, _logger) = (others, adoption, signals, outbox, logger);
+        (_others, _adoption, _signals, _outbox, _locks, _logger) = (others, adoption, signals, outbox, locks, logger);
         _presence = new(ports, options, logger) { Tied = true };
     }
 
@@ -89,7 +91,7 @@ public sealed partial class UnmanagedHost
             throw new BlobStoreException("The store cannot be reached.", isTransient: true, null);
         }
 
-        _outbox.Start();
+        _outbox.Start(() => _presence.HostId, _locks);
         var now = DateTimeOffset.FromUnixTimeMilliseconds(_ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
         await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
         var record = new RunRecord
@@ -169,7 +171,7 @@ public sealed partial class UnmanagedHost
         }
 
         using var leave = cancellationToken.Register(_leave.Cancel);
-        _outbox.Start();
+        _outbox.Start(() => _presence.HostId, _locks);
         var count = await SettleOthersAsync(cancellationToken);
         await _outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
         await LeaveAsync(settled: !cancellationToken.IsCancellationRequested);

@@ -134,4 +134,8 @@ internal sealed class WaitingForConverter() : JsonStringEnumConverter<WaitingFor
 public sealed record RunCancel(string By, DateTimeOffset At, string? Reason = null);
 
 /// <summary>An event still owed to a publisher.</summary>
-public sealed record OutboxEntry(string Publisher, int Tries, DateTimeOffset? NextAt = null);
+/// <param name="Publisher">Its name in the configuration of the run's worker.</param>
+/// <param name="Tries">How often it was tried in vain.</param>
+/// <param name="NextAt">Not before then; null: at once.</param>
+/// <param name="HostId">The host that is at it and keeps it from the others until <paramref name="NextAt"/>; null: none, or one that left no name.</param>
+public sealed record OutboxEntry(string Publisher, int Tries, DateTimeOffset? NextAt = null, string? HostId = null);

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Blobs;
 using OzFunctions.Events;
+using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 using OzFunctions.Telemetry;
@@ -38,6 +39,11 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// <summary>What is due later than this is left to the ticks, which every host has.</summary>
     private static readonly TimeSpan OwnRetryWithin = TimeSpan.FromMinutes(10);
 
+    /// <summary>A host that was looked for is not looked for again at once: it may have left many.</summary>
+    private static readonly TimeSpan LookedFor = TimeSpan.FromSeconds(10);
+
+    private const int MostLooked = 1000;
+
     /// <summary>The store's own queue, which is the same one whoever's configuration it is in.</summary>
     private const string StoreQueue = "oz-events";
 
@@ -45,6 +51,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private readonly RunRecords _records;
     private readonly OwedPublishers _owed;
     private readonly EventDeliveryLog _log;
+    private readonly HostRegistry _hosts;
     private readonly OzMetrics _metrics;
     private readonly ILogger _logger;
     private readonly Dictionary<string, IEventPublisher> _publishers;
@@ -53,11 +60,16 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private readonly PutOffPublishers _putOff;
     private readonly ConcurrentDictionary<Task, bool> _beside = new();
     private readonly OwedWaits _waits;
+    private readonly Dictionary<string, IHeldHostLock?> _held = [];
+    private readonly ConcurrentDictionary<string, (long At, bool Gone)> _looked = new(StringComparer.Ordinal);
+    private volatile bool _leftReserved;
+    private Func<string>? _hostId;
+    private IHostLock? _locks;
     private Task? _running;
 
-    public EventOutbox(OzPorts ports, RunRecords records, OwedPublishers owed, EventDeliveryLog log, OzMetrics metrics, ILogger<EventOutbox> logger)
+    public EventOutbox(OzPorts ports, RunRecords records, OwedPublishers owed, EventDeliveryLog log, HostRegistry hosts, OzMetrics metrics, ILogger<EventOutbox> logger)
     {
-        (_ports, _records, _owed, _log, _metrics, _logger) = (ports, records, owed, log, metrics, logger);
+        (_ports, _records, _owed, _log, _hosts, _metrics, _logger) = (ports, records, owed, log, hosts, metrics, logger);
         _putOff = new(ports.Time);
         _waits = new(ports.Time, _putOff);
         _publishers = ports.Publishers.ToDictionary(publisher => publisher.Name, StringComparer.Ordinal);
@@ -66,7 +78,13 @@ public sealed partial class EventOutbox : IAsyncDisposable
     }
 
     /// <summary>A long-lived process: from now on it sends to foreign ground. Worker hosts call it themselves; so does who ticks without one.</summary>
-    public void Start() => _running ??= Task.WhenAll(_lanes.Values.Select(lane => Task.Run(() => lane.RunAsync())));
+    /// <param name="hostId">The id of the host that lives here, which others look for; null: there is none.</param>
+    /// <param name="locks">By which hosts of one machine see each other's end; null: only the lease tells.</param>
+    public void Start(Func<string>? hostId = null, IHostLock? locks = null)
+    {
+        (_hostId, _locks) = (hostId, locks);
+        _running ??= Task.WhenAll(_lanes.Values.Select(lane => Task.Run(() => lane.RunAsync())));
+    }
 
     /// <summary>Gives deliveries that are under way or due up to <paramref name="grace"/>, then stops. What is still owed stands in the records.</summary>
     public async Task StopAsync(TimeSpan grace)
@@ -80,6 +98,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
         await _stop.CancelAsync();
         await Task.WhenAll(_beside.Keys);
         await _running;
+        ReleaseLocks();
     }
 
     /// <summary>Waits up to <paramref name="grace"/>, or until the token ends it, for deliveries that are under way or due. It goes on taking more.</summary>
@@ -113,6 +132,9 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
     /// <summary>False: nothing that this run owes can be sent yet, as far as this process remembers. Saves a tick the reading.</summary>
     internal bool MayOwe(RunId runId, ETag marker) => _waits.AreOver(runId, marker);
+
+    /// <summary>True: a host of this machine sent to foreign ground, and its process is gone.</summary>
+    internal bool SawEnd(string hostId) => _locks?.Find(hostId) is { Held: false };
 
     /// <summary>True: this process waited for it in vain a moment ago, and does not try again so soon.</summary>
     internal bool IsPutOff(string publisher) => _putOff.Contains(publisher);
@@ -166,9 +188,13 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
             // A lane has room for so many, and after an outage of its receiver all may have retries hours ahead: the tick comes back to those when they are due.
             var soon = _ports.Time.GetUtcNow() + OwnRetryWithin;
-            foreach (var entry in ofLanes.Where(entry => entry.NextAt is not { } next || next <= soon))
+            foreach (var entry in ofLanes)
             {
-                FindLane(entry.Publisher)!.Offer(runId, entry.NextAt ?? DateTimeOffset.MinValue);
+                var due = entry.NextAt is { } next && !await IsLeftAsync(entry, cancellationToken) ? next : DateTimeOffset.MinValue;
+                if (due <= soon)
+                {
+                    FindLane(entry.Publisher)!.Offer(runId, due);
+                }
             }
 
             return false;
@@ -251,10 +277,14 @@ public sealed partial class EventOutbox : IAsyncDisposable
                 return null;
             }
 
+            var run = await _records.FindAsync(runId, stop);
+            var left = run?.Record.Outbox?.FirstOrDefault(there => there.Publisher == publisher.Name) is { } found && await IsLeftAsync(found, stop) ? found.HostId : null;
+            var hostId = HoldHost();
+
             // Every host's tick offers it: one of them writes this first, and the others find it not due, as they find what was put off.
             var reserved = await _records.UpdateAsync(
                 runId,
-                null,
+                run,
                 record =>
                 {
                     var there = record.Outbox?.FirstOrDefault(there => there.Publisher == publisher.Name);
@@ -263,8 +293,10 @@ public sealed partial class EventOutbox : IAsyncDisposable
                         return there is null ? RecordDecision.Refuse : RecordDecision.Done;
                     }
 
-                    entry = there;
-                    return there.NextAt > _ports.Time.GetUtcNow() ? RecordDecision.Refuse : RecordDecision.Write(WithEntry(record, there with { NextAt = until }));
+                    entry = there.HostId is null ? there : there with { NextAt = null, HostId = null };
+                    return there.NextAt > _ports.Time.GetUtcNow() && (left is null || there.HostId != left)
+                        ? RecordDecision.Refuse
+                        : RecordDecision.Write(WithEntry(record, there with { NextAt = until, HostId = hostId }));
                 },
                 stop);
             if (!reserved.IsDone || entry is null || RunEvents.FindStored(reserved.Run!.Record) is not { } stored)
@@ -299,11 +331,88 @@ public sealed partial class EventOutbox : IAsyncDisposable
         try
         {
             await _records.UpdateAsync(
-                runId, null, record => record.Outbox?.Contains(entry with { NextAt = until }) == true ? RecordDecision.Write(WithEntry(record, entry)) : RecordDecision.Refuse, deadline.Token);
+                runId, null, record => record.Outbox?.Any(there => there.Publisher == entry.Publisher && there.NextAt == until) == true ? RecordDecision.Write(WithEntry(record, entry)) : RecordDecision.Refuse, deadline.Token);
         }
         catch (Exception ex) when (ex is BlobStoreException or UnreadableRecordException or OperationCanceledException)
         {
-            // It is due again when its time is over.
+            // It is due again when its time is over, or when somebody sees that this host is gone.
+            _leftReserved = true;
+        }
+    }
+
+    /// <summary>
+    /// True: the entry is kept for a host that is known to be gone, so that nobody is at it. One that was only not heard of for a while may be sending: it keeps the entry
+    /// as long as it keeps its runs.
+    /// </summary>
+    private async Task<bool> IsLeftAsync(OutboxEntry entry, CancellationToken cancellationToken)
+    {
+        if (entry.HostId is not { } hostId || !(entry.NextAt > _ports.Time.GetUtcNow()))
+        {
+            return false;
+        }
+
+        if (_locks?.Find(hostId) is { } seen)
+        {
+            return !seen.Held;
+        }
+
+        if (_looked.TryGetValue(hostId, out var looked) && _ports.Time.GetElapsedTime(looked.At) < LookedFor)
+        {
+            return looked.Gone;
+        }
+
+        var gone = await _hosts.IsDeadAsync(hostId, cancellationToken);
+        if (_looked.Count >= MostLooked)
+        {
+            _looked.Clear();
+        }
+
+        _looked[hostId] = (_ports.Time.GetTimestamp(), gone);
+        return gone;
+    }
+
+    /// <summary>The id under which this process reserves, its lock held from before the first reservation; null: no host lives here.</summary>
+    private string? HoldHost()
+    {
+        if (_hostId?.Invoke() is not { } hostId)
+        {
+            return null;
+        }
+
+        lock (_held)
+        {
+            if (!_held.ContainsKey(hostId))
+            {
+                try
+                {
+                    // An id that this host had before stays held too: what it sends under it may still be under way.
+                    _held[hostId] = _locks?.Hold(hostId);
+                }
+                catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or InvalidOperationException)
+                {
+                    // Without it the others wait for this host's lease.
+                    _held[hostId] = null;
+                }
+            }
+        }
+
+        return hostId;
+    }
+
+    private void ReleaseLocks()
+    {
+        lock (_held)
+        {
+            foreach (var (hostId, held) in _held)
+            {
+                held?.Dispose();
+                if (!_leftReserved)
+                {
+                    _locks?.Forget(hostId);
+                }
+            }
+
+            _held.Clear();
         }
     }
 
@@ -321,7 +430,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
         // The log first: who sees that nothing is owed any more finds what became of it.
         await _log.NoteAsync(stored, delivery, cancellationToken);
         var tried = run.Record.Outbox?.FirstOrDefault(there => there.Publisher == publisher.Name) ?? entry;
-        var next = delivery.NextAt is null ? null : entry with { Tries = delivery.Tries, NextAt = delivery.NextAt };
+        var next = delivery.NextAt is null ? null : entry with { Tries = delivery.Tries, NextAt = delivery.NextAt, HostId = null };
         var result = new SendResult(publisher.Name, next, failure is null ? null : tried);
         var last = false;
         await _records.UpdateAsync(
@@ -424,7 +533,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
         var delay = publisher.Retries.FindDelay(entry.Tries + 1) ?? RetryPlan.Longest;
         PublishFailed(record.RunId, entry.Publisher, $"next try in {Requests.DurationText.Format(delay)}", failure);
-        return new(entry.Publisher, entry with { Tries = entry.Tries + 1, NextAt = Later(delay) }, entry);
+        return new(entry.Publisher, entry with { Tries = entry.Tries + 1, NextAt = Later(delay), HostId = null }, entry);
     }
 
     /// <summary>A publisher that is in nobody's configuration any more must not keep the marker for ever.</summary>
@@ -479,7 +588,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// <param name="Tried">The entry as it stood while it was tried in vain: one that somebody owed again meanwhile has nothing to do with that. Null: whatever is there now.</param>
     private sealed record SendResult(string Publisher, OutboxEntry? Next, OutboxEntry? Tried)
     {
-        public bool IsOf(OutboxEntry entry) => entry.Publisher == Publisher && (Tried is null || Tried == entry);
+        public bool IsOf(OutboxEntry entry) => entry.Publisher == Publisher && (Tried is null || (Tried.Tries, Tried.NextAt) == (entry.Tries, entry.NextAt));
     }
 
     [LoggerMessage(LogLevel.Warning, "The completion event of run {RunId} could not be sent to {Publisher}; {Next}")]

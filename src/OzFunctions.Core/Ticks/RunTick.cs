@@ -42,7 +42,9 @@ public sealed partial class RunTick(
         }
 
         var known = await hosts.ListAsync(cancellationToken);
-        var running = known.Where(host => host.Alive).SelectMany(host => host.Heartbeat.Running).ToHashSet();
+
+        // One that a host of its machine saw end runs nothing any more, whatever its last heartbeat says.
+        var running = known.Where(host => host.Alive && !outbox.SawEnd(host.Heartbeat.HostId)).SelectMany(host => host.Heartbeat.Running).ToHashSet();
 
         var full = _lastFullLook is not { } last || ports.Time.GetElapsedTime(last) >= options.Lease;
         foreach (var marker in active)

@@ -40,6 +40,8 @@ internal sealed partial class LeftoverSweep(DirectOptions options, TimeProvider 
             {
                 Removed(path);
             }
+
+            new MachineHostLocks(options, time).Sweep();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -172,6 +172,77 @@ public sealed class EventDeliveryTests
         Assert.Equal([$"{run}:1:completed"], hook.Taken);
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_delivery_that_a_killed_host_had_reserved_is_made_by_the_next_host_of_its_machine_at_once(bool sharedLocks)
+    {
+        var (silent, hook) = (new Receiver { Answer = () => new TaskCompletionSource().Task }, new Receiver());
+        await using var world = new World { SharedLocks = sharedLocks };
+        var (killed, machine) = (world.NewProcess(silent), world.NewMachine());
+        world.StartHost(killed, machine);
+        var run = await EndedAsync(world);
+        await silent.TriedAsync(1, Cancellation);
+        var reserved = Assert.Single((await world.FindAsync(run))!.Outbox!);
+        killed.Kill();
+
+        world.StartHost(world.NewProcess(hook), machine);
+        world.Clock.Shift(TimeSpan.FromSeconds(61));
+        await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal([$"{run}:1:completed"], hook.Taken);
+        Assert.True(world.Clock.GetUtcNow() < reserved.NextAt - TimeSpan.FromMinutes(5));
+        Assert.Equal(silent.Tries, hook.Tries);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_delivery_that_a_living_host_has_reserved_is_left_to_it(bool sameMachine)
+    {
+        var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (slow, hook) = (new Receiver { Answer = () => answer.Task }, new Receiver());
+        await using var world = new World { SharedLocks = false };
+        var machine = world.NewMachine();
+        world.StartHost(world.NewProcess(slow), machine);
+        var run = await EndedAsync(world);
+        await slow.TriedAsync(1, Cancellation);
+        var other = world.NewProcess(hook);
+        world.StartHost(other, sameMachine ? machine : world.NewMachine("m2"));
+        await world.UntilAsync(async () => (await other.Core.Hosts.ListAsync(Cancellation)) is { Count: 2 } hosts && hosts.All(host => host.Heartbeat.Running.Count == 0), Cancellation);
+
+        world.Clock.Shift(TimeSpan.FromSeconds(61));
+        await other.Core.Tick.TickAsync(Cancellation);
+        await other.Core.Outbox.DrainAsync(TimeSpan.FromMinutes(1), Cancellation);
+
+        Assert.Empty(hook.Tries);
+        answer.SetResult();
+        await world.UntilSettledAsync(run, Cancellation);
+        Assert.Equal([$"{run}:1:completed"], slow.Taken);
+        Assert.Empty(hook.Tries);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_delivery_reserved_by_a_host_without_a_heartbeat_is_made_by_the_next_tick()
+    {
+        var scene = new ScheduleScene();
+        var (silent, hook) = (new Receiver { Answer = () => new TaskCompletionSource().Task }, new Receiver());
+        var run = await CancelledAsync(scene, silent);
+        var gone = scene.NewProcess(new CoreOptions(), scene.Clock, silent);
+        gone.Outbox.Start(() => "h-gone");
+        await gone.Tick.TickAsync(Cancellation);
+        await silent.TriedAsync(1, Cancellation);
+        Assert.Matches("\"outbox\":\\[{\"publisher\":\"hook\",\"tries\":0,\"next_at\":\"[^\"]*\",\"host_id\":\"h-gone\"}\\]", System.Text.Encoding.UTF8.GetString((await scene.Store.FindAsync(RunBlobs.Record(run), Cancellation))!.Content.Span));
+
+        var next = scene.NewProcess(new CoreOptions(), scene.Clock, hook);
+        next.Outbox.Start(() => "h-next");
+        await next.Tick.TickAsync(Cancellation);
+        await next.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
+
+        Assert.Equal([$"{run}:0:completed"], hook.Taken);
+        await gone.Outbox.StopAsync(TimeSpan.Zero);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task A_delivery_that_a_stopping_host_gives_back_is_made_within_a_minute_also_by_one_that_saw_it_reserved()
     {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using OzFunctions.Backends;
+using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
 
@@ -13,6 +14,9 @@ internal sealed class SimulatedMachine(string name)
     public string Name { get; } = name;
 
     public ConcurrentDictionary<string, SimulatedDirectory> Directories { get; } = new();
+
+    /// <summary>Locks of hosts that sent to foreign ground, by host id; free once their process is killed.</summary>
+    public ConcurrentDictionary<string, SimulatedProcess> HostLocks { get; } = new();
 
     /// <summary>Executions of the agent by run and attempt. The shim executes at most once per attempt (C10).</summary>
     public ConcurrentDictionary<(RunId, int), int> Executions { get; } = new();
@@ -68,6 +72,8 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
     public string? Shortage { get; set; }
 
     public string? FindShortage() => Shortage;
+
+    public IHostLock HostLocks { get; } = new MachineLocks(process, machine);
 
     public IAttemptDirectory CreateDirectory(AttemptIntent intent)
     {
@@ -268,4 +274,25 @@ internal enum AgentPlan
     Fails,
     UntilStopped,
     CrashesBackend,
+}
+
+/// <summary>What a killed process held is free; what it still runs holds nothing any more.</summary>
+internal sealed class MachineLocks(SimulatedProcess process, SimulatedMachine machine) : IHostLock
+{
+    public IHeldHostLock Hold(string hostId)
+    {
+        machine.HostLocks[hostId] = process;
+        return new Held(machine, hostId);
+    }
+
+    public HostLockState? Find(string hostId) => machine.HostLocks.TryGetValue(hostId, out var holder) ? new(!holder.IsKilled, TimeSpan.Zero) : null;
+
+    public void Forget(string hostId) => machine.HostLocks.TryRemove(hostId, out _);
+
+    private sealed class Held(SimulatedMachine machine, string hostId) : IHeldHostLock
+    {
+        public bool Renew() => true;
+
+        public void Dispose() => machine.HostLocks.TryRemove(hostId, out _);
+    }
 }
