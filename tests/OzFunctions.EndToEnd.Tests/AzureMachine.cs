@@ -16,7 +16,10 @@ internal sealed class AzureMachine : IAsyncDisposable
     private readonly List<TestProcess> _processes = [];
     private readonly string _connection;
 
-    public AzureMachine(string connection, string agent)
+    /// <param name="connection">Of the account.</param>
+    /// <param name="agent">What stands in for <c>oz</c>: a script for the shell.</param>
+    /// <param name="direct">One more setting of the backend; its value may be a script of <c>$MARKS</c>.</param>
+    public AzureMachine(string connection, string agent, string? direct = null)
     {
         _connection = connection;
         Account = StorageAccount.Open(connection, new(), TimeProvider.System);
@@ -34,6 +37,7 @@ internal sealed class AzureMachine : IAsyncDisposable
                 environment:
                   - name: MARKS
                     value: {_directory.Create("marks")}
+                {direct}
             """);
     }
 
@@ -71,12 +75,9 @@ internal sealed class AzureMachine : IAsyncDisposable
 
     public TestProcess StartWorker(params string[] arguments) => Start(["worker", .. arguments]);
 
-    public TestProcess Start(params string[] arguments)
-    {
-        var process = TestProcess.Start(Path.Join(Here, "ozf"), arguments, Environment);
-        _processes.Add(process);
-        return process;
-    }
+    public TestProcess Start(params string[] arguments) => Keep(TestProcess.Start(Path.Join(Here, "ozf"), arguments, Environment));
+
+    public TestProcess StartCrashing(string step, params string[] arguments) => Keep(TestProcess.Start(Path.Join(Here, "OzFunctions.CrashHost"), [step, .. arguments], Environment));
 
     public Task<(int ExitCode, string Output, string Errors)> ForeignAsync(CancellationToken cancellationToken, params string[] arguments) =>
         TestPackages.RunAsync("storage.mjs", arguments, cancellationToken, new Dictionary<string, string?> { ["STORAGE"] = _connection });
@@ -94,6 +95,11 @@ internal sealed class AzureMachine : IAsyncDisposable
 
         return names;
     }
+
+    /// <summary>Attempt directories that are there.</summary>
+    public IReadOnlyList<string> AttemptDirectories() => Directory.Exists(_directory["workspaces/.ozf"])
+        ? [.. Directory.GetDirectories(_directory["workspaces/.ozf"]).Where(path => Path.GetFileName(path) != "bin")]
+        : [];
 
     /// <summary>No marker, no entry, no workspace, no attempt directory.</summary>
     public async Task AssertNothingLeftAsync(CancellationToken cancellationToken)
@@ -121,6 +127,26 @@ internal sealed class AzureMachine : IAsyncDisposable
         Assert.True(exitCode == 0, errors);
         using var document = JsonDocument.Parse(output);
         return [.. document.RootElement.EnumerateArray().Select(one => one.Clone())];
+    }
+
+    /// <summary>The same by a client of ours, which makes no process.</summary>
+    public async Task<IReadOnlyList<string>> TakeEventIdsAsync(CancellationToken cancellationToken)
+    {
+        var queue = new AzureRequestQueue(Account, StorageNames.Events);
+        var ids = new List<string>();
+        while (await queue.ReceiveAsync(TimeSpan.FromMinutes(5), TimeSpan.Zero, cancellationToken) is { } message)
+        {
+            using var document = JsonDocument.Parse(message.Body);
+            ids.Add(document.RootElement.GetProperty("id").GetString()!);
+        }
+
+        return ids;
+    }
+
+    private TestProcess Keep(TestProcess process)
+    {
+        _processes.Add(process);
+        return process;
     }
 
     public async ValueTask DisposeAsync()
