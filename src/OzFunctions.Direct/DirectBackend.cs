@@ -81,7 +81,10 @@ public sealed partial class DirectBackend : IRunBackend
         var record = attempt.Record;
         using var journal = AttemptJournal.Open(directory.Places.Journal, _time);
         var reader = new AgentOutputReader(record.Request.Harness, _options.FinishedPattern);
-        var masks = AttemptMasks.Open(_options, record.Request, directory.Places, _maskers, wasFixed: journal.Has(JournalStep.AgentRequested));
+
+        // The record says so too: a run of the host's own account may have put another journal in the place of ours.
+        var wasFixed = journal.Has(JournalStep.AgentRequested) || record.State == RunState.InProgress;
+        var masks = AttemptMasks.Open(_options, record.Request, directory.Places, _maskers, wasFixed, record.CurrentAttempt?.MasksSha256);
         await using var log = _openLog(record.RunId, record.Attempt, directory.Places.Directory, reader, masks.CreateFilter);
         if (journal.Find(JournalStep.Begun) is null && journal.WorkspacePath is null)
         {
@@ -92,7 +95,7 @@ public sealed partial class DirectBackend : IRunBackend
         var scope = new AttemptScope(options, attempt, directory.Places with { Owner = options.User }, journal, log, masks, reader, _time);
         if (masks.IsLost)
         {
-            scope.Warn("What is to be masked of this run was removed or made unreadable in its private directory: the output of its commands is not shown from here on, and no text artifacts are kept.");
+            scope.Warn("What is to be masked of this run was removed, replaced or made unreadable in its private directory: the output of its commands is not shown from here on, and no text artifacts are kept.");
         }
 
         await using var shim = new AttemptShim(_shims, scope);

@@ -595,6 +595,30 @@ public sealed class AdoptionTests
         }
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData("rm -f J; : >S")]
+    [InlineData("rm -f J S")]
+    [InlineData("""rm -f J S; echo '{"early":[],"late":[]}' >S""")]
+    public async Task An_agent_that_replaces_journal_and_secrets_gains_no_sight_of_what_setup_wrote(string script)
+    {
+        await using var rig = new BackendRig();
+        script = script.Replace("J", "\"$TMPDIR/../journal.ndjson\"", StringComparison.Ordinal).Replace("S", "\"$TMPDIR/../secrets.json\"", StringComparison.Ordinal);
+        rig.UseScript($"{script}; touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; echo \"given $OF_SETUP_TOKEN\"; exit 0");
+        rig.Options = rig.Options with { SetupCommand = "echo OF_SETUP_TOKEN=made-by-setup-0123 >> \"$OZ_ENVIRONMENT_FILE\"" };
+        var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        var running = backend.RunAsync(second, BackendRig.Cancellation);
+        rig.Temp.Write("go", "");
+        var outcome = await running;
+
+        Assert.Equal((RunReason.Completed, 0), (outcome.Reason, outcome.Attempt.ExitCode));
+        Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("is not shown from here on", StringComparison.Ordinal));
+        var log = rig.LogOf(second);
+        Assert.DoesNotContain("made-by-setup", log, StringComparison.Ordinal);
+        Assert.Contains("out: ***\n", log, StringComparison.Ordinal);
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task A_run_whose_shim_left_nothing_that_can_be_read_ends_all_the_same()
     {

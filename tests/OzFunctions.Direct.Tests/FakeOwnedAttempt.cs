@@ -53,10 +53,14 @@ internal sealed class FakeOwnedAttempt(RunRecord record, IAttemptDirectory direc
         _ordered.Cancel();
     }
 
-    public Task<StartPermission> StartAsync(CancellationToken cancellationToken)
+    public Task<StartPermission> StartAsync(string? masksSha256, CancellationToken cancellationToken)
     {
         Starts++;
-        Record = Record with { State = RunState.InProgress };
+        if (Record.State != RunState.InProgress)
+        {
+            Record = Record with { State = RunState.InProgress, Attempts = [.. Record.Attempts.Select(attempt => attempt with { MasksSha256 = masksSha256 })] };
+        }
+
         return Task.FromResult(Permission);
     }
 

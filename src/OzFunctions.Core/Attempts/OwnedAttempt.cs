@@ -117,19 +117,19 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     }
 
     /// <summary>C9.</summary>
-    public async Task<StartPermission> StartAsync(CancellationToken cancellationToken)
+    public async Task<StartPermission> StartAsync(string? masksSha256, CancellationToken cancellationToken)
     {
         await Unlisting;
         if (StartLimit is not { } limit)
         {
-            return await StartWhenAnsweredAsync(cancellationToken);
+            return await StartWhenAnsweredAsync(masksSha256, cancellationToken);
         }
 
         using var deadline = new CancellationTokenSource(limit.AtMost, _ports.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            return await StartWhenAnsweredAsync(either.Token);
+            return await StartWhenAnsweredAsync(masksSha256, either.Token);
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -204,7 +204,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
 
     public void Dispose() => _stopOrdered.Dispose();
 
-    private async Task<StartPermission> StartWhenAnsweredAsync(CancellationToken cancellationToken)
+    private async Task<StartPermission> StartWhenAnsweredAsync(string? masksSha256, CancellationToken cancellationToken)
     {
         var pause = FirstPause;
         while (true)
@@ -216,7 +216,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
 
             try
             {
-                return await TryStartAsync(cancellationToken);
+                return await TryStartAsync(masksSha256, cancellationToken);
             }
             catch (BlobStoreException ex) when (ex.IsTransient)
             {
@@ -227,7 +227,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
         }
     }
 
-    private async Task<StartPermission> TryStartAsync(CancellationToken cancellationToken)
+    private async Task<StartPermission> TryStartAsync(string? masksSha256, CancellationToken cancellationToken)
     {
         var cancelled = false;
         var written = await WriteAsync(
@@ -251,7 +251,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
                     State = RunState.InProgress,
                     Starts = record.Starts + 1,
                     StartedAt = record.StartedAt ?? now,
-                    Attempts = [.. record.Attempts.Select(attempt => attempt.Attempt == Attempt ? attempt with { StartedAt = now } : attempt)],
+                    Attempts = [.. record.Attempts.Select(attempt => attempt.Attempt == Attempt ? attempt with { StartedAt = now, MasksSha256 = masksSha256 } : attempt)],
                 });
             },
             cancellationToken,

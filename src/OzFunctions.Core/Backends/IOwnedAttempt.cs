@@ -17,7 +17,9 @@ public interface IOwnedAttempt
     IProtocolProbe Probe { get; }
 
     /// <summary>C9: makes the record INPROGRESS. Only after <see cref="StartPermission.Start"/> may the agent be executed.</summary>
-    Task<StartPermission> StartAsync(CancellationToken cancellationToken);
+    /// <param name="masksSha256">By which a host that adopts the attempt knows what is to be masked of it, <see cref="AttemptRecord.MasksSha256"/>; null: it cannot tell.</param>
+    /// <param name="cancellationToken">Ends the wait for a store that is away.</param>
+    Task<StartPermission> StartAsync(string? masksSha256, CancellationToken cancellationToken);
 
     /// <summary>After C10: the agent was executed. Best effort (<c>started</c> event).</summary>
     Task NoteStartedAsync(CancellationToken cancellationToken);

@@ -57,6 +57,12 @@ public sealed record AttemptRecord
 
     public string? AgentVersion { get; init; }
 
+    /// <summary>
+    /// SHA-256 of what the attempt's private directory holds to be masked, a random number in it: the agent may reach that file, and a host that adopts trusts no other. From
+    /// the agent's start to its end.
+    /// </summary>
+    public string? MasksSha256 { get; init; }
+
     public TeardownResult? Teardown { get; init; }
 
     public LogSummary? Log { get; init; }

@@ -46,6 +46,7 @@ internal static class AttemptRecords
                 PeakMemoryBytes = agent is { SpawnError: 0, Ended: true } ? agent.PeakMemoryBytes : null,
                 CpuSeconds = agent is { SpawnError: 0, Ended: true } ? agent.CpuSeconds : null,
                 AgentVersion = scope.Journal.Find(JournalStep.AgentRequested)?.AgentVersion ?? before.AgentVersion,
+                MasksSha256 = null,
                 Teardown = settlement.Teardown,
                 Log = settlement.Log,
                 Artifacts = settlement.Artifacts,

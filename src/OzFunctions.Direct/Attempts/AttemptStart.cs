@@ -121,7 +121,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
             return order;
         }
 
-        switch (await scope.Owned.StartAsync(cancellationToken))
+        switch (await scope.Owned.StartAsync(scope.Masks.Digest, cancellationToken))
         {
             case StartPermission.Cancelled:
                 return scope.FindOrder() ?? new(RunReason.TaskCancelled, "The run was cancelled before the agent was started.");

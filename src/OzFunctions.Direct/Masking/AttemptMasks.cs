@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using OzFunctions.Direct.Attempts;
 using OzFunctions.Direct.Environments;
@@ -12,25 +13,39 @@ namespace OzFunctions.Direct.Masking;
 /// What is masked of one attempt: until setup is over what the host knows, from then on also what setup wrote to the environment file. What of it the run's
 /// commands are given stands in the private directory, so that a host that adopts masks it whatever its own configuration says, also after the shim was
 /// killed. The host's other secrets never lie where a run could read them: the host that adopts masks those that it has itself (ADR 0008). Where that file was made
-/// unreadable, what else would have to be masked is not known: nothing that the run's commands wrote is shown from then on.
+/// unreadable, or is not the one whose digest the record has, what else would have to be masked is not known: nothing that the run's commands wrote is shown from then on.
 /// </summary>
 internal sealed class AttemptMasks
 {
+    private const int SaltBytes = 16;
     private readonly AttemptPlaces _places;
     private readonly MaskerCache _maskers;
     private readonly Lock _gate = new();
     private readonly AttemptSecrets _early;
     private Masker? _late;
+    private string? _digest;
 
-    private AttemptMasks(AttemptPlaces places, MaskerCache maskers, AttemptSecrets early, IReadOnlyList<string>? late, bool isLost)
+    private AttemptMasks(AttemptPlaces places, MaskerCache maskers, AttemptSecrets early, IReadOnlyList<string>? late, string? digest, bool isLost)
     {
-        (_places, _maskers, _early, IsLost) = (places, maskers, early, isLost);
+        (_places, _maskers, _early, _digest, IsLost) = (places, maskers, early, digest, isLost);
         Early = maskers.Get(early.Values);
         _late = late is null ? null : maskers.Get(late);
     }
 
-    /// <summary>An earlier host kept what is masked, and it cannot be read any more: what this host knows may not be all of it.</summary>
+    /// <summary>An earlier host kept what is masked, and it cannot be read any more, or is another: what this host knows may not be all of it.</summary>
     public bool IsLost { get; }
+
+    /// <summary>Names what is kept, for the record; what was not kept, or is lost, has one that nothing can have.</summary>
+    public string Digest
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return (IsLost ? null : _digest) ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes));
+            }
+        }
+    }
 
     /// <summary>For the output of setup.</summary>
     public Masker Early { get; }
@@ -56,16 +71,18 @@ internal sealed class AttemptMasks
     /// <param name="places">Of the attempt.</param>
     /// <param name="maskers">Of the host.</param>
     /// <param name="wasFixed">The agent was asked for, so the set was fixed and kept before.</param>
-    public static AttemptMasks Open(DirectOptions options, RunRequest request, AttemptPlaces places, MaskerCache maskers, bool wasFixed = false)
+    /// <param name="digest">Of what was kept then, where the run's commands do not reach; null: not known, an earlier version began the attempt.</param>
+    public static AttemptMasks Open(DirectOptions options, RunRequest request, AttemptPlaces places, MaskerCache maskers, bool wasFixed = false, string? digest = null)
     {
         var own = AttemptSecrets.Of(options, request);
-        var (known, isLost) = Read(places);
+        var (known, found, isLost) = Read(places);
         if (known is not null)
         {
-            return new AttemptMasks(places, maskers, own.With(known.Early), known.Late is { } late ? own.With(late).Values : null, isLost: wasFixed && known.Late is null);
+            isLost = (wasFixed && known.Late is null) || (digest is not null && digest != found);
+            return new AttemptMasks(places, maskers, own.With(known.Early), known.Late is { } late ? own.With(late).Values : null, known.Salt is null ? null : found, isLost);
         }
 
-        var masks = new AttemptMasks(places, maskers, own, late: null, isLost || wasFixed);
+        var masks = new AttemptMasks(places, maskers, own, late: null, digest: null, isLost || wasFixed);
         masks.TryKeep(late: null);
         return masks;
     }
@@ -100,23 +117,25 @@ internal sealed class AttemptMasks
     /// <summary>A fault as the host's own log may show it: paths and texts in it may be the run's.</summary>
     public Exception Conceal(Exception exception) => new ConcealedException(Mask(exception.Message), Mask(exception.ToString()));
 
-    private static (MaskFile? File, bool IsLost) Read(AttemptPlaces places)
+    private static (MaskFile? File, string? Digest, bool IsLost) Read(AttemptPlaces places)
     {
         try
         {
             if (RegularFile.FindAll(places.Secrets) is not { } bytes)
             {
-                return (null, IsLost: false);
+                return (null, null, IsLost: false);
             }
 
             var file = JsonSerializer.Deserialize(bytes, DirectJson.Disk.MaskFile);
-            return (file, IsLost: file is null);
+            return (file, DigestOf(bytes), IsLost: file is null);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {
-            return (null, IsLost: true);
+            return (null, null, IsLost: true);
         }
     }
+
+    private static string DigestOf(ReadOnlySpan<byte> kept) => Convert.ToHexStringLower(SHA256.HashData(kept));
 
     private Masker FixAsItStands()
     {
@@ -157,8 +176,11 @@ internal sealed class AttemptMasks
         }
 
         var next = _places.Secrets + ".new";
-        AttemptPlaces.WritePrivate(next, JsonSerializer.SerializeToUtf8Bytes(new MaskFile { Early = _early.Given, Late = late }, DirectJson.Disk.MaskFile));
+        var salt = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SaltBytes));
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(new MaskFile { Early = _early.Given, Late = late, Salt = salt }, DirectJson.Disk.MaskFile);
+        AttemptPlaces.WritePrivate(next, bytes);
         File.Move(next, _places.Secrets, overwrite: true);
+        _digest = DigestOf(bytes);
     }
 }
 
@@ -175,4 +197,7 @@ internal sealed record MaskFile
 
     /// <summary>Null until it is fixed.</summary>
     public IReadOnlyList<string>? Late { get; init; }
+
+    /// <summary>Keeps a short secret from being guessed by the digest in the record; null: an earlier version wrote it.</summary>
+    public string? Salt { get; init; }
 }

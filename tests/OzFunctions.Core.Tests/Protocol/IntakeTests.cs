@@ -184,11 +184,11 @@ public sealed class IntakeTests
             Trigger = new() { Kind = TriggerKind.Cli },
             Owner = new("h-1", 3, "00112233445566aa"),
             Attempt = 1,
-            Attempts = [new() { Attempt = 1, HostId = "h-1", StoppedBy = StoppedBy.Cancel, Durations = new() { Queued = TimeSpan.FromMilliseconds(1234) }, Reason = RunReason.TaskCancelled }],
+            Attempts = [new() { Attempt = 1, HostId = "h-1", StoppedBy = StoppedBy.Cancel, Durations = new() { Queued = TimeSpan.FromMilliseconds(1234) }, Reason = RunReason.TaskCancelled, MasksSha256 = "00ff" }],
         };
 
         Assert.Equal(
-            """{"schema":1,"run_id":"01890a5d-ac96-774b-bcce-b302099a8057","state":"INPROGRESS","created_at":"2023-06-30T03:34:18.518Z","updated_at":"2023-06-30T03:34:18.518Z","worker_id":"local","request":{"prompt":"fix größe","env":{"A":"1","T":{"secret":"S"}},"timeout":"1h30m"},"trigger":{"kind":"cli"},"owner":{"host_id":"h-1","fence":3,"dir":"00112233445566aa"},"attempt":1,"starts":0,"prestart_failures":0,"attempts":[{"attempt":1,"host_id":"h-1","reason":"task_cancelled","stopped_by":"cancel","durations":{"queued":1.234}}]}""",
+            """{"schema":1,"run_id":"01890a5d-ac96-774b-bcce-b302099a8057","state":"INPROGRESS","created_at":"2023-06-30T03:34:18.518Z","updated_at":"2023-06-30T03:34:18.518Z","worker_id":"local","request":{"prompt":"fix größe","env":{"A":"1","T":{"secret":"S"}},"timeout":"1h30m"},"trigger":{"kind":"cli"},"owner":{"host_id":"h-1","fence":3,"dir":"00112233445566aa"},"attempt":1,"starts":0,"prestart_failures":0,"attempts":[{"attempt":1,"host_id":"h-1","reason":"task_cancelled","stopped_by":"cancel","durations":{"queued":1.234},"masks_sha256":"00ff"}]}""",
             JsonSerializer.Serialize(record, RunJson.Wire.RunRecord));
     }
 

@@ -147,7 +147,10 @@ public sealed class LifecycleTests
         var machine = world.NewMachine("partitioned");
         world.StartHost(machine);
         var run = (await core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
-        await world.UntilAsync(run, record => record.State == RunState.InProgress, Cancellation);
+        var started = await world.UntilAsync(run, record => record.State == RunState.InProgress, Cancellation);
+
+        // What the backend wants the next one to know came with the same write.
+        Assert.Equal("00ff", started.CurrentAttempt!.MasksSha256);
 
         // Others settled it meanwhile (T4), as after a partition; the owner's fence is older now.
         var records = new RunRecords(world.Blobs, world.Clock);

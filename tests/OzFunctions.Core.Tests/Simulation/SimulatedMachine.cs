@@ -10,6 +10,7 @@ namespace OzFunctions.Core.Tests.Simulation;
 internal sealed class SimulatedMachine(string name)
 {
     private static int _next;
+    private int _failedDiscards;
 
     public string Name { get; } = name;
 
@@ -38,6 +39,11 @@ internal sealed class SimulatedMachine(string name)
 
     /// <summary>Ending what a directory's shim still runs fails in a way that nobody foresaw.</summary>
     public bool DiscardFails { get; set; }
+
+    /// <summary>How often it did.</summary>
+    public int FailedDiscards => _failedDiscards;
+
+    public void NoteFailedDiscard() => Interlocked.Increment(ref _failedDiscards);
 
     /// <summary>What a discard waits for, as for a teardown. Default: nothing.</summary>
     public Task Teardown { get; set; } = Task.CompletedTask;
@@ -155,7 +161,7 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
                 await ExecuteAsync(attempt, directory, key);
             }
 
-            var permission = await attempt.StartAsync(detach);
+            var permission = await attempt.StartAsync(masksSha256: "00ff", detach);
             await process.AliveAsync();
             if (permission != StartPermission.Start)
             {
@@ -235,6 +241,7 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
             await process.AliveAsync();
             if (machine.DiscardFails)
             {
+                machine.NoteFailedDiscard();
                 throw new InvalidOperationException("the shim does not answer");
             }
 

@@ -152,6 +152,44 @@ public sealed class MaskedLogTests
         Assert.Equal(isLost, AttemptMasks.Open(new DirectOptions(), new RunRequest { Prompt = "x" }, places, new MaskerCache(), wasFixed).IsLost);
     }
 
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("""{"early":[],"late":[]}""", true)]
+    [InlineData("as it was", false)]
+    public void Another_set_than_the_one_that_was_fixed_is_not_all_that_is_to_be_masked(string content, bool isLost)
+    {
+        using var temp = new TempDirectory();
+        var places = new AttemptPlaces(temp.Path);
+        var first = AttemptMasks.Open(new DirectOptions(), new RunRequest { Prompt = "x" }, places, new MaskerCache());
+        first.Fix([KeyValuePair.Create("A_TOKEN", Late)]);
+        var digest = first.Digest;
+        if (content != "as it was")
+        {
+            File.WriteAllText(places.Secrets, content);
+        }
+
+        var second = AttemptMasks.Open(new DirectOptions(), new RunRequest { Prompt = "x" }, places, new MaskerCache(), wasFixed: true, digest);
+
+        Assert.Equal(isLost, second.IsLost);
+        Assert.Equal(!isLost, second.Digest == digest);
+    }
+
+    [Fact]
+    public void The_digest_of_one_set_is_another_each_time_so_that_nobody_guesses_values_by_it()
+    {
+        string[] digests = [DigestOf(Late), DigestOf(Late)];
+
+        Assert.NotEqual(digests[0], digests[1]);
+
+        static string DigestOf(string value)
+        {
+            using var temp = new TempDirectory();
+            var masks = AttemptMasks.Open(new DirectOptions(), new RunRequest { Prompt = "x" }, new AttemptPlaces(temp.Path), new MaskerCache());
+            masks.Fix([KeyValuePair.Create("A_TOKEN", value)]);
+            return masks.Digest;
+        }
+    }
+
     private static AttemptMasks OpenMasks(LogScene scene, params string[] secrets) => AttemptMasks.Open(
         new DirectOptions { Secrets = secrets.ToDictionary(_ => "a") }, Asking("a"), new AttemptPlaces(scene.PrivateDirectory), new MaskerCache());
 
