@@ -16,6 +16,7 @@ internal sealed partial class AttemptAdoption(
     private const int AtOnce = 8;
     private readonly ConcurrentDictionary<string, bool> _named = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Task> _discards = new(StringComparer.Ordinal);
+    private readonly DiscardPauses _pauses = new(ports.Time);
 
     /// <summary>The removal of directories that are nobody's: it takes as long as their teardown, for which neither adoption nor a claim waits. Never fails.</summary>
     public Task Discards => Task.WhenAll(_discards.Values);
@@ -26,7 +27,7 @@ internal sealed partial class AttemptAdoption(
     /// <param name="cancellationToken">Ends the search.</param>
     public async IAsyncEnumerable<AdoptedAttempt> AdoptAsync(HostPresence presence, CancellationToken detach, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var directories = backend.TakeAbandonedDirectories(ports.StoreId);
+        var directories = TakeThoseDue();
         if (directories.Count == 0)
         {
             yield break;
@@ -65,19 +66,59 @@ internal sealed partial class AttemptAdoption(
         }
     }
 
+    /// <summary>Without those that could not be removed a moment ago: a process that nobody can end is not asked to every few seconds.</summary>
+    private List<IAttemptDirectory> TakeThoseDue()
+    {
+        var due = new List<IAttemptDirectory>();
+        foreach (var directory in backend.TakeAbandonedDirectories(ports.StoreId))
+        {
+            if (_pauses.IsDue(directory.Name))
+            {
+                due.Add(directory);
+            }
+            else
+            {
+                directory.Dispose();
+            }
+        }
+
+        return due;
+    }
+
     private async Task DiscardAsync(IAttemptDirectory directory, StoredRun? run, CancellationToken detach)
     {
         var name = directory.Name;
         await Task.Yield();
-        await SafelyAsync(
-            directory,
-            async () =>
-            {
-                await directory.DiscardAsync(detach);
-                await PutRightAsync(run, detach);
-            },
-            detach);
+        await SafelyAsync(directory, () => DiscardOrPauseAsync(directory, run, detach), detach);
         _discards.TryRemove(name, out _);
+    }
+
+    private async Task DiscardOrPauseAsync(IAttemptDirectory directory, StoredRun? run, CancellationToken detach)
+    {
+        var name = directory.Name;
+        try
+        {
+            await directory.DiscardAsync(detach);
+        }
+        catch (Exception ex) when (ex is not OperationCanceledException || !detach.IsCancellationRequested)
+        {
+            // Whatever it is, it may be there the next time too: told once, and tried less and less often.
+            var isFirst = _pauses.Note(name);
+            directory.Dispose();
+            if (isFirst)
+            {
+                NotDiscarded(name, ex);
+            }
+
+            return;
+        }
+
+        if (_pauses.TryForget(name))
+        {
+            DiscardedAtLast(name);
+        }
+
+        await PutRightAsync(run, detach);
     }
 
     /// <summary>One directory's fault must not keep the others locked and unattended.</summary>
@@ -190,6 +231,12 @@ internal sealed partial class AttemptAdoption(
 
     [LoggerMessage(LogLevel.Warning, "Attempt directory {Directory} could not be looked at; the next round tries again")]
     private partial void NotAdopted(string directory, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "What a host that is gone left in attempt directory {Directory} could not be ended and removed; it is tried again, less and less often and at last every hour, and 'ozf doctor' names it")]
+    private partial void NotDiscarded(string directory, Exception exception);
+
+    [LoggerMessage(LogLevel.Information, "What was left in attempt directory {Directory} is ended and removed now")]
+    private partial void DiscardedAtLast(string directory);
 
     [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt}: directory {Directory} of a host that is gone belongs to nobody and is removed")]
     private partial void Discarded(RunId runId, int attempt, string directory);

@@ -258,7 +258,9 @@ public sealed class HostFaultTests
 
         world.StartHost(machine);
         await world.UntilAsync(run, record => record.State.IsTerminal(), Cancellation);
+        await world.UntilAsync(() => { world.PulseSoon(); return Task.FromResult(machine.FailedDiscards > 0); }, Cancellation);
         machine.DiscardFails = false;
+        world.Clock.Shift(TimeSpan.FromSeconds(10));
 
         await world.UntilSettledAsync(run, Cancellation);
         Assert.Equal([run], machine.Discarded);
