@@ -32,15 +32,19 @@ internal static class SpoolFormat
     public static List<long> ListSegments(string directory)
     {
         var segments = new List<long>();
-        if (Directory.Exists(directory))
+        try
         {
-            foreach (var path in Directory.EnumerateFiles(directory, "*" + Suffix))
+            foreach (var path in Directory.Exists(directory) ? Directory.EnumerateFiles(directory, "*" + Suffix) : [])
             {
                 if (long.TryParse(Path.GetFileNameWithoutExtension(path.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var segment))
                 {
                     segments.Add(segment);
                 }
             }
+        }
+        catch (UnauthorizedAccessException)
+        {
+            // A command of the same account took the rights to it; what is in it is seen when they are given back.
         }
 
         segments.Sort();

@@ -13,6 +13,7 @@ public sealed class SpoolWriter : IDisposable
     private readonly byte[] _record;
     private readonly long _segmentBytes;
     private readonly long _headSegments;
+    private readonly Func<bool> _regain;
     private readonly Queue<long> _tail = new();
     private SafeFileHandle? _file;
     private long _segment;
@@ -29,8 +30,10 @@ public sealed class SpoolWriter : IDisposable
     /// <param name="spoolBytes">How much of it is kept.</param>
     /// <param name="time">The clock of its pieces.</param>
     /// <param name="open">Opens a segment that is there; one for which it throws <see cref="FileNotFoundException"/> is passed over.</param>
-    internal SpoolWriter(string directory, long spoolBytes, TimeProvider time, Func<string, SafeFileHandle> open)
+    /// <param name="regain">Asked when the directory takes no file any more for want of rights; whether it may be tried once more. Default: no.</param>
+    internal SpoolWriter(string directory, long spoolBytes, TimeProvider time, Func<string, SafeFileHandle> open, Func<bool>? regain = null)
     {
+        _regain = regain ?? (() => false);
         _directory = directory;
         _time = time;
         _segmentBytes = Math.Clamp(spoolBytes / 16, 4 << 10, SpoolFormat.LongestSegment);
@@ -135,7 +138,7 @@ public sealed class SpoolWriter : IDisposable
         SpoolFormat.WriteSegmentStart(start, _totals, _time.GetUtcNow());
 
         // One whose start record the disk refused stays: a file for each refused piece would fill the directory, and a reader may hold it open already.
-        _file ??= File.OpenHandle(SpoolFormat.PathOf(_directory, _segment), FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        _file ??= CreateSegment();
         RandomAccess.Write(_file, start, 0);
         _offset = start.Length;
         if (_segment >= _headSegments)
@@ -146,6 +149,20 @@ public sealed class SpoolWriter : IDisposable
                 File.Delete(SpoolFormat.PathOf(_directory, _tail.Dequeue()));
             }
         }
+    }
+
+    private SafeFileHandle CreateSegment()
+    {
+        try
+        {
+            return Create();
+        }
+        catch (UnauthorizedAccessException) when (_regain())
+        {
+            return Create();
+        }
+
+        SafeFileHandle Create() => File.OpenHandle(SpoolFormat.PathOf(_directory, _segment), FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
     }
 
     private void CloseSegment()

@@ -67,8 +67,10 @@ internal static unsafe class ShimProcess
             var descendants = new Descendants(wake, proc, resources.Group);
             descendants.StartThreads();
             resources.Prepare(descendants);
-            using var spool = new SpoolWriter(Path.Combine(path, ShimProtocol.SpoolDirectory), orders.SpoolBytes, TimeProvider.System);
-            var status = new StatusFile(directory, new ShimStatus
+            var directories = new OwnDirectories(directory);
+            using var spool = new SpoolWriter(Path.Combine(path, ShimProtocol.SpoolDirectory), orders.SpoolBytes, TimeProvider.System, SpoolFormat.Open, directories.TryOpenUp);
+            directories.TakeSpool();
+            var status = new StatusFile(directories, new ShimStatus
             {
                 Version = ShimProtocol.Version,
                 Pid = Libc.GetPid(),

@@ -4,8 +4,9 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Shim;
 
 /// <summary><c>status.json</c>: replaced as a whole, and safe from a loss of power from the first command on.</summary>
-internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
+internal sealed unsafe class StatusFile(OwnDirectories directories, ShimStatus initial)
 {
+    private readonly int _directory = directories.Private;
     private bool _unsaved;
 
     public ShimStatus Current { get; private set; } = initial;
@@ -33,7 +34,12 @@ internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
         var bytes = ShimStatusJson.Write(Current);
         fixed (byte* temporary = "status.json.new\0"u8, target = "status.json\0"u8, content = bytes)
         {
-            var file = Libc.OpenAt(directory, temporary, Libc.OWriteOnly | Libc.OCreate | Libc.OTruncate | Libc.OCloseOnExec, 0x180);
+            var file = OpenNew(temporary);
+            if (file < 0 && Libc.Errno == Libc.EAccess && directories.TryOpenUp())
+            {
+                file = OpenNew(temporary);
+            }
+
             Orphaned = file < 0 && Libc.Errno == Libc.ENoEntry;
             var saved = file >= 0 && Libc.Write(file, content, bytes.Length) == bytes.Length && (!durable || Libc.Sync(file) == 0);
             if (file >= 0)
@@ -41,7 +47,7 @@ internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
                 _ = Libc.Close(file);
             }
 
-            saved = saved && Libc.RenameAt(directory, temporary, directory, target) == 0 && (!durable || Libc.Sync(directory) == 0);
+            saved = saved && Libc.RenameAt(_directory, temporary, _directory, target) == 0 && (!durable || Libc.Sync(_directory) == 0);
             _unsaved = !saved;
             return saved;
         }
@@ -52,9 +58,11 @@ internal sealed unsafe class StatusFile(int directory, ShimStatus initial)
     {
         fixed (byte* name = System.Text.Encoding.UTF8.GetBytes(ShimProtocol.ReserveFile + '\0'))
         {
-            _ = Libc.UnlinkAt(directory, name, 0);
+            _ = Libc.UnlinkAt(_directory, name, 0);
         }
     }
+
+    private int OpenNew(byte* name) => Libc.OpenAt(_directory, name, Libc.OWriteOnly | Libc.OCreate | Libc.OTruncate | Libc.OCloseOnExec, 0x180);
 
     /// <summary>Changes one command's state without saving.</summary>
     public void Replace(ShimCommandStatus command) => Current = With(command);

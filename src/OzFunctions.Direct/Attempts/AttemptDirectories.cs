@@ -61,6 +61,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     public IReadOnlyList<IAttemptDirectory> TakeAbandoned(string store)
     {
         var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
+        Posix.TakenRights.GiveBack(home);
         var taken = new List<IAttemptDirectory>();
         foreach (var path in Find(home).ToList())
         {
@@ -117,6 +118,8 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         {
             return null;
         }
+
+        places.OpenUp();
 
         // Looked at before it is locked, so that hosts of other stores are not kept from theirs. And taking the lock makes the file: not in what is none of ours.
         var seen = FindIntent(places);

@@ -22,6 +22,17 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
 
     public AttemptPlaces Places => places;
 
+    public string? FindSharedWorkspace()
+    {
+        if (!File.Exists(places.Journal))
+        {
+            return null;
+        }
+
+        using var journal = FindJournal();
+        return journal is null || journal.Has(JournalStep.WorkspaceMine) ? null : journal.Find(JournalStep.WorkspaceReady)?.Path;
+    }
+
     public AttemptOutcome? FindOutcome()
     {
         try
@@ -39,6 +50,7 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
 
     public async Task DiscardAsync(CancellationToken cancellationToken)
     {
+        places.OpenUp();
         string? workspace;
         bool owned;
         TimeSpan atMost;
@@ -72,6 +84,8 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
 
     public void Delete()
     {
+        places.OpenUp();
+
         // The lock goes last: until then nobody else takes what is half removed for an abandoned attempt.
         foreach (var entry in Directory.EnumerateFileSystemEntries(places.Directory).Where(entry => entry != places.Lock && entry != places.Intent).ToList())
         {

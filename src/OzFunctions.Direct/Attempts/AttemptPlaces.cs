@@ -56,6 +56,15 @@ internal sealed record AttemptPlaces(string Directory)
 
     public string AgentFile => Path.Combine(Directory, "agent.json");
 
+    /// <summary>Gives back what a run of this account took from itself and from its host: the rights to the directory, its lock, the way to its supervisor, and the output that lies in it.</summary>
+    public void OpenUp()
+    {
+        foreach (var place in (string[])[Lock, Path.Combine(Directory, ShimProtocol.SocketFile), Path.Combine(Directory, ShimProtocol.SpoolDirectory), Logs.HostLines.DirectoryOf(Directory)])
+        {
+            TakenRights.GiveBack(place);
+        }
+    }
+
     /// <summary>Makes the directories and files that commands find; what is there already stays.</summary>
     public void Make(bool privateHome)
     {

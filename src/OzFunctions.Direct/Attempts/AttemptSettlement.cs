@@ -28,6 +28,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
     public async Task RunAsync(Verdict verdict, CancellationToken cancellationToken)
     {
+        scope.Places.OpenUp();
         NoteProcesses();
         Passed(ProtocolStep.S1);
         if (!scope.IsFenced)

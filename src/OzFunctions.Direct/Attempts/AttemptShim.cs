@@ -43,7 +43,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         {
             KeepLease();
         }
-        else if (Identity is not null)
+        else if ((Identity ?? (_identity = shims.Identify(scope.Places.Directory))) is not null)
         {
             await SweepAsync(cancellationToken);
         }
@@ -107,6 +107,9 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         try
         {
             var status = await session.WaitAsync(phase, cancellationToken);
+
+            // Nothing of it lives that could take them again.
+            scope.Places.OpenUp();
             try
             {
                 await following;
@@ -326,6 +329,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     {
         while (true)
         {
+            scope.Places.OpenUp();
             var left = scope.Owned.LeaseLeft;
             try
             {

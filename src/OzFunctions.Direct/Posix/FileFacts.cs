@@ -14,6 +14,8 @@ internal readonly record struct FileFacts(uint Mode, uint Owner, uint Group, ulo
 
     public bool IsLink => (Mode & TypeMask) == 0xA000;
 
+    public bool IsSocket => (Mode & TypeMask) == 0xC000;
+
     /// <summary>The kind as people call it.</summary>
     public string Kind => (Mode & TypeMask) switch
     {

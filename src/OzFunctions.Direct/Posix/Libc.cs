@@ -51,9 +51,6 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "fchmod", SetLastError = true)]
     public static partial int ChangeMode(int descriptor, uint mode);
 
-    [LibraryImport("libc", EntryPoint = "fchmodat", SetLastError = true)]
-    public static partial int ChangeModeAt(int directory, byte* name, uint mode, int flags);
-
     [LibraryImport("libc", EntryPoint = "geteuid")]
     public static partial uint GetUser();
 

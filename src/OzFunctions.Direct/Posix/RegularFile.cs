@@ -175,10 +175,17 @@ internal static class RegularFile
     private static SafeFileHandle Open(string path, int access)
     {
         // Looked at once it is open only: others are replaced while they are read. Without NONBLOCK a fifo would be waited for.
-        var descriptor = Libc.Open(path, access | Libc.ONoFollow | Libc.ONonBlock | Libc.OCloseOnExec, 0);
+        var flags = access | Libc.ONoFollow | Libc.ONonBlock | Libc.OCloseOnExec;
+        var descriptor = Libc.Open(path, flags, 0);
+        var error = descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
+        if (error == Libc.Eacces && TakenRights.GiveBack(path))
+        {
+            descriptor = Libc.Open(path, flags, 0);
+            error = descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
+        }
+
         if (descriptor < 0)
         {
-            var error = Marshal.GetLastPInvokeError();
             throw error == Libc.Enoent ? new FileNotFoundException($"{path} is not there.", path) : new IOException($"{path} cannot be read: {Libc.Describe(error)}.", error);
         }
 

@@ -11,7 +11,14 @@ internal static class ShimLock
         const int ReadWrite = 2;
         const int SharedNow = 1 | 4;
         const int WouldBlock = 11;
-        var file = ShimLibc.Open(Path.Combine(privateDirectory, ShimProtocol.LockFile), ReadWrite | ShimLibc.CloseOnExec, 0);
+        var path = Path.Combine(privateDirectory, ShimProtocol.LockFile);
+        var file = ShimLibc.Open(path, ReadWrite | ShimLibc.CloseOnExec, 0);
+        if (file < 0 && Marshal.GetLastPInvokeError() == Posix.Libc.Eacces && Posix.TakenRights.GiveBack(path))
+        {
+            // A run had taken them; a lock that cannot be looked at would say that the shim is dead.
+            file = ShimLibc.Open(path, ReadWrite | ShimLibc.CloseOnExec, 0);
+        }
+
         if (file < 0)
         {
             return false;

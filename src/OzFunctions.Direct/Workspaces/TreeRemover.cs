@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using OzFunctions.Direct.Posix;
 
 namespace OzFunctions.Direct.Workspaces;
@@ -123,7 +124,7 @@ internal sealed class TreeRemover(TimeProvider time)
         {
             const int flags = Libc.OReadOnly | Libc.OCloseOnExec;
             var opened = Libc.OpenAt(directory, name, flags | Libc.ODirectory | Libc.ONoFollow, 0);
-            if (opened < 0 && Marshal.GetLastPInvokeError() == Libc.Eacces && Libc.ChangeModeAt(directory, name, 0x1C0, 0) == 0)
+            if (opened < 0 && Marshal.GetLastPInvokeError() == Libc.Eacces && TryOpenUp(directory, name))
             {
                 opened = Libc.OpenAt(directory, name, flags | Libc.ODirectory | Libc.ONoFollow, 0);
             }
@@ -161,6 +162,21 @@ internal sealed class TreeRemover(TimeProvider time)
             finally
             {
                 Libc.Close(opened);
+            }
+        }
+
+        /// <summary>The directory that stands there and nothing that a link in its place leads to.</summary>
+        private static bool TryOpenUp(int directory, byte* name)
+        {
+            using var place = new SafeFileHandle(Libc.OpenAt(directory, name, Libc.OPath | Libc.ODirectory | Libc.ONoFollow | Libc.OCloseOnExec, 0), ownsHandle: true);
+            try
+            {
+                File.SetUnixFileMode($"/proc/self/fd/{place.DangerousGetHandle()}", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                return true;
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                return false;
             }
         }
 

@@ -16,6 +16,7 @@ internal static unsafe partial class Libc
     public const int EIntr = 4;
     public const int EAgain = 11;
     public const int EChild = 10;
+    public const int EAccess = 13;
     public const int ENotDir = 20;
     public const int OReadOnly = 0;
     public const int OWriteOnly = 1;
@@ -53,6 +54,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "setrlimit", SetLastError = true)]
     public static partial int SetLimit(int resource, ulong* limits);
+
+    [LibraryImport("libc", EntryPoint = "fchmod", SetLastError = true)]
+    public static partial int ChangeMode(int descriptor, uint mode);
 
     [LibraryImport("libc", EntryPoint = "getrandom")]
     public static partial nint GetRandom(byte* buffer, nuint count, uint flags);
