@@ -9,6 +9,7 @@ using OzFunctions.Cli.Stores;
 using OzFunctions.Cli.Workers;
 using OzFunctions.Direct.Agents;
 using OzFunctions.Direct.Attempts;
+using OzFunctions.Direct.Leftovers;
 using OzFunctions.Direct.Shims;
 using OzFunctions.Direct.Shims.InProcess;
 using OzFunctions.Direct.Workspaces;
@@ -49,6 +50,7 @@ internal sealed class Examination(CommandContext context)
 
         if (LookAtWorkspaces(setup))
         {
+            LookAtAttempts(setup);
             await LookAtShimAsync(setup, cancellationToken);
             LookAtResources(setup);
         }
@@ -261,6 +263,20 @@ internal sealed class Examination(CommandContext context)
         {
             Fail("workspaces", string.Join(' ', ex.Lines));
             return false;
+        }
+    }
+
+    private void LookAtAttempts(WorkerSetup setup)
+    {
+        var (attended, sentences) = AttemptsAtRest.Look(setup.Direct.WorkspaceRoot);
+        foreach (var sentence in sentences)
+        {
+            Warn("attempts", sentence);
+        }
+
+        if (sentences.Count == 0)
+        {
+            Ok("attempts", string.Create(CultureInfo.InvariantCulture, $"{attended} under way, nothing is left of others"));
         }
     }
 

@@ -19,7 +19,7 @@ public interface IShims
 
     /// <summary>
     /// Whom a directory's shim can be recognised by, also when a command has removed or replaced what it wrote: what it wrote where that is of the one that lives, else its
-    /// process and tag as the kernel knows them, without a word of its commands. Null when there is neither.
+    /// process and tag as the kernel knows them, without a word of its commands; of a dead one whose file is gone the tag alone, as what it left carries it. Null when there is neither.
     /// </summary>
     ShimStatus? Identify(string privateDirectory);
 

@@ -12,6 +12,7 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Looks in a row that find nobody: one that forks and ends every millisecond hides from a single look every few times.</summary>
     private const int QuietLooks = 25;
@@ -34,6 +35,7 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
 
         // Whoever forks while it is looked for is found another time. Where the shim itself saw the last one end, one look is the proof of it.
         var looks = status.Commands.Count > 0 && status.Commands.All(command => command is { Ended: true, Clean: true }) ? 1 : QuietLooks;
+        var pause = Pause;
         for (int quiet = 0, made = 1; quiet < looks; made++)
         {
             var found = new List<int>();
@@ -47,6 +49,8 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
                 }
             }
 
+            // Who stays though it was killed is not waited for at full speed; who forks is.
+            pause = found.Count == 0 || !found.TrueForAll(ended.Contains) ? Pause : pause * 2 < LongestPause ? pause * 2 : LongestPause;
             ended.UnionWith(found);
             quiet = found.Count == 0 ? quiet + 1 : 0;
             looks = found.Count == 0 ? looks : QuietLooks;
@@ -57,13 +61,16 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
                     throw new ShimException($"Processes {string.Join(", ", found)} of a dead shim could not be ended.");
                 }
 
-                await Task.Delay(Pause, time, cancellationToken);
+                await Task.Delay(pause, time, cancellationToken);
             }
         }
 
         group?.Remove();
         return ended.Count;
     }
+
+    /// <summary>Who carries the mark now; nobody is ended.</summary>
+    public IReadOnlyList<int> Look() => BootId.Current != status.BootId ? [] : [.. Processes().Where(IsOurs)];
 
     private bool KillIfOurs(int pid)
     {
@@ -102,7 +109,7 @@ internal sealed class ShimSweep(string privateDirectory, ShimStatus status, Time
 
     private static bool LeaderIsAnother(ShimCommandStatus command) => ProcessStat.Find(command.Pid) is { } leader && leader.StartTicks != command.StartTicks;
 
-    private static IEnumerable<int> Processes()
+    public static IEnumerable<int> Processes()
     {
         foreach (var directory in Directory.EnumerateDirectories("/proc"))
         {

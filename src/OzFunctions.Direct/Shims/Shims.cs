@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using OzFunctions.Direct.Posix;
 using OzFunctions.Local;
@@ -74,7 +75,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         try
         {
             // Held a moment before the socket is there, and a moment after it is gone.
-            while (ShimLock.IsHeld(privateDirectory))
+            while (ShimLock.IsHeld(privateDirectory) || ShimHolder.IsThereWithoutLock(privateDirectory))
             {
                 if (ShimSocket.TryConnect(privateDirectory) is { } socket)
                 {
@@ -91,7 +92,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new ShimException($"A shim lives in {privateDirectory} and does not answer.");
+            throw new ShimException($"The shim{(Identify(privateDirectory) is { } shim ? string.Create(CultureInfo.InvariantCulture, $" (pid {shim.Pid})") : "")} of {privateDirectory} lives and does not answer.");
         }
     }
 
@@ -100,7 +101,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
     public ShimStatus? Identify(string privateDirectory)
     {
         var left = ShimStatusFile.Find(privateDirectory);
-        return ShimHolder.Find(privateDirectory) is { } holder && !(holder.Pid == left?.Pid && holder.StartTicks == left.StartTicks) ? holder : left;
+        return ShimHolder.Find(privateDirectory) is { } holder && !(holder.Pid == left?.Pid && holder.StartTicks == left.StartTicks) ? holder : left ?? ShimHolder.FindOrphans(privateDirectory);
     }
 
     public void Continue(string privateDirectory, ShimStatus? known) => Signal(privateDirectory, known, ShimLibc.SigContinue);
@@ -112,9 +113,9 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
     public async Task<int> SweepAsync(string privateDirectory, ShimStatus? known, CancellationToken cancellationToken)
     {
         _reaper.ReapAll();
-        if ((known ?? ReadStatus(privateDirectory)) is not { } status)
+        if ((known ?? ReadStatus(privateDirectory) ?? ShimHolder.Find(privateDirectory)) is not { } status)
         {
-            return 0;
+            return await SweepOrphansAsync(privateDirectory, cancellationToken);
         }
 
         // A shim that has just said goodbye, or was just shot, holds its lock for an instant more.
@@ -129,6 +130,18 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         }
 
         return await new ShimSweep(privateDirectory, status, time).RunAsync(cancellationToken);
+    }
+
+    /// <summary>A run removed the status and then its shim died: by what its processes were given.</summary>
+    private async Task<int> SweepOrphansAsync(string privateDirectory, CancellationToken cancellationToken)
+    {
+        var ended = 0;
+        while (ShimHolder.FindOrphans(privateDirectory) is { } orphans)
+        {
+            ended += await new ShimSweep(privateDirectory, orphans, time).RunAsync(cancellationToken);
+        }
+
+        return ended;
     }
 
     private void Signal(string privateDirectory, ShimStatus? known, int signal)

@@ -204,6 +204,33 @@ public sealed class LeftoverTests : IDisposable
         Assert.All([$"{others}/ozf-shim", $"{strange}/precious", "notes/ozf-shim"], name => Assert.True(File.Exists(_temp["root/.ozf/bin/" + name]), name));
     }
 
+    [Fact(Timeout = 180_000)]
+    public async Task What_lives_without_a_host_or_without_a_name_is_told()
+    {
+        await using var rig = new BackendRig();
+        Assert.Equal((0, 0), Counts());
+        rig.UseScript($"touch {rig.Temp["started"]}; exec sleep 600");
+        var attempt = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
+        var (directory, shim) = (rig.PrivateOf(attempt), BackendRig.ShimOf(attempt).Id);
+        Assert.Equal((1, 0), Counts());
+
+        File.Delete(Path.Combine(directory, Shim.Protocol.ShimProtocol.StatusFile));
+        Assert.Equal([$"{directory}: its status file is gone or another's, the run did that; its supervisor is pid {shim}"], AttemptsAtRest.Look(rig.Root).Sentences);
+
+        attempt.Directory.Dispose();
+        Assert.Contains($"(pid {shim}) works without a host, and its status file", Assert.Single(AttemptsAtRest.Look(rig.Root).Sentences), StringComparison.Ordinal);
+
+        Testing.Signals.Send(shim, 9);
+        Assert.True(await Task.Run(() => SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(shim), TimeSpan.FromMinutes(1)), BackendRig.Cancellation));
+        Assert.Contains("its supervisor is dead and its processes ", Assert.Single(AttemptsAtRest.Look(rig.Root).Sentences), StringComparison.Ordinal);
+
+        var backend = rig.CreateBackend();
+        await Assert.Single(backend.TakeAbandonedDirectories(BackendRig.Store)).DiscardAsync(BackendRig.Cancellation);
+        Assert.Equal((0, 0), Counts());
+
+        (int, int) Counts() => AttemptsAtRest.Look(rig.Root) is var (attended, sentences) ? (attended, sentences.Count) : default;
+    }
+
     private static string Named(char digit) => new(digit, 64);
 
     private string Root()

@@ -110,6 +110,55 @@ public sealed class SweepTests
         await others.PingAsync(ShimRig.Cancellation);
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_living_shim_whose_lock_a_run_removed_is_known_by_its_arguments_and_attached_to(bool replaced)
+    {
+        await using var rig = new ShimRig();
+        await using var other = new ShimRig();
+        var session = await rig.LaunchAsync();
+        await other.LaunchAsync();
+        await session.StartAsync(rig.Sh("exec sleep 300"), ShimRig.Cancellation);
+        File.Delete(Path.Combine(rig.PrivateDirectory, ShimProtocol.StatusFile));
+        File.Delete(Path.Combine(rig.PrivateDirectory, ShimProtocol.LockFile));
+        if (replaced)
+        {
+            await File.WriteAllTextAsync(Path.Combine(rig.PrivateDirectory, ShimProtocol.LockFile), "", ShimRig.Cancellation);
+        }
+
+        Assert.Equal((session.Status.Pid, session.Status.Tag), ShimRig.Shims.Identify(rig.PrivateDirectory) is { } found ? (found.Pid, found.Tag) : default);
+
+        await using var attached = await ShimRig.Shims.TryAttachAsync(rig.PrivateDirectory, ShimRig.Cancellation);
+        Assert.Equal(session.Status.Pid, attached?.Status.Pid);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task What_a_shot_shim_left_is_found_without_its_status_by_what_it_was_given()
+    {
+        await using var rig = new ShimRig();
+        await using var other = new ShimRig();
+        var session = await rig.LaunchAsync();
+        var others = await other.LaunchAsync();
+        var command = rig.Sh("(setsid env -i sleep 300 &) & exec sleep 300");
+        await session.StartAsync(command with { Environment = [.. command.Environment, $"TMPDIR={rig.PrivateDirectory}/tmp"] }, ShimRig.Cancellation);
+
+        // One that says so too, and is another supervisor's.
+        var foreign = other.Sh("exec sleep 300");
+        await others.StartAsync(foreign with { Environment = [.. foreign.Environment, $"TMPDIR={rig.PrivateDirectory}/tmp"] }, ShimRig.Cancellation);
+        File.Delete(Path.Combine(rig.PrivateDirectory, ShimProtocol.StatusFile));
+        Assert.Equal(0, Signals.Send(session.Status.Pid, "KILL"));
+        await Assert.ThrowsAsync<ShimLostException>(() => session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation));
+
+        Assert.Equal(session.Status.Tag, ShimRig.Shims.Identify(rig.PrivateDirectory)?.Tag);
+        Assert.InRange(await ShimRig.Shims.SweepAsync(rig.PrivateDirectory, ShimRig.Cancellation), 1, 5);
+
+        Assert.Empty(Tagged.Processes(session.Status.Tag));
+        Assert.Null(ShimRig.Shims.Identify(rig.PrivateDirectory));
+        await others.PingAsync(ShimRig.Cancellation);
+        Assert.False(others.Status.Find(ShimPhase.Agent)!.Ended);
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task What_a_living_shim_wrote_counts_where_it_is_its_own()
     {
