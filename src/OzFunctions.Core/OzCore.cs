@@ -123,7 +123,7 @@ public sealed class OzCore
     {
         var claims = new RunClaims(Ports, Records, _index, _locks, _ending, _unowned, Outbox, Cancels, _notices, backend, worker, _loggers.CreateLogger<RunClaims>());
         var runner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, backend, Metrics, _loggers.CreateLogger<AttemptRunner>());
-        var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, backend, _loggers.CreateLogger<AttemptAdoption>());
+        var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, _locks, backend, worker, _loggers.CreateLogger<AttemptAdoption>());
         return new(Ports, worker, backend, claims, runner, adoption, Tick, _signals, Workers, OwedPublishers, Outbox, Metrics, requests is null ? null : CreateConsumer(requests), _loggers.CreateLogger<WorkerHost>());
     }
 
@@ -136,7 +136,7 @@ public sealed class OzCore
         var noted = new NotedBackend(own, () => host!.NoteAgentEnded());
         var ownRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, noted, Metrics, _loggers.CreateLogger<AttemptRunner>());
         var otherRunner = new AttemptRunner(Ports, _index, _locks, _ending, _unowned, Outbox, others, Metrics, _loggers.CreateLogger<AttemptRunner>());
-        var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, others, _loggers.CreateLogger<AttemptAdoption>());
+        var adoption = new AttemptAdoption(Ports, Records, _notices, _unowned, _locks, others, worker, _loggers.CreateLogger<AttemptAdoption>());
         return host = new(Ports, worker, Records, _notices, ownRunner, otherRunner, adoption, _signals, Outbox, others.HostLocks, _loggers.CreateLogger<UnmanagedHost>()) { StartMayWait = startMayWait };
     }
 }

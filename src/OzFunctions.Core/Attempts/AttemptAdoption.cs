@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OzFunctions.Backends;
+using OzFunctions.Dispatch;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
@@ -11,7 +12,7 @@ namespace OzFunctions.Attempts;
 
 /// <summary>A1 and A2: takes over the attempts of hosts on this machine that are gone; their directories' free locks say so.</summary>
 internal sealed partial class AttemptAdoption(
-    OzPorts ports, RunRecords records, EventNotices notices, UnownedRuns unowned, IRunBackend backend, ILogger<AttemptAdoption> logger)
+    OzPorts ports, RunRecords records, EventNotices notices, UnownedRuns unowned, ConcurrencyLocks locks, IRunBackend backend, WorkerOptions options, ILogger<AttemptAdoption> logger)
 {
     private const int AtOnce = 8;
     private readonly ConcurrentDictionary<string, bool> _named = new(StringComparer.Ordinal);
@@ -154,6 +155,7 @@ internal sealed partial class AttemptAdoption(
         }
 
         ports.Probe.Passed(ProtocolStep.A1, intent.RunId);
+        var shared = options.SharedKey is { } key && directory.FindSharedWorkspace() == key ? key : null;
         var terminal = false;
         var outdated = false;
         var update = await records.UpdateAsync(
@@ -185,7 +187,7 @@ internal sealed partial class AttemptAdoption(
                     : RecordDecision.Write(record with
                     {
                         Owner = new(presence.HostId, record.Fence + 1, directory.Name),
-                        Attempts = [.. record.Attempts.Select(attempt => attempt.Attempt == record.Attempt ? attempt with { HostId = presence.HostId } : attempt)],
+                        Attempts = [.. record.Attempts.Select(attempt => attempt.Attempt == record.Attempt ? TakenOver(record, attempt, presence, shared) : attempt)],
                     });
             },
             cancellationToken);
@@ -204,6 +206,7 @@ internal sealed partial class AttemptAdoption(
         }
 
         ports.Probe.Passed(ProtocolStep.A2, intent.RunId);
+        await HoldDirectoryAsync(update.Run!.Record, shared, cancellationToken);
         presence.Add(intent.RunId);
         var attempt = new OwnedAttempt(ports, records, notices, presence, update.Run!, directory, adopted: true);
         if (attempt.Record.Cancel is not null)
@@ -218,6 +221,31 @@ internal sealed partial class AttemptAdoption(
         }
 
         return new(attempt, Settled: null);
+    }
+
+    /// <summary>A version that gave runs of one directory no key of it began the attempt: it has one from now on.</summary>
+    private static AttemptRecord TakenOver(RunRecord record, AttemptRecord attempt, HostPresence presence, string? shared) => attempt with
+    {
+        HostId = presence.HostId,
+        ConcurrencyKey = record.Request.ConcurrencyKey is null && record.Trigger.Kind != TriggerKind.Exec ? attempt.ConcurrencyKey ?? shared : attempt.ConcurrencyKey,
+    };
+
+    /// <summary>
+    /// Who works in a shared directory holds its key, also beyond the room there is: its agent is at work there, and those that come wait for it. What is only claimed takes
+    /// the key before it goes on, as any claim (A3).
+    /// </summary>
+    private async Task HoldDirectoryAsync(RunRecord record, string? shared, CancellationToken cancellationToken)
+    {
+        if (shared is null || record.State != RunState.InProgress || record.ConcurrencyKey != shared || record.Request.ConcurrencyKey is not null)
+        {
+            return;
+        }
+
+        if (!await locks.TryTakeAsync(record, shared, options.RoomPerKey, cancellationToken))
+        {
+            await locks.TryTakeAsync(record, shared, int.MaxValue, cancellationToken);
+            BesideOthers(record.RunId, shared);
+        }
     }
 
     /// <summary>A run that was requeued by the dead host may lack its entry; the tick would find it a minute later.</summary>
@@ -237,6 +265,9 @@ internal sealed partial class AttemptAdoption(
 
     [LoggerMessage(LogLevel.Information, "What was left in attempt directory {Directory} is ended and removed now")]
     private partial void DiscardedAtLast(string directory);
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId} goes on in {Directory}, in which other runs work as well: it was started without the directory's key")]
+    private partial void BesideOthers(RunId runId, string directory);
 
     [LoggerMessage(LogLevel.Information, "Run {RunId} attempt {Attempt}: directory {Directory} of a host that is gone belongs to nobody and is removed")]
     private partial void Discarded(RunId runId, int attempt, string directory);

@@ -49,6 +49,9 @@ public interface IAttemptDirectory : IDisposable
     /// <summary>Null when the previous host was killed before it wrote one.</summary>
     AttemptIntent? Intent { get; }
 
+    /// <summary>The real path of the directory in which the attempt works beside others (<c>target_dir</c>); null: it has one of its own, or has not begun.</summary>
+    string? FindSharedWorkspace() => null;
+
     /// <summary>S6 of an earlier host, if it came so far.</summary>
     AttemptOutcome? FindOutcome();
 

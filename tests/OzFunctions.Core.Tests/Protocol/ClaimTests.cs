@@ -149,6 +149,33 @@ public sealed class ClaimTests
         Assert.Empty(await world.NamesAsync("locks/"));
     }
 
+    /// <summary>As a version left it that gave such runs no key.</summary>
+    [Fact(Timeout = Limit)]
+    public async Task An_adopted_run_that_works_in_the_shared_directory_holds_it_from_then_on()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var machine = world.NewMachine();
+        machine.SharedWorkspace = "/srv/monorepo";
+        var first = (await core.Intake.SubmitAsync(World.Ask(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.C10);
+        world.StartHost(dying, machine);
+        await dying.Killed.WaitAsync(Cancellation);
+        Assert.Empty(await world.NamesAsync("locks/"));
+
+        world.SharedKey = "/srv/monorepo";
+        world.StartHost(machine);
+        await world.UntilAsync(first, run => run.ConcurrencyKey == world.SharedKey, Cancellation);
+        var second = (await core.Intake.SubmitAsync(World.Ask(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        var waiting = await world.UntilAsync(second, run => run.WaitingFor == WaitingFor.ConcurrencyKey || run.State.IsTerminal(), Cancellation);
+        Assert.Equal((RunState.Queued, 0), (waiting.State, waiting.Starts));
+        await core.Cancels.CancelAsync(first, "ann", null, Cancellation);
+        await world.UntilSettledAsync(first, Cancellation);
+
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(second, Cancellation)).State);
+        Assert.Empty(await world.NamesAsync("locks/"));
+    }
+
     [Fact(Timeout = Limit)]
     public async Task A_holder_of_a_key_that_died_does_not_block_it()
     {

@@ -40,6 +40,9 @@ internal sealed class SimulatedMachine(string name)
     /// <summary>Ending what a directory's shim still runs fails in a way that nobody foresaw.</summary>
     public bool DiscardFails { get; set; }
 
+    /// <summary>Where all attempts of this machine work; null: each has its own directory.</summary>
+    public string? SharedWorkspace { get; set; }
+
     /// <summary>How often it did.</summary>
     public int FailedDiscards => _failedDiscards;
 
@@ -233,6 +236,8 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         public string Name => name;
 
         public AttemptIntent? Intent => machine.Directories.TryGetValue(name, out var directory) ? directory.Intent : null;
+
+        public string? FindSharedWorkspace() => machine.SharedWorkspace;
 
         public AttemptOutcome? FindOutcome() => machine.Directories.TryGetValue(name, out var directory) ? directory.Outcome : null;
 

@@ -52,7 +52,7 @@ internal sealed class World : IAsyncDisposable
     public int RoomPerKey { get; init; } = 1;
 
     /// <summary>Concurrency key that hosts give runs without one.</summary>
-    public string? SharedKey { get; init; }
+    public string? SharedKey { get; set; }
 
     /// <summary>Every version of every record, in the order they were written.</summary>
     public ConcurrentQueue<RunRecord> Versions { get; } = new();
