@@ -22,6 +22,8 @@ internal static class ShimCosts
         report.Add("floor: bare spawn → first line of bash p50", bare, "ms");
         var over = await CommandStartAsync(shims, place, rounds, new()) - bare;
         report.Add("command start on a running shim, over bare", over, "ms", over / bare, "bare spawn", "≤ 3", over <= 3);
+        over = await CommandStartAsync(shims, place, rounds, new() { OpenFiles = 4096 }) - bare;
+        report.Add("the same with a limit that the shim holds (open_files)", over, "ms", over / bare, "bare spawn", "≤ 3", over <= 3);
         over = await CommandStartAsync(shims, place, rounds, new() { Nice = 0, OpenFiles = 1024 }) - bare;
         report.Add("the same with limits to be taken", over, "ms", over / bare, "bare spawn", native ? "≤ 3" : null, native ? over <= 3 : null);
         var dead = await TreeAsync(shims, place, Math.Max(5, rounds / 10));

@@ -51,6 +51,16 @@ internal static unsafe class ProcessSetup
         }
     }
 
+    /// <summary>
+    /// Takes the limit of open files for itself, and with it for all that it starts, which saves each command a program in between. False where this process may need
+    /// more itself, or may not have so many: then each command takes it, and says what is wrong.
+    /// </summary>
+    public static bool TryLimitOpenFiles(int? most)
+    {
+        var limits = stackalloc ulong[] { (ulong)(most ?? 0), (ulong)(most ?? 0) };
+        return limits[0] >= UsualOpenFiles && Libc.SetLimit(OpenFiles, limits) == 0;
+    }
+
     /// <summary>Limits the core files of commands; this process cannot be dumped anyway.</summary>
     public static void CoreFiles(long bytes)
     {

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using OzFunctions.Shim.Limits;
 using OzFunctions.Shim.Native;
 using OzFunctions.Shim.Protocol;
 
@@ -12,6 +13,13 @@ namespace OzFunctions.Shim.Commands;
 /// <param name="User">Null: the shim's own.</param>
 internal sealed record EntryOrders(string? EntryFile, int? Nice, int? OpenFiles, ShimUser? User)
 {
+    /// <summary>Where there are others, the limit of open files is among them: on its way in, the runtime raises its own.</summary>
+    public static EntryOrders Of(ResourceLimits resources, ShimUser? user)
+    {
+        var orders = new EntryOrders(resources.Group?.EntryFile, resources.Limits.Nice, OpenFiles: null, user);
+        return orders.AreEmpty && resources.HoldsOpenFiles ? orders : orders with { OpenFiles = resources.Limits.OpenFiles };
+    }
+
     public bool AreEmpty => EntryFile is null && Nice is null && OpenFiles is null && User is null;
 
     public byte[] Write(IReadOnlyList<string> arguments, IReadOnlyList<string> environment) => new MessageWriter(ShimMessage.Enter, 0)

@@ -17,7 +17,7 @@ internal sealed unsafe class Spawner(Descendants descendants, OomScore oom, Reso
     // The file itself and not its name: it may have been replaced or removed since. In the child it is the child's own, which is the same.
     private static readonly string[] ItsEntry = ["/proc/self/exe", CommandEntry.Argument];
     private static readonly string[] EntryEnvironment = ["DOTNET_EnableDiagnostics=0"];
-    private readonly EntryOrders _orders = new(resources.Group?.EntryFile, resources.Limits.Nice, resources.Limits.OpenFiles, user);
+    private readonly EntryOrders _orders = EntryOrders.Of(resources, user);
 
     /// <summary>Starts it with its output on these descriptors.</summary>
     public SpawnResult Spawn(ShimCommand command, int output, int error)

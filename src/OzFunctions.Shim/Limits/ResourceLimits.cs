@@ -14,6 +14,7 @@ internal sealed class ResourceLimits
     public ResourceLimits(ShimLimits limits, string name)
     {
         Limits = limits;
+        HoldsOpenFiles = ProcessSetup.TryLimitOpenFiles(limits.OpenFiles);
         if (limits is { CgroupParent: { } parent, NeedsTree: true })
         {
             Group = ControlGroup.TryMake(parent, "ozf-" + name, limits, _mechanisms);
@@ -31,6 +32,9 @@ internal sealed class ResourceLimits
     }
 
     public ShimLimits Limits { get; }
+
+    /// <summary>This process has the limit of open files, so that its commands have it from their start.</summary>
+    public bool HoldsOpenFiles { get; }
 
     public ControlGroup? Group { get; }
 

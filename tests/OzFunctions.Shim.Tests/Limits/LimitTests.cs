@@ -171,6 +171,22 @@ public sealed class LimitTests
         Assert.All(session.Status.Limits!.Values, mechanism => Assert.Equal(LimitMechanism.Process, mechanism));
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData(2_048, null, true)]
+    [InlineData(2_048, 3, true)]
+    [InlineData(200, null, false)]
+    public async Task Open_files_are_limited_by_the_shim_itself_where_it_needs_no_more(int files, int? nice, bool isHeld)
+    {
+        await using var rig = new ShimRig();
+        var session = await rig.LaunchAsync(limits: new() { OpenFiles = files, Nice = nice });
+
+        await rig.RunAsync(session, rig.Sh("ulimit -Sn; ulimit -Hn"));
+
+        Assert.Equal($"{files}\n{files}\n", rig.Output(SpoolStream.AgentOut));
+        var limits = await File.ReadAllTextAsync($"/proc/{session.Status.Pid}/limits", ShimRig.Cancellation);
+        Assert.Equal(isHeld, System.Text.RegularExpressions.Regex.IsMatch(limits, $@"Max open files\s+{files}\s+{files}\s"));
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task What_cannot_be_executed_is_told_also_through_the_entry()
     {
