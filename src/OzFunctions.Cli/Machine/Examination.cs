@@ -268,7 +268,7 @@ internal sealed class Examination(CommandContext context)
 
     private void LookAtAttempts(WorkerSetup setup)
     {
-        var (attended, sentences) = AttemptsAtRest.Look(setup.Direct.WorkspaceRoot);
+        var (attended, sentences) = AttemptsAtRest.Look(setup.Direct);
         foreach (var sentence in sentences)
         {
             Warn("attempts", sentence);
@@ -276,7 +276,7 @@ internal sealed class Examination(CommandContext context)
 
         if (sentences.Count == 0)
         {
-            Ok("attempts", string.Create(CultureInfo.InvariantCulture, $"{attended} under way, nothing is left of others"));
+            Ok("attempts", string.Create(CultureInfo.InvariantCulture, $"{attended} under way, no process is left of others"));
         }
     }
 

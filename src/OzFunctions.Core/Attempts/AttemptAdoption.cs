@@ -200,7 +200,11 @@ internal sealed partial class AttemptAdoption(
         if (outdated || !update.IsDone)
         {
             // C4 before C5, fenced, or requeued: nobody's attempt any more.
-            Discarded(intent.RunId, intent.Attempt, directory.Name);
+            if (!_pauses.Knows(directory.Name))
+            {
+                Discarded(intent.RunId, intent.Attempt, directory.Name);
+            }
+
             nobodys.Enqueue((directory, update.Run));
             return null;
         }

@@ -11,6 +11,9 @@ internal sealed class DiscardPauses(TimeProvider time)
 
     public bool IsDue(string directory) => !_refused.TryGetValue(directory, out var refusal) || time.GetElapsedTime(refusal.At) >= refusal.Pause;
 
+    /// <summary>Whether its removal failed before, which was told.</summary>
+    public bool Knows(string directory) => _refused.ContainsKey(directory);
+
     /// <summary>It could not be removed; answers whether that is the first time.</summary>
     public bool Note(string directory)
     {

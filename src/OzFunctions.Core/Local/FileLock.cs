@@ -66,7 +66,13 @@ public sealed class FileLock : IDisposable
             }
 
             // Shared, so that two probes do not take each other for a holder.
-            return error.Ok ? !TryLock(file, Libc.LockShared, path) : throw error.At(path, "open the lock file");
+            var free = error.Ok ? TryLock(file, Libc.LockShared, path) : throw error.At(path, "open the lock file");
+            if (free)
+            {
+                _ = Libc.Flock(file, Libc.Unlock);
+            }
+
+            return !free;
         }
     }
 

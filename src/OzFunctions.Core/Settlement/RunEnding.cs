@@ -106,7 +106,7 @@ public sealed class RunEnding(OzPorts ports, RunEvents events, OwedPublishers pu
 
     private static IReadOnlyList<AttemptRecord> CloseAttempt(RunRecord record, RunReason reason, string? message, DateTimeOffset now) =>
         record.CurrentAttempt is { State: null } open && record.Owner is not null
-            ? Replace(record, open with { State = reason.State(), Reason = reason, Message = message, FinishedAt = open.FinishedAt ?? now })
+            ? Replace(record, open with { State = reason.State(), Reason = reason, Message = message, FinishedAt = open.FinishedAt ?? now, MasksSha256 = null })
             : record.Attempts;
 
     private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());

@@ -138,9 +138,9 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
         }
 
         // Where nothing names its processes nobody could tell later either.
-        if ((known ?? shims.Identify(places.Directory)) is not null)
+        if ((known ?? shims.Identify(places.Directory)) is { } left)
         {
-            await shims.SweepAsync(places.Directory, known, cancellationToken);
+            await shims.SweepAsync(places.Directory, left, cancellationToken);
         }
 
         await Inquiry.ClearAllAsync(shims, places, time, cancellationToken);

@@ -2,6 +2,7 @@ using System.Globalization;
 using OzFunctions.Direct.Attempts;
 using OzFunctions.Direct.Posix;
 using OzFunctions.Direct.Shims;
+using OzFunctions.Direct.Workspaces;
 using OzFunctions.Local;
 
 namespace OzFunctions.Direct.Leftovers;
@@ -10,13 +11,15 @@ namespace OzFunctions.Direct.Leftovers;
 internal static class AttemptsAtRest
 {
     /// <summary>How many attempts a host attends to, and a sentence for each that none does or whose supervisor is not named by its status file.</summary>
-    public static (int Attended, IReadOnlyList<string> Sentences) Look(string workspaceRoot)
+    public static (int Attended, IReadOnlyList<string> Sentences) Look(DirectOptions options)
     {
+        // As supervisors were told it, without links.
+        var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
         var attended = 0;
         var sentences = new List<string>();
         try
         {
-            foreach (var directory in AttemptDirectories.Find(Path.Combine(workspaceRoot, ".ozf")).Order(StringComparer.Ordinal))
+            foreach (var directory in AttemptDirectories.Find(home).Order(StringComparer.Ordinal))
             {
                 if (Libc.FindFacts(directory) is not { IsDirectory: true } facts || !Libc.IsOwn(facts))
                 {
@@ -33,7 +36,7 @@ internal static class AttemptsAtRest
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            sentences.Add($"{workspaceRoot}/.ozf cannot be looked at: {exception.Message}");
+            sentences.Add($"{home} cannot be looked at: {exception.Message}");
         }
 
         return (attended, sentences);
@@ -48,9 +51,9 @@ internal static class AttemptsAtRest
             return (isNamed, isAttended) switch
             {
                 (true, true) => null,
-                (true, false) => $"{directory}: its supervisor (pid {Number(living.Pid)}) works without a host; one that is started goes on with the run",
+                (true, false) => $"{directory}: its supervisor (pid {Number(living.Pid)}) works without a host; one of its store that is started goes on with the run",
                 (false, true) => $"{directory}: its status file is gone or another's, the run did that; its supervisor is pid {Number(living.Pid)}",
-                _ => $"{directory}: its supervisor (pid {Number(living.Pid)}) works without a host, and its status file is gone or another's; one that is started goes on with the run",
+                _ => $"{directory}: its supervisor (pid {Number(living.Pid)}) works without a host, and its status file is gone or another's; one of its store that is started goes on with the run",
             };
         }
 

@@ -35,14 +35,14 @@ internal sealed class AttemptMasks
     /// <summary>An earlier host kept what is masked, and it cannot be read any more, or is another: what this host knows may not be all of it.</summary>
     public bool IsLost { get; }
 
-    /// <summary>Names what is kept, for the record; what was not kept, or is lost, has one that nothing can have.</summary>
-    public string Digest
+    /// <summary>Names what is kept, for the record; what is lost has one that nothing can have, what an earlier version kept has none.</summary>
+    public string? Digest
     {
         get
         {
             lock (_gate)
             {
-                return (IsLost ? null : _digest) ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes));
+                return IsLost ? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes)) : _digest;
             }
         }
     }

@@ -10,6 +10,7 @@ internal static class ShimLock
     {
         const int ReadWrite = 2;
         const int SharedNow = 1 | 4;
+        const int Unlock = 8;
         const int WouldBlock = 11;
         var path = Path.Combine(privateDirectory, ShimProtocol.LockFile);
         var file = ShimLibc.Open(path, ReadWrite | ShimLibc.CloseOnExec, 0);
@@ -26,6 +27,12 @@ internal static class ShimLock
 
         // Shared, so that two hosts that look at once do not see each other.
         var held = ShimLibc.Flock(file, SharedNow) != 0 && Marshal.GetLastPInvokeError() == WouldBlock;
+        if (!held)
+        {
+            // Closed alone it would stay held by a child that is just being started, by whatever thread.
+            _ = ShimLibc.Flock(file, Unlock);
+        }
+
         _ = ShimLibc.Close(file);
         return held;
     }

@@ -12,6 +12,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
     private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan LongPause = TimeSpan.FromMilliseconds(100);
 
     // Ten seconds: a machine out of memory or processor time takes long to let a process go.
     private const int MostLooks = 5_000;
@@ -75,7 +76,7 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
         try
         {
             // Held a moment before the socket is there, and a moment after it is gone.
-            while (ShimLock.IsHeld(privateDirectory) || ShimHolder.IsThereWithoutLock(privateDirectory))
+            while (ShimLock.IsHeld(privateDirectory) is var locked && (locked || ShimHolder.IsThereWithoutLock(privateDirectory)))
             {
                 if (ShimSocket.TryConnect(privateDirectory) is { } socket)
                 {
@@ -85,7 +86,8 @@ public sealed class Shims(ShimBinary binary, TimeProvider time) : IShims
                     }
                 }
 
-                await Task.Delay(Pause, time, either.Token);
+                // Without the lock every process of the machine is asked.
+                await Task.Delay(locked ? Pause : LongPause, time, either.Token);
             }
 
             return null;

@@ -208,6 +208,9 @@ public sealed class LeftoverTests : IDisposable
     public async Task What_lives_without_a_host_or_without_a_name_is_told()
     {
         await using var rig = new BackendRig();
+
+        // By a name of the root that is not the one that supervisors were told.
+        File.CreateSymbolicLink(rig.Temp["link"], rig.Root);
         Assert.Equal((0, 0), Counts());
         rig.UseScript($"touch {rig.Temp["started"]}; exec sleep 600");
         var attempt = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
@@ -215,20 +218,24 @@ public sealed class LeftoverTests : IDisposable
         Assert.Equal((1, 0), Counts());
 
         File.Delete(Path.Combine(directory, Shim.Protocol.ShimProtocol.StatusFile));
-        Assert.Equal([$"{directory}: its status file is gone or another's, the run did that; its supervisor is pid {shim}"], AttemptsAtRest.Look(rig.Root).Sentences);
+        Assert.Equal([$"{directory}: its status file is gone or another's, the run did that; its supervisor is pid {shim}"], Look().Sentences);
 
         attempt.Directory.Dispose();
-        Assert.Contains($"(pid {shim}) works without a host, and its status file", Assert.Single(AttemptsAtRest.Look(rig.Root).Sentences), StringComparison.Ordinal);
+        Assert.Contains($"(pid {shim}) works without a host, and its status file", Assert.Single(Look().Sentences), StringComparison.Ordinal);
 
         Testing.Signals.Send(shim, 9);
         Assert.True(await Task.Run(() => SpinWait.SpinUntil(() => !Testing.ProcessTable.IsAlive(shim), TimeSpan.FromMinutes(1)), BackendRig.Cancellation));
-        Assert.Contains("its supervisor is dead and its processes ", Assert.Single(AttemptsAtRest.Look(rig.Root).Sentences), StringComparison.Ordinal);
+        Assert.Contains("its supervisor is dead and its processes ", Assert.Single(Look().Sentences), StringComparison.Ordinal);
 
+        // A status that says nothing keeps nothing from being ended.
+        await File.WriteAllTextAsync(Path.Combine(directory, Shim.Protocol.ShimProtocol.StatusFile), "nonsense", BackendRig.Cancellation);
         var backend = rig.CreateBackend();
         await Assert.Single(backend.TakeAbandonedDirectories(BackendRig.Store)).DiscardAsync(BackendRig.Cancellation);
         Assert.Equal((0, 0), Counts());
+        Assert.Empty(Testing.ProcessTable.WithTag(attempt.Directory.Name));
 
-        (int, int) Counts() => AttemptsAtRest.Look(rig.Root) is var (attended, sentences) ? (attended, sentences.Count) : default;
+        (int Attended, IReadOnlyList<string> Sentences) Look() => AttemptsAtRest.Look(rig.Options with { WorkspaceRoot = rig.Temp["link"] });
+        (int, int) Counts() => Look() is var (attended, sentences) ? (attended, sentences.Count) : default;
     }
 
     private static string Named(char digit) => new(digit, 64);

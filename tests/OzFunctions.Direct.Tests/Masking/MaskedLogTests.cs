@@ -174,6 +174,22 @@ public sealed class MaskedLogTests
         Assert.Equal(!isLost, second.Digest == digest);
     }
 
+    /// <summary>It has no salt, and is as good as it was.</summary>
+    [Fact]
+    public void A_set_that_an_earlier_version_fixed_has_no_digest_and_is_not_lost()
+    {
+        using var temp = new TempDirectory();
+        var places = new AttemptPlaces(temp.Path);
+        File.WriteAllText(places.Secrets, $$"""{"early":[],"late":["{{Late}}"]}""");
+
+        for (var host = 0; host < 2; host++)
+        {
+            var masks = AttemptMasks.Open(new DirectOptions(), new RunRequest { Prompt = "x" }, places, new MaskerCache(), wasFixed: host > 0, digest: null);
+            masks.Fix([KeyValuePair.Create("A_TOKEN", Late)]);
+            Assert.Equal((false, null, "***"), (masks.IsLost, masks.Digest, masks.Late.MaskText(Late)));
+        }
+    }
+
     [Fact]
     public void The_digest_of_one_set_is_another_each_time_so_that_nobody_guesses_values_by_it()
     {
@@ -186,7 +202,7 @@ public sealed class MaskedLogTests
             using var temp = new TempDirectory();
             var masks = AttemptMasks.Open(new DirectOptions(), new RunRequest { Prompt = "x" }, new AttemptPlaces(temp.Path), new MaskerCache());
             masks.Fix([KeyValuePair.Create("A_TOKEN", value)]);
-            return masks.Digest;
+            return masks.Digest!;
         }
     }
 
