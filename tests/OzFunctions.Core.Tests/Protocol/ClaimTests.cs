@@ -177,6 +177,29 @@ public sealed class ClaimTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_directory_that_was_held_from_an_adoption_on_is_let_go_also_when_that_host_dies_right_after_the_end()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        machine.SharedWorkspace = "/srv/monorepo";
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.S6);
+        world.StartHost(dying, machine);
+        await dying.Killed.WaitAsync(Cancellation);
+
+        world.SharedKey = "/srv/monorepo";
+        var adopting = world.NewProcess(ProtocolStep.S7);
+        world.StartHost(adopting, machine);
+        await adopting.Killed.WaitAsync(Cancellation);
+        Assert.NotEmpty(await world.NamesAsync("locks/"));
+        world.StartHost(machine);
+
+        var ended = await world.UntilSettledAsync(run, Cancellation);
+        Assert.Equal((RunState.Succeeded, "/srv/monorepo"), (ended.State, ended.ConcurrencyKey));
+        Assert.Empty(await world.NamesAsync("locks/"));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_holder_of_a_key_that_died_does_not_block_it()
     {
         await using var world = new World();
