@@ -120,6 +120,64 @@ public sealed class EventPublishingTests
         Assert.Contains(sentence, errors, StringComparison.Ordinal);
     }
 
+    [Fact(Timeout = 600_000)]
+    public async Task What_a_worker_is_killed_at_is_sent_by_the_next_one_long_before_its_time_is_over()
+    {
+        await using var machine = WithCommand("echo \"$OZF_EVENT_ID\" >> \"$OUT/sent\"; [ -e \"$OUT/go\" ] || sleep 600");
+        var run = await machine.RunAsync(Cancellation, "-p", "x");
+        var killed = machine.StartWorker();
+        await OneMachine.WaitAsync(() => File.Exists(machine["marks/sent"]), Cancellation);
+        await killed.KillAsync();
+        Assert.NotNull(Assert.Single(machine.ReadRecord(run).Outbox!).HostId);
+        EndLeft(machine);
+
+        await File.WriteAllTextAsync(machine["marks/go"], "", Cancellation);
+        machine.StartWorker();
+
+        // It has less patience than those 10 minutes.
+        await machine.AssertNothingLeftAsync(Cancellation);
+        Assert.Equal([$"{run}:1:completed", $"{run}:1:completed"], await File.ReadAllLinesAsync(machine["marks/sent"], Cancellation));
+        Assert.Equal([("script", "delivered")], (await machine.DeliveriesAsync(Cancellation)).Select(one => (one.Publisher, one.State)));
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task A_call_that_sent_to_a_command_leaves_no_lock()
+    {
+        await using var machine = WithCommand("echo \"$OZF_EVENT_ID\" >> \"$OUT/sent\"");
+        ShellAgent.Write(machine["agent"], "exit 0");
+
+        var (exitCode, _, errors) = await machine.OzfAsync(Cancellation, "exec", "--config-file", machine.Config, "--agent-command", machine["agent"]);
+
+        Assert.True(exitCode == 0, errors);
+        Assert.Single(await File.ReadAllLinesAsync(machine["marks/sent"], Cancellation));
+        Assert.Empty(Directory.GetFiles(Path.Join(machine.Data, "exec", ".ozf", "bin", "hosts")));
+    }
+
+    /// <summary>The command that a killed worker had started: nobody's child any more.</summary>
+    private static void EndLeft(OneMachine machine)
+    {
+        foreach (var left in ProcessTable.WithTag(machine.Marks))
+        {
+            Signals.Send(left.Id, 9);
+        }
+    }
+
+    private static OneMachine WithCommand(string command)
+    {
+        var machine = new OneMachine("echo done");
+        File.AppendAllText(machine.Config, $$"""
+
+            events:
+              - name: script
+                command: |
+                  {{command}}
+                environment:
+                  - name: OUT
+                    value: {{machine.Marks}}
+            """);
+        return machine;
+    }
+
     private static OneMachine Machine(HttpReceiver receiver, string more = "")
     {
         // The path is the machine's own, known once it is made.

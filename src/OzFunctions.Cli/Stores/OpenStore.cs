@@ -26,9 +26,10 @@ internal sealed class OpenStore(OzCore core, IRequestQueue requests) : IAsyncDis
     /// <param name="warn">Gets a sentence for what does not answer and is not needed for the start.</param>
     public Task RepairAsync(Action<string> warn, CancellationToken cancellationToken) => Repair(warn, cancellationToken);
 
-    public ValueTask DisposeAsync()
+    /// <summary>What is still being sent goes back to whoever sends it next, and with it the locks that say that it is under way.</summary>
+    public async ValueTask DisposeAsync()
     {
+        await Core.Outbox.StopAsync(TimeSpan.Zero);
         Opened?.Dispose();
-        return ValueTask.CompletedTask;
     }
 }

@@ -24,6 +24,7 @@ internal sealed partial class HostPresence : IDisposable
     private long _beats;
     private long _aliveTimestamp;
     private DateTimeOffset _aliveTime;
+    private volatile bool _left;
 
     public HostPresence(OzPorts ports, WorkerOptions options, ILogger logger)
     {
@@ -37,6 +38,12 @@ internal sealed partial class HostPresence : IDisposable
     }
 
     public string HostId { get; }
+
+    /// <summary>
+    /// The id under which this host reserves what others look for: they find it alive as long as this names it. Null: not begun, cut off for longer than its lease, or
+    /// leaving.
+    /// </summary>
+    public string? NameForOthers => !_left && HasBeaten && LeaseLeft > TimeSpan.Zero ? HostId : null;
 
     /// <summary>It is one <c>ozf exec</c>'s and takes no other runs. Default: a worker's.</summary>
     public bool Tied { get; init; }
@@ -111,9 +118,13 @@ internal sealed partial class HostPresence : IDisposable
         }
     }
 
+    /// <summary>From now on nothing is begun under this host's id: what keeps it alive for others is about to end.</summary>
+    public void GiveUpName() => _left = true;
+
     /// <summary>Removes the heartbeat of a host that ends with nothing left to settle.</summary>
     public async Task LeaveAsync(HostSignals signals, CancellationToken cancellationToken)
     {
+        GiveUpName();
         await _beating.WaitAsync(cancellationToken);
         try
         {
@@ -132,7 +143,11 @@ internal sealed partial class HostPresence : IDisposable
         }
     }
 
-    public void Dispose() => _lock.Dispose();
+    public void Dispose()
+    {
+        GiveUpName();
+        _lock.Dispose();
+    }
 
     private async Task<bool> BeatAsync(CancellationToken cancellationToken)
     {

@@ -91,7 +91,7 @@ public sealed partial class UnmanagedHost
             throw new BlobStoreException("The store cannot be reached.", isTransient: true, null);
         }
 
-        _outbox.Start(() => _presence.HostId, _locks);
+        _outbox.Start(() => _presence.NameForOthers, _locks);
         var now = DateTimeOffset.FromUnixTimeMilliseconds(_ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
         await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
         var record = new RunRecord
@@ -171,7 +171,7 @@ public sealed partial class UnmanagedHost
         }
 
         using var leave = cancellationToken.Register(_leave.Cancel);
-        _outbox.Start(() => _presence.HostId, _locks);
+        _outbox.Start(() => _presence.NameForOthers, _locks);
         var count = await SettleOthersAsync(cancellationToken);
         await _outbox.DrainAsync(EventOutbox.EndGrace, cancellationToken);
         await LeaveAsync(settled: !cancellationToken.IsCancellationRequested);
@@ -308,7 +308,9 @@ public sealed partial class UnmanagedHost
 
     private async Task LeaveAsync(bool settled)
     {
-        if (!settled)
+        // The outbox outlives this host: without the heartbeat others would take what is being sent under its id for left, and send it as well.
+        _presence.GiveUpName();
+        if (!settled || _outbox.IsSendingAs(_presence.HostId))
         {
             _presence.Dispose();
             return;

@@ -169,7 +169,7 @@ public sealed partial class WorkerHost
     /// <summary>Runs until drained or detached.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        _outbox.Start(() => _presence.HostId, _backend.HostLocks);
+        _outbox.Start(() => _presence.NameForOthers, _backend.HostLocks);
         await StartAsync(cancellationToken);
         using var stopLoops = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] loops =

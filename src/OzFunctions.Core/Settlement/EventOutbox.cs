@@ -60,11 +60,10 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private readonly PutOffPublishers _putOff;
     private readonly ConcurrentDictionary<Task, bool> _beside = new();
     private readonly OwedWaits _waits;
-    private readonly Dictionary<string, IHeldHostLock?> _held = [];
+    private readonly Dictionary<string, HeldName> _held = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, (long At, bool Gone)> _looked = new(StringComparer.Ordinal);
     private volatile bool _leftReserved;
-    private Func<string>? _hostId;
-    private IHostLock? _locks;
+    private volatile LivingHost? _host;
     private Task? _running;
 
     public EventOutbox(OzPorts ports, RunRecords records, OwedPublishers owed, EventDeliveryLog log, HostRegistry hosts, OzMetrics metrics, ILogger<EventOutbox> logger)
@@ -78,11 +77,11 @@ public sealed partial class EventOutbox : IAsyncDisposable
     }
 
     /// <summary>A long-lived process: from now on it sends to foreign ground. Worker hosts call it themselves; so does who ticks without one.</summary>
-    /// <param name="hostId">The id of the host that lives here, which others look for; null: there is none.</param>
-    /// <param name="locks">By which hosts of one machine see each other's end; null: only the lease tells.</param>
-    public void Start(Func<string>? hostId = null, IHostLock? locks = null)
+    /// <param name="hostId">The id of the host that lives here, by which others find it alive now; null, or an answer of null: there is none.</param>
+    /// <param name="locks">By which hosts of one <c>workspace_root</c> see each other's end; null: only the lease tells.</param>
+    public void Start(Func<string?>? hostId = null, IHostLock? locks = null)
     {
-        (_hostId, _locks) = (hostId, locks);
+        _host = new(hostId, locks);
         _running ??= Task.WhenAll(_lanes.Values.Select(lane => Task.Run(() => lane.RunAsync())));
     }
 
@@ -133,8 +132,17 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// <summary>False: nothing that this run owes can be sent yet, as far as this process remembers. Saves a tick the reading.</summary>
     internal bool MayOwe(RunId runId, ETag marker) => _waits.AreOver(runId, marker);
 
-    /// <summary>True: a host of this machine sent to foreign ground, and its process is gone.</summary>
-    internal bool SawEnd(string hostId) => _locks?.Find(hostId) is { Held: false };
+    /// <summary>True: a host of this <c>workspace_root</c> sent to foreign ground, and its process is gone.</summary>
+    internal bool SawEnd(string hostId) => _host?.Locks?.Find(hostId) is { Held: false };
+
+    /// <summary>True: something is being sent that is reserved under this id, or is about to be. Asked by a host that has given up its name: it becomes no more.</summary>
+    internal bool IsSendingAs(string hostId)
+    {
+        lock (_held)
+        {
+            return _held.TryGetValue(hostId, out var held) && held.Sending > 0;
+        }
+    }
 
     /// <summary>True: this process waited for it in vain a moment ago, and does not try again so soon.</summary>
     internal bool IsPutOff(string publisher) => _putOff.Contains(publisher);
@@ -269,6 +277,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private async Task<DateTimeOffset?> DeliverAsync(IEventPublisher publisher, RunId runId, CancellationToken stop)
     {
         OutboxEntry? entry = null;
+        HeldName? name = null;
         var until = Later(Reserved + ReservedApart * Random.Shared.NextDouble());
         try
         {
@@ -279,7 +288,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
             var run = await _records.FindAsync(runId, stop);
             var left = run?.Record.Outbox?.FirstOrDefault(there => there.Publisher == publisher.Name) is { } found && await IsLeftAsync(found, stop) ? found.HostId : null;
-            var hostId = HoldHost();
+            name = HoldHost();
 
             // Every host's tick offers it: one of them writes this first, and the others find it not due, as they find what was put off.
             var reserved = await _records.UpdateAsync(
@@ -296,7 +305,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
                     entry = there.HostId is null ? there : there with { NextAt = null, HostId = null };
                     return there.NextAt > _ports.Time.GetUtcNow() && (left is null || there.HostId != left)
                         ? RecordDecision.Refuse
-                        : RecordDecision.Write(WithEntry(record, there with { NextAt = until, HostId = hostId }));
+                        : RecordDecision.Write(WithEntry(record, there with { NextAt = until, HostId = name?.HostId }));
                 },
                 stop);
             if (!reserved.IsDone || entry is null || RunEvents.FindStored(reserved.Run!.Record) is not { } stored)
@@ -321,6 +330,10 @@ public sealed partial class EventOutbox : IAsyncDisposable
             // A store that is away, or a record that nobody can read: it stays owed, and a tick offers it again.
             NotNoted(runId, publisher.Name, ex);
             return null;
+        }
+        finally
+        {
+            LetGo(name);
         }
     }
 
@@ -351,7 +364,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
             return false;
         }
 
-        if (_locks?.Find(hostId) is { } seen)
+        if (_host?.Locks?.Find(hostId) is { } seen)
         {
             return !seen.Held;
         }
@@ -371,44 +384,62 @@ public sealed partial class EventOutbox : IAsyncDisposable
         return gone;
     }
 
-    /// <summary>The id under which this process reserves, its lock held from before the first reservation; null: no host lives here.</summary>
-    private string? HoldHost()
+    /// <summary>The name under which this process reserves, its lock held from before the first reservation; null: no host lives here that others would find alive.</summary>
+    private HeldName? HoldHost()
     {
-        if (_hostId?.Invoke() is not { } hostId)
-        {
-            return null;
-        }
-
         lock (_held)
         {
-            if (!_held.ContainsKey(hostId))
+            // Under the lock, as what a host asks that has given up its name: it is counted there, or not taken here.
+            if (_host is not { } host || host.Id?.Invoke() is not { } hostId)
             {
-                try
-                {
-                    // An id that this host had before stays held too: what it sends under it may still be under way.
-                    _held[hostId] = _locks?.Hold(hostId);
-                }
-                catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or InvalidOperationException)
-                {
-                    // Without it the others wait for this host's lease.
-                    _held[hostId] = null;
-                }
+                return null;
+            }
+
+            if (!_held.TryGetValue(hostId, out var name))
+            {
+                // An id that this process had before stays held too: what it sends under it may still be under way.
+                _held[hostId] = name = new(hostId, host.Locks, TryHold(host.Locks, hostId));
+            }
+
+            name.Sending++;
+            return name;
+        }
+    }
+
+    private static IHeldHostLock? TryHold(IHostLock? locks, string hostId)
+    {
+        try
+        {
+            return locks?.Hold(hostId);
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or InvalidOperationException)
+        {
+            // Without it the others wait for this host's lease.
+            return null;
+        }
+    }
+
+    private void LetGo(HeldName? name)
+    {
+        if (name is not null)
+        {
+            lock (_held)
+            {
+                name.Sending--;
             }
         }
-
-        return hostId;
     }
 
     private void ReleaseLocks()
     {
         lock (_held)
         {
-            foreach (var (hostId, held) in _held)
+            foreach (var name in _held.Values)
             {
-                held?.Dispose();
+                name.Lock?.Dispose();
                 if (!_leftReserved)
                 {
-                    _locks?.Forget(hostId);
+                    name.Locks?.Forget(name.HostId);
                 }
             }
 
@@ -583,6 +614,21 @@ public sealed partial class EventOutbox : IAsyncDisposable
         record with { Outbox = [.. record.Outbox!.Select(entry => entry.Publisher == mine.Publisher ? mine : entry)] };
 
     private DateTimeOffset Later(TimeSpan by) => DateTimeOffset.FromUnixTimeMilliseconds((_ports.Time.GetUtcNow() + by).ToUnixTimeMilliseconds());
+
+    /// <summary>Who lives here. One object: lanes run already when the next host of this process takes over.</summary>
+    private sealed record LivingHost(Func<string?>? Id, IHostLock? Locks);
+
+    /// <summary>An id that this process reserves under, and the lock of it. Locks of one process may lie in several roots.</summary>
+    private sealed class HeldName(string hostId, IHostLock? locks, IHeldHostLock? held)
+    {
+        public string HostId => hostId;
+
+        public IHostLock? Locks => locks;
+
+        public IHeldHostLock? Lock => held;
+
+        public int Sending { get; set; }
+    }
 
     /// <summary>What a publisher's entry becomes; null: it goes.</summary>
     /// <param name="Tried">The entry as it stood while it was tried in vain: one that somebody owed again meanwhile has nothing to do with that. Null: whatever is there now.</param>

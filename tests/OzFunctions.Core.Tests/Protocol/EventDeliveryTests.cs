@@ -1,8 +1,10 @@
 using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Cancelling;
 using OzFunctions.Core.Tests.Schedules;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Events;
+using OzFunctions.Hosts;
 using OzFunctions.Runs;
 using OzFunctions.Testing;
 
@@ -220,6 +222,60 @@ public sealed class EventDeliveryTests
         await world.UntilSettledAsync(run, Cancellation);
         Assert.Equal([$"{run}:1:completed"], slow.Taken);
         Assert.Empty(hook.Tries);
+    }
+
+    /// <summary>Its lane goes on for as long as its process does, <c>ozf exec</c> or <c>ozf sync</c>.</summary>
+    [Fact(Timeout = Limit)]
+    public async Task A_delivery_that_a_call_is_still_at_when_its_host_leaves_is_left_to_it()
+    {
+        var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (slow, hook) = (new Receiver { Answer = () => answer.Task }, new Receiver());
+        await using var world = new World { SharedLocks = false };
+        var clock = new ManualTimeProvider(world.Clock.GetUtcNow());
+        var process = new SimulatedProcess(world, killAfter: null, publishers: [slow], time: clock);
+        var backend = new SimulatedBackend(process, world.NewMachine());
+        var host = process.Core.CreateUnmanaged(new() { WorkerId = "local", Machine = "m1", Version = "test", Lease = World.Lease }, backend, backend);
+        var directory = backend.CreateDirectory(new() { Store = process.Core.Ports.StoreId, RunId = RunId.Create(clock), Attempt = 1 });
+        var run = (await host.BeginAsync(World.Ask(), directory, Cancellation)).RunId;
+        var running = host.RunAsync(Cancellation);
+        await slow.TriedAsync(1, Cancellation);
+        while (!running.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.WhenAny(running, Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, Cancellation));
+        }
+
+        Assert.Equal(RunState.Succeeded, (await running)!.State);
+        Assert.NotNull(Assert.Single((await world.FindAsync(run))!.Outbox!).HostId);
+        var other = world.NewProcess(hook);
+        world.StartHost(other, world.NewMachine("m2"));
+        world.Clock.Shift(TimeSpan.FromSeconds(61));
+        await other.Core.Tick.TickAsync(Cancellation);
+        await other.Core.Outbox.DrainAsync(TimeSpan.FromMinutes(1), Cancellation);
+
+        Assert.Empty(hook.Tries);
+        answer.SetResult();
+        await world.UntilSettledAsync(run, Cancellation);
+        Assert.Equal([$"{run}:1:completed"], slow.Taken);
+        Assert.Empty(hook.Tries);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_host_reserves_under_its_id_only_while_others_find_it_alive()
+    {
+        var scene = new ScheduleScene();
+        using var presence = new HostPresence(scene.Process.Ports with { HostLock = new NoHostLock() }, new() { WorkerId = "local", Machine = "m1", Version = "test", Lease = World.Lease }, NullLogger.Instance);
+        Assert.Null(presence.NameForOthers);
+
+        Assert.True(await presence.TryBeatAsync(Cancellation));
+        Assert.Equal(presence.HostId, presence.NameForOthers);
+        scene.Clock.Advance(World.Lease);
+        Assert.Null(presence.NameForOthers);
+
+        Assert.True(await presence.TryBeatAsync(Cancellation));
+        Assert.Equal(presence.HostId, presence.NameForOthers);
+        presence.GiveUpName();
+        Assert.Null(presence.NameForOthers);
     }
 
     [Fact(Timeout = Limit)]

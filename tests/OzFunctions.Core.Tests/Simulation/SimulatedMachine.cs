@@ -17,7 +17,7 @@ internal sealed class SimulatedMachine(string name)
     public ConcurrentDictionary<string, SimulatedDirectory> Directories { get; } = new();
 
     /// <summary>Locks of hosts that sent to foreign ground, by host id; free once their process is killed.</summary>
-    public ConcurrentDictionary<string, SimulatedProcess> HostLocks { get; } = new();
+    public ConcurrentDictionary<string, SimulatedProcess?> HostLocks { get; } = new();
 
     /// <summary>Executions of the agent by run and attempt. The shim executes at most once per attempt (C10).</summary>
     public ConcurrentDictionary<(RunId, int), int> Executions { get; } = new();
@@ -294,17 +294,18 @@ internal sealed class MachineLocks(SimulatedProcess process, SimulatedMachine ma
     public IHeldHostLock Hold(string hostId)
     {
         machine.HostLocks[hostId] = process;
-        return new Held(machine, hostId);
+        return new Held(process, machine, hostId);
     }
 
-    public HostLockState? Find(string hostId) => machine.HostLocks.TryGetValue(hostId, out var holder) ? new(!holder.IsKilled, TimeSpan.Zero) : null;
+    public HostLockState? Find(string hostId) => machine.HostLocks.TryGetValue(hostId, out var holder) ? new(holder is { IsKilled: false }, TimeSpan.Zero) : null;
 
     public void Forget(string hostId) => machine.HostLocks.TryRemove(hostId, out _);
 
-    private sealed class Held(SimulatedMachine machine, string hostId) : IHeldHostLock
+    private sealed class Held(SimulatedProcess process, SimulatedMachine machine, string hostId) : IHeldHostLock
     {
         public bool Renew() => true;
 
-        public void Dispose() => machine.HostLocks.TryRemove(hostId, out _);
+        // The file stays, and is free: what others see of a process that is gone.
+        public void Dispose() => machine.HostLocks.TryUpdate(hostId, null, process);
     }
 }
