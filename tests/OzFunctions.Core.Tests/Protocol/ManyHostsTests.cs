@@ -129,8 +129,9 @@ public sealed class ManyHostsTests
         await using var world = new World { SharedLocks = false };
         var lines = new LogLines();
         var cut = new SimulatedProcess(world, killAfter: null, loggers: lines);
-        var machine = world.NewMachine("cut off");
-        world.StartHost(cut, machine);
+
+        // With one slot, which is free once it has said what became of the run: with more it could claim the run that waits again before it says so.
+        world.StartHost(cut, world.NewMachine("cut off"), slots: 1);
         var ask = World.Ask(AgentPlan.UntilStopped);
         var run = (await world.NewProcess().Core.Intake.SubmitAsync(ask with { Request = ask.Request with { MaxAttempts = starts } }, Cancellation)).Run.RunId;
         await world.UntilAsync(run, record => record.State == RunState.InProgress, Cancellation);
