@@ -11,11 +11,7 @@ public sealed class FilesHostLock(FilesStore store) : IHostLock
         var path = PathOf(hostId);
         try
         {
-            var taken = FileLock.TryTake(path)
-                ?? throw new InvalidOperationException($"The lock of host '{hostId}' is taken: host ids are new for every process.");
-            var held = new Held(taken, store.Time);
-            held.Renew();
-            return held;
+            return HeldLockFile.Take(hostId, path, store.Time);
         }
         catch (Exception exception) when (StoreFaults.IsFault(exception))
         {
@@ -55,11 +51,4 @@ public sealed class FilesHostLock(FilesStore store) : IHostLock
     }
 
     private string PathOf(string hostId) => Path.Join(store.Directory, "hosts", $"{FileNames.Single(hostId)}.lock");
-
-    private sealed class Held(FileLock file, TimeProvider time) : IHeldHostLock
-    {
-        public bool Renew() => file.Touch(time.GetUtcNow());
-
-        public void Dispose() => file.Dispose();
-    }
 }

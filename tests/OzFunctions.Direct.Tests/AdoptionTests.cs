@@ -389,6 +389,16 @@ public sealed class AdoptionTests
     }
 
     /// <summary>Until it is dead.</summary>
+    /// <summary>Another host takes the attempt over, and then its agent, which waits for the file <c>go</c>, goes on.</summary>
+    private static async Task<(FakeOwnedAttempt Attempt, AttemptOutcome Outcome)> AdoptAndGoOnAsync(BackendRig rig, FakeOwnedAttempt first)
+    {
+        var backend = rig.CreateBackend();
+        var second = rig.Adopt(first, backend);
+        var running = backend.RunAsync(second, BackendRig.Cancellation);
+        rig.Temp.Write("go", "");
+        return (second, await running);
+    }
+
     private static Task FreezeAgainAndAgainAsync(FakeOwnedAttempt attempt)
     {
         var shim = BackendRig.ShimOf(attempt).Id;
@@ -574,11 +584,7 @@ public sealed class AdoptionTests
 
         // What setup wrote is known to nobody any more.
         await File.WriteAllTextAsync(Path.Combine(rig.PrivateOf(first), "environment"), "", BackendRig.Cancellation);
-        var backend = rig.CreateBackend();
-        var second = rig.Adopt(first, backend);
-        var running = backend.RunAsync(second, BackendRig.Cancellation);
-        rig.Temp.Write("go", "");
-        var outcome = await running;
+        var (second, outcome) = await AdoptAndGoOnAsync(rig, first);
 
         Assert.Equal((RunReason.Completed, 0), (outcome.Reason, outcome.Attempt.ExitCode));
         var log = rig.LogOf(second);
@@ -606,11 +612,7 @@ public sealed class AdoptionTests
         rig.UseScript($"{script}; touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; echo \"given $OF_SETUP_TOKEN\"; exit 0");
         rig.Options = rig.Options with { SetupCommand = "echo OF_SETUP_TOKEN=made-by-setup-0123 >> \"$OZ_ENVIRONMENT_FILE\"" };
         var first = await rig.StartAndDetachAsync(new RunRequest { Prompt = "x" });
-        var backend = rig.CreateBackend();
-        var second = rig.Adopt(first, backend);
-        var running = backend.RunAsync(second, BackendRig.Cancellation);
-        rig.Temp.Write("go", "");
-        var outcome = await running;
+        var (second, outcome) = await AdoptAndGoOnAsync(rig, first);
 
         Assert.Equal((RunReason.Completed, 0), (outcome.Reason, outcome.Attempt.ExitCode));
         Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("is not shown from here on", StringComparison.Ordinal));

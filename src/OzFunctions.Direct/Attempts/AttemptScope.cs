@@ -47,6 +47,9 @@ internal sealed class AttemptScope(DirectOptions options, IOwnedAttempt owned, A
 
     public TimeSpan SetupTimeout { get; } = Least(owned.Record.Request.SetupTimeout ?? options.SetupTimeout, options.Policy.MaxTimeout);
 
+    /// <summary>What a host says whose run is not its own any more; its write is refused, so nobody reads it in the record.</summary>
+    public static Verdict Taken => new(RunReason.HostLost, "The run was taken from this host.");
+
     /// <summary>Somebody else owns the run: nothing is written for it any more.</summary>
     public bool IsFenced { get; private set; }
 
@@ -66,7 +69,7 @@ internal sealed class AttemptScope(DirectOptions options, IOwnedAttempt owned, A
             StopOrder.Cancel => new(RunReason.TaskCancelled, "The run was cancelled before the agent was started."),
             StopOrder.Shutdown => new(RunReason.GracefulShutdown, "The host was shut down before the agent was started."),
             StopOrder.Lease => new(RunReason.HostLost, "The lease of the host ended before the agent was started."),
-            _ => new(RunReason.HostLost, "The run was taken from this host."),
+            _ => Taken,
         };
     }
 

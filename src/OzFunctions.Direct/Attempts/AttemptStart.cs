@@ -127,7 +127,7 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
                 return scope.FindOrder() ?? new(RunReason.TaskCancelled, "The run was cancelled before the agent was started.");
             case StartPermission.Fenced:
                 scope.NoteFenced();
-                return new(RunReason.HostLost, "The run was taken from this host.");
+                return AttemptScope.Taken;
         }
 
         return await RunAgentAsync(arguments, environment, variables, said, cancellationToken);

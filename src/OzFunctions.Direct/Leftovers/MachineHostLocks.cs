@@ -22,10 +22,7 @@ internal sealed class MachineHostLocks(DirectOptions options, TimeProvider time)
         PrivateFiles.CreateDirectory(options.WorkspaceRoot);
         PrivateFiles.CreateDirectory(Path.Combine(Workspace.FindRoot(options), ".ozf"));
         Directory.CreateDirectory(Home);
-        var held = FileLock.TryTake(PathOf(hostId)) ?? throw new InvalidOperationException($"The lock of host '{hostId}' is taken: host ids are new for every process.");
-        var holder = new Held(held, time);
-        holder.Renew();
-        return holder;
+        return HeldLockFile.Take(hostId, PathOf(hostId), time);
     }
 
     public HostLockState? Find(string hostId)
@@ -80,11 +77,4 @@ internal sealed class MachineHostLocks(DirectOptions options, TimeProvider time)
     }
 
     private string PathOf(string hostId) => Path.Combine(Home, Path.GetFileName(hostId) + Suffix);
-
-    private sealed class Held(FileLock file, TimeProvider time) : IHeldHostLock
-    {
-        public bool Renew() => file.Touch(time.GetUtcNow());
-
-        public void Dispose() => file.Dispose();
-    }
 }

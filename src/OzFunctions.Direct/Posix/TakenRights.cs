@@ -11,8 +11,10 @@ namespace OzFunctions.Direct.Posix;
 /// </summary>
 internal static unsafe class TakenRights
 {
+    /// <summary>What the owner of a directory needs.</summary>
+    public const uint OfDirectory = 0x1C0;
+
     private const string Home = ".ozf";
-    private const uint OfDirectory = 0x1C0;
     private const uint OfFile = 0x180;
     private const uint Rights = 0xFFF;
 
@@ -44,6 +46,20 @@ internal static unsafe class TakenRights
 
         at.Dispose();
         return isAny;
+    }
+
+    /// <summary>Of what a descriptor names that was opened with O_PATH, on which fchmod(2) does not work; false: the kernel refused it.</summary>
+    public static bool TrySetMode(int place, uint mode)
+    {
+        try
+        {
+            File.SetUnixFileMode($"/proc/self/fd/{place}", (UnixFileMode)mode);
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     /// <summary>What lies above <c>.ozf</c>, and the names from there on; null where the path leads to nothing of an attempt.</summary>
@@ -78,15 +94,8 @@ internal static unsafe class TakenRights
             return true;
         }
 
-        try
-        {
-            File.SetUnixFileMode($"/proc/self/fd/{place}", (UnixFileMode)((facts.Mode | needed) & Rights));
-            isAny = true;
-            return true;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return false;
-        }
+        var done = TrySetMode(place, (facts.Mode | needed) & Rights);
+        isAny |= done;
+        return done;
     }
 }

@@ -169,15 +169,7 @@ internal sealed class TreeRemover(TimeProvider time)
         private static bool TryOpenUp(int directory, byte* name)
         {
             using var place = new SafeFileHandle(Libc.OpenAt(directory, name, Libc.OPath | Libc.ODirectory | Libc.ONoFollow | Libc.OCloseOnExec, 0), ownsHandle: true);
-            try
-            {
-                File.SetUnixFileMode($"/proc/self/fd/{place.DangerousGetHandle()}", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-                return true;
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                return false;
-            }
+            return TakenRights.TrySetMode((int)place.DangerousGetHandle(), TakenRights.OfDirectory);
         }
 
         private bool MoveUp(int directory, byte* name)
