@@ -25,8 +25,18 @@ internal static class SpoolFormat
     public static string PathOf(string directory, long segment) =>
         Path.Combine(directory, segment.ToString("D10", CultureInfo.InvariantCulture) + Suffix);
 
-    /// <summary>Opens a segment as it is written, or taken away, by others.</summary>
-    public static SafeFileHandle Open(string path) => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+    /// <summary>Opens a segment as it is written, or taken away, by others; null: it is not there.</summary>
+    public static SafeFileHandle? FindSegment(string path)
+    {
+        try
+        {
+            return File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        }
+        catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Numbers of the segments that are there, ascending.</summary>
     public static List<long> ListSegments(string directory)

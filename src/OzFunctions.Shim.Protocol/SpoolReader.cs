@@ -8,9 +8,12 @@ namespace OzFunctions.Shim.Protocol;
 /// </summary>
 public sealed class SpoolReader : IDisposable
 {
+    /// <summary>Room for a piece of a writer, and small enough to be collected soon: a spool that holds nothing yet takes none.</summary>
+    private const int FirstRoom = 72 << 10;
+
     private readonly string _directory;
-    private readonly Func<string, SafeFileHandle> _open;
-    private byte[] _buffer = new byte[256 << 10];
+    private readonly Func<string, SafeFileHandle?> _find;
+    private byte[] _buffer = [];
     private int _start;
     private int _end;
     private SafeFileHandle? _file;
@@ -25,17 +28,17 @@ public sealed class SpoolReader : IDisposable
     /// behind the cut, and what that cut is said to hold then includes the pieces that had been read from it.
     /// </summary>
     public SpoolReader(string directory, SpoolPosition from)
-        : this(directory, from, SpoolFormat.Open)
+        : this(directory, from, SpoolFormat.FindSegment)
     {
     }
 
     /// <param name="directory">Of the spool.</param>
     /// <param name="from">Where to begin.</param>
-    /// <param name="open">Opens a segment; one for which it throws <see cref="FileNotFoundException"/> is passed over.</param>
-    internal SpoolReader(string directory, SpoolPosition from, Func<string, SafeFileHandle> open)
+    /// <param name="find">Opens a segment; one for which it answers null is passed over.</param>
+    internal SpoolReader(string directory, SpoolPosition from, Func<string, SafeFileHandle?> find)
     {
         _directory = directory;
-        _open = open;
+        _find = find;
         _segment = from.Segment;
         _offset = from.Offset;
         _seen = TotalsAt(from);
@@ -106,32 +109,26 @@ public sealed class SpoolReader : IDisposable
 
         if (File.Exists(SpoolFormat.PathOf(_directory, from.Segment)))
         {
-            return SpoolScan.TryTotals(_directory, from, _open, out var totals) ? totals : null;
+            return SpoolScan.TryTotals(_directory, from, _find, out var totals) ? totals : null;
         }
 
-        return SpoolScan.ToEndOf(_directory, SpoolFormat.ListSegments(_directory).FindAll(segment => segment < from.Segment), _open);
+        return SpoolScan.ToEndOf(_directory, SpoolFormat.ListSegments(_directory).FindAll(segment => segment < from.Segment), _find);
     }
 
     private bool TryOpen()
     {
-        while (true)
+        while ((_file = _find(SpoolFormat.PathOf(_directory, _segment))) is null)
         {
-            try
+            if (Next() is not { } next)
             {
-                _file = _open(SpoolFormat.PathOf(_directory, _segment));
-                return true;
+                return false;
             }
-            catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
-            {
-                if (Next() is not { } next)
-                {
-                    return false;
-                }
 
-                _segment = next;
-                _offset = 0;
-            }
+            _segment = next;
+            _offset = 0;
         }
+
+        return true;
     }
 
     /// <summary>Length of the whole record at the front of the buffer after reading on where needed; 0: none.</summary>
@@ -160,7 +157,7 @@ public sealed class SpoolReader : IDisposable
                     return 0;
                 }
 
-                Array.Resize(ref _buffer, _buffer.Length * 2);
+                Array.Resize(ref _buffer, Math.Max(FirstRoom, _buffer.Length * 2));
             }
 
             var read = RandomAccess.Read(_file!, _buffer.AsSpan(_end), _offset + _end);

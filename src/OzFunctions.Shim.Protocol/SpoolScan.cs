@@ -6,11 +6,11 @@ namespace OzFunctions.Shim.Protocol;
 internal static class SpoolScan
 {
     /// <summary>Totals after the last readable record of the newest segment that has one.</summary>
-    public static SpoolTotals ToEndOf(string directory, IReadOnlyList<long> segments, Func<string, SafeFileHandle> open)
+    public static SpoolTotals ToEndOf(string directory, IReadOnlyList<long> segments, Func<string, SafeFileHandle?> find)
     {
         for (var i = segments.Count - 1; i >= 0; i--)
         {
-            if (TryTotals(directory, new SpoolPosition(segments[i], long.MaxValue), open, out var totals))
+            if (TryTotals(directory, new SpoolPosition(segments[i], long.MaxValue), find, out var totals))
             {
                 return totals;
             }
@@ -20,21 +20,18 @@ internal static class SpoolScan
     }
 
     /// <summary>Totals at a position; false when its segment is not there or has no sound start.</summary>
-    public static bool TryTotals(string directory, SpoolPosition position, Func<string, SafeFileHandle> open, out SpoolTotals totals)
+    public static bool TryTotals(string directory, SpoolPosition position, Func<string, SafeFileHandle?> find, out SpoolTotals totals)
     {
         totals = default;
-        byte[] bytes;
-        try
-        {
-            using var file = open(SpoolFormat.PathOf(directory, position.Segment));
-            bytes = new byte[Math.Min(RandomAccess.GetLength(file), Math.Min(position.Offset, SpoolFormat.LongestSegment))];
-            for (int read, at = 0; at < bytes.Length && (read = RandomAccess.Read(file, bytes.AsSpan(at), at)) > 0; at += read)
-            {
-            }
-        }
-        catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
+        using var file = find(SpoolFormat.PathOf(directory, position.Segment));
+        if (file is null)
         {
             return false;
+        }
+
+        var bytes = new byte[Math.Min(RandomAccess.GetLength(file), Math.Min(position.Offset, SpoolFormat.LongestSegment))];
+        for (int read, at = 0; at < bytes.Length && (read = RandomAccess.Read(file, bytes.AsSpan(at), at)) > 0; at += read)
+        {
         }
 
         var found = false;

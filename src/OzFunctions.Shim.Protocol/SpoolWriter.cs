@@ -22,16 +22,16 @@ public sealed class SpoolWriter : IDisposable
 
     /// <summary>Goes on behind what is there; a torn end stays where it is and is skipped by readers.</summary>
     public SpoolWriter(string directory, long spoolBytes, TimeProvider time)
-        : this(directory, spoolBytes, time, SpoolFormat.Open)
+        : this(directory, spoolBytes, time, SpoolFormat.FindSegment)
     {
     }
 
     /// <param name="directory">Of the spool.</param>
     /// <param name="spoolBytes">How much of it is kept.</param>
     /// <param name="time">The clock of its pieces.</param>
-    /// <param name="open">Opens a segment that is there; one for which it throws <see cref="FileNotFoundException"/> is passed over.</param>
+    /// <param name="find">Opens a segment that is there; one for which it answers null is passed over.</param>
     /// <param name="regain">Asked when the directory takes no file any more for want of rights; whether it may be tried once more. Default: no.</param>
-    internal SpoolWriter(string directory, long spoolBytes, TimeProvider time, Func<string, SafeFileHandle> open, Func<bool>? regain = null)
+    internal SpoolWriter(string directory, long spoolBytes, TimeProvider time, Func<string, SafeFileHandle?> find, Func<bool>? regain = null)
     {
         _regain = regain ?? (() => false);
         _directory = directory;
@@ -45,7 +45,7 @@ public sealed class SpoolWriter : IDisposable
         if (there.Count > 0)
         {
             _segment = there[^1] + 1;
-            _totals = SpoolScan.ToEndOf(directory, there, open);
+            _totals = SpoolScan.ToEndOf(directory, there, find);
             there.Where(segment => segment >= _headSegments).ToList().ForEach(_tail.Enqueue);
         }
     }

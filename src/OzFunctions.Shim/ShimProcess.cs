@@ -68,7 +68,7 @@ internal static unsafe class ShimProcess
             descendants.StartThreads();
             resources.Prepare(descendants);
             var directories = new OwnDirectories(directory);
-            using var spool = new SpoolWriter(Path.Combine(path, ShimProtocol.SpoolDirectory), orders.SpoolBytes, TimeProvider.System, SpoolFormat.Open, directories.TryOpenUp);
+            using var spool = new SpoolWriter(Path.Combine(path, ShimProtocol.SpoolDirectory), orders.SpoolBytes, TimeProvider.System, SpoolFormat.FindSegment, directories.TryOpenUp);
             directories.TakeSpool();
             var status = new StatusFile(directories, new ShimStatus
             {

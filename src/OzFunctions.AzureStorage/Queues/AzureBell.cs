@@ -112,8 +112,8 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
     private sealed class Listener(AzureBell bell, string workerId, StorageQueue queue, HashSet<string> heard) : IBellListener
     {
         private readonly PollPace _pace = new(bell.Time);
-        private readonly SemaphoreSlim _rung = new(0, 1);
         private readonly Lock _lock = new();
+        private TaskCompletionSource _rung = NewRing();
         private RunId? _lastRun;
         private long? _looked;
         private long? _rangAt;
@@ -137,9 +137,8 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             lock (_lock)
             {
                 _lastRun = runId;
+                _rung.TrySetResult();
             }
-
-            Ring();
         }
 
         /// <summary>What will be seen of a near ring on the queue, and is not to be heard twice.</summary>
@@ -151,28 +150,30 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             }
         }
 
-        private void Ring()
+        /// <summary>Any number of rings before a wait are one.</summary>
+        private bool TryTakeRing()
         {
-            if (_rung.CurrentCount == 0)
+            lock (_lock)
             {
-                try
+                if (!_rung.Task.IsCompleted)
                 {
-                    _rung.Release();
+                    return false;
                 }
-                catch (SemaphoreFullException)
-                {
-                    // Another ring came between: one is remembered.
-                }
+
+                _rung = NewRing();
+                return true;
             }
         }
+
+        private static TaskCompletionSource NewRing() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public async Task<bool> WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
         {
             var started = bell.Time.GetTimestamp();
             while (true)
             {
-                var near = await _rung.WaitAsync(TimeSpan.Zero, cancellationToken);
-                if (near || (IsLookDue() && await LookAsync(cancellationToken)))
+                cancellationToken.ThrowIfCancellationRequested();
+                if (TryTakeRing() || (IsLookDue() && await LookAsync(cancellationToken)))
                 {
                     return true;
                 }
@@ -232,18 +233,16 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
 
         private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
         {
-            using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var ring = _rung.WaitAsync(over.Token);
-            await Task.WhenAny(ring, Task.Delay(pause, bell.Time, over.Token));
-            await over.CancelAsync();
-            await ring.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (ring.IsCompletedSuccessfully)
+            Task ring;
+            lock (_lock)
             {
-                // The wait that follows answers it.
-                Ring();
+                ring = _rung.Task;
             }
 
-            cancellationToken.ThrowIfCancellationRequested();
+            // A ring that has come is answered by the wait that follows.
+            using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            await Task.WhenAny(ring, Task.Delay(pause, bell.Time, over.Token));
+            await over.CancelAsync();
         }
     }
 

@@ -44,7 +44,7 @@ internal sealed partial class RunClaims(
     public async IAsyncEnumerable<OwnedAttempt> ClaimAsync(
         HostPresence presence, RunId? rung, Func<CancellationToken, Task<bool>> mayClaim, CancellationToken leave, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var early = rung is { } runId ? new EarlyLook(runId, FindEarlyAsync(runId, cancellationToken), mayClaim(cancellationToken)) : null;
+        var early = rung is { } runId ? LookEarly(runId, mayClaim, cancellationToken) : null;
         try
         {
             await foreach (var attempt in ClaimAsync(presence, early, mayClaim, leave, cancellationToken))
@@ -54,7 +54,7 @@ internal sealed partial class RunClaims(
         }
         finally
         {
-            await (early is null ? Task.CompletedTask : Task.WhenAll(early.Record, early.MayClaim)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await (early is null ? Task.CompletedTask : early.EndAsync());
         }
     }
 
@@ -79,7 +79,7 @@ internal sealed partial class RunClaims(
                 }
 
                 // Good for the first in the line only: a claim takes its time, in which the worker may be paused.
-                var its = early?.RunId == entry.RunId ? early : new(entry.RunId, Task.FromResult<StoredRun?>(null), mayClaim(cancellationToken));
+                var its = early?.RunId == entry.RunId ? early : new(entry.RunId, Task.FromResult<StoredRun?>(null), mayClaim(cancellationToken), Task.FromResult<IAttemptDirectory?>(null));
                 early = null;
                 if (await TryClaimSafelyAsync(entry, its, presence, leave, cancellationToken) is { } attempt)
                 {
@@ -129,7 +129,8 @@ internal sealed partial class RunClaims(
             return null;
         }
 
-        var directory = backend.CreateDirectory(new() { Store = ports.StoreId, RunId = entry.RunId, Attempt = run.Record.Attempt + 1 });
+        var intent = IntentOf(run.Record);
+        var directory = await early.TakeDirectoryAsync(intent) ?? backend.CreateDirectory(intent);
 
         // From here on a claim is brought to its end: a stop in the middle would leave a run that nobody here carries on.
         ports.Probe.Passed(ProtocolStep.C4, entry.RunId);
@@ -182,6 +183,30 @@ internal sealed partial class RunClaims(
             // Left standing, as said above.
         }
     }
+
+    private EarlyLook LookEarly(RunId runId, Func<CancellationToken, Task<bool>> mayClaim, CancellationToken cancellationToken)
+    {
+        var (record, allowed) = (FindEarlyAsync(runId, cancellationToken), mayClaim(cancellationToken));
+        return new(runId, record, allowed, PrepareEarlyAsync(record, allowed));
+    }
+
+    /// <summary>
+    /// C4 of a run that may be claimed as far as can be told: made durable while the listing is still under way. Null: left to its turn. A host that is killed here leaves
+    /// what it leaves after C4, a directory of a QUEUED run.
+    /// </summary>
+    private async Task<IAttemptDirectory?> PrepareEarlyAsync(Task<StoredRun?> finding, Task<bool> mayClaim)
+    {
+        try
+        {
+            return await finding is { Record: { State: RunState.Queued, RetryAt: null } record } && KeyOf(record) is null && await mayClaim ? backend.CreateDirectory(IntentOf(record)) : null;
+        }
+        catch (Exception ex) when (ex is BlobStoreException or IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    private AttemptIntent IntentOf(RunRecord record) => new() { Store = ports.StoreId, RunId = record.RunId, Attempt = record.Attempt + 1 };
 
     /// <summary>The record of a run that the bell rang for. Null also where it cannot be had now: the turn of its entry tells why.</summary>
     private async Task<StoredRun?> FindEarlyAsync(RunId runId, CancellationToken cancellationToken)
@@ -371,6 +396,27 @@ internal sealed partial class RunClaims(
     [LoggerMessage(LogLevel.Error, "Run {RunId} is skipped: {Problem}")]
     private partial void Skipped(RunId runId, string problem, Exception? exception);
 
-    /// <summary>What is asked of a run before its turn has come: its record, and whether this host may claim.</summary>
-    private sealed record EarlyLook(RunId RunId, Task<StoredRun?> Record, Task<bool> MayClaim);
+    /// <summary>What is asked and made of a run before its turn has come: its record, whether this host may claim, and its attempt directory.</summary>
+    private sealed record EarlyLook(RunId RunId, Task<StoredRun?> Record, Task<bool> MayClaim, Task<IAttemptDirectory?> Directory)
+    {
+        private bool _taken;
+
+        /// <summary>From now on the caller's; null: there is none for this.</summary>
+        public async Task<IAttemptDirectory?> TakeDirectoryAsync(AttemptIntent intent)
+        {
+            var made = await Directory;
+            _taken = made?.Intent == intent;
+            return _taken ? made : null;
+        }
+
+        /// <summary>Nothing of it is under way any more; a directory that nobody took is gone.</summary>
+        public async Task EndAsync()
+        {
+            await Task.WhenAll(Record, MayClaim, Directory).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!_taken && Directory.IsCompletedSuccessfully && await Directory is { } made)
+            {
+                made.Delete();
+            }
+        }
+    }
 }

@@ -37,7 +37,7 @@ internal sealed class AttemptDirectory(AttemptPlaces places, FileLock held, Atte
     {
         try
         {
-            return JsonSerializer.Deserialize(Posix.RegularFile.ReadAll(places.Outcome), RunJson.Wire.AttemptOutcome);
+            return Posix.RegularFile.FindAll(places.Outcome) is { } bytes ? JsonSerializer.Deserialize(bytes, RunJson.Wire.AttemptOutcome) : null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {

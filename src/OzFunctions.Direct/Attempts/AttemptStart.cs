@@ -137,19 +137,20 @@ internal sealed class AttemptStart(AttemptScope scope, AttemptShim shim, AgentVe
     private static bool IsDiskFull(Exception exception) =>
         exception.Message.Contains("No space left", StringComparison.Ordinal) || exception.Message.Contains("quota", StringComparison.OrdinalIgnoreCase) || exception.Message.Contains("disk is full", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The workspace is made while the shim comes to be ready: neither needs the other.</summary>
+    /// <summary>What commands find and the workspace are made while the shim is started and comes to be ready: neither needs the other.</summary>
     private async Task PrepareAsync(CancellationToken cancellationToken)
     {
-        scope.Places.Make(scope.Options.PrivateHome);
-        scope.Places.WriteForCommands(scope.Places.RequestFile, [.. JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile), (byte)'\n']);
         if (!scope.Journal.Has(JournalStep.WorkspaceMine) && !scope.Journal.Has(JournalStep.WorkspaceReady) && scope.Workspace.FindObstacle() is { } obstacle)
         {
             throw new WorkspaceException(obstacle);
         }
 
-        var launching = shim.IsAlive ? Task.CompletedTask : shim.LaunchAsync(TeardownCommand.Find(scope, new(RunReason.HostLost, null), agent: null), cancellationToken);
+        var teardown = TeardownCommand.Find(scope, new(RunReason.HostLost, null), agent: null);
+        var launching = shim.IsAlive ? Task.CompletedTask : Task.Run(() => shim.LaunchAsync(teardown, cancellationToken), CancellationToken.None);
         try
         {
+            scope.Places.Make(scope.Options.PrivateHome);
+            scope.Places.WriteForCommands(scope.Places.RequestFile, [.. JsonSerializer.SerializeToUtf8Bytes(RequestFile.Of(scope.Record), DirectJson.Disk.RequestFile), (byte)'\n']);
             MakeWorkspace();
         }
         finally

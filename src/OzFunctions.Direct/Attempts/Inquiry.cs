@@ -125,7 +125,7 @@ internal sealed class Inquiry(IShims shims, string directory, TimeProvider time)
     private InquiryAnswer ReadAnswer(ShimCommandStatus? status)
     {
         var (output, error) = (new WholeLines(), new WholeLines());
-        using var reader = new SpoolReader(Path.Combine(directory, ShimProtocol.SpoolDirectory), SpoolPosition.Start, RegularFile.OpenSegment);
+        using var reader = new SpoolReader(Path.Combine(directory, ShimProtocol.SpoolDirectory), SpoolPosition.Start, RegularFile.FindSegment);
         while (reader.TryRead(out var piece))
         {
             if (piece.Cut != default)

@@ -36,7 +36,7 @@ internal sealed partial class AttemptLog : IAttemptLog
         _logger = logger;
         _journal = new LogJournal(privateDirectory);
         _hostLines = new HostLines(privateDirectory, time);
-        _reader = new SpoolReader(Path.Combine(privateDirectory, ShimProtocol.SpoolDirectory), SpoolPosition.Start, RegularFile.OpenSegment);
+        _reader = new SpoolReader(Path.Combine(privateDirectory, ShimProtocol.SpoolDirectory), SpoolPosition.Start, RegularFile.FindSegment);
         _agentLines = new LogRenderer(filters(), new AgentLines(observer), AgentLines.LongestLine, RenderState.Empty);
         _appender = new LogAppender(runId, privateDirectory, blob, _journal, options, filters, time, logger);
 

@@ -20,7 +20,7 @@ internal sealed class HostLines : IDisposable
     public HostLines(string privateDirectory, TimeProvider time)
     {
         var directory = DirectoryOf(privateDirectory);
-        using (var reader = new SpoolReader(directory, SpoolPosition.Start, RegularFile.OpenSegment))
+        using (var reader = new SpoolReader(directory, SpoolPosition.Start, RegularFile.FindSegment))
         {
             while (reader.TryRead(out var record))
             {
@@ -29,7 +29,7 @@ internal sealed class HostLines : IDisposable
             }
         }
 
-        _writer = new SpoolWriter(directory, SpoolBytes, time, RegularFile.OpenSegment);
+        _writer = new SpoolWriter(directory, SpoolBytes, time, RegularFile.FindSegment);
     }
 
     /// <summary>Behind the last record.</summary>

@@ -76,10 +76,10 @@ internal sealed class LogJournal : IDisposable
 
     private LogJournalEntry? ReadLast()
     {
-        byte[] content;
+        byte[]? content;
         try
         {
-            content = RegularFile.ReadAll(_path);
+            content = RegularFile.FindAll(_path);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -6,8 +6,8 @@ namespace OzFunctions.Direct.Logs;
 /// <summary>Reads the shim's spool and the host's as one, always in the same order, from any pair of positions on.</summary>
 internal sealed class MergedSpool(string privateDirectory, SpoolPosition spool, SpoolPosition host) : IDisposable
 {
-    private readonly SpoolReader _spoolReader = new(Path.Combine(privateDirectory, ShimProtocol.SpoolDirectory), spool, RegularFile.OpenSegment);
-    private readonly SpoolReader _hostReader = new(HostLines.DirectoryOf(privateDirectory), host, RegularFile.OpenSegment);
+    private readonly SpoolReader _spoolReader = new(Path.Combine(privateDirectory, ShimProtocol.SpoolDirectory), spool, RegularFile.FindSegment);
+    private readonly SpoolReader _hostReader = new(HostLines.DirectoryOf(privateDirectory), host, RegularFile.FindSegment);
     private SpoolRecord? _output;
     private SpoolRecord? _host;
 

@@ -13,32 +13,13 @@ internal static class RegularFile
     /// The whole content of a file of ours, in whose place a command of the same account may have put anything else. Throws <see cref="FileNotFoundException"/> where nothing
     /// stands there, and <see cref="IOException"/> where it is something else or cannot be read.
     /// </summary>
-    public static byte[] ReadAll(string path)
-    {
-        if (!HostSystem.IsLinux)
-        {
-            return File.ReadAllBytes(path);
-        }
-
-        using var handle = Open(path, Libc.OReadOnly);
-        using var stream = new FileStream(handle, FileAccess.Read, bufferSize: 0);
-        var content = new MemoryStream();
-        stream.CopyTo(content);
-        return content.ToArray();
-    }
+    public static byte[] ReadAll(string path) => FindContent(path) ?? throw new FileNotFoundException($"{path} is not there.", path);
 
     /// <summary>The same of a file that a loss of power may have emptied: null where there is none, or nothing but zeros in it.</summary>
     public static byte[]? FindAll(string path)
     {
-        try
-        {
-            var content = ReadAll(path);
-            return content.AsSpan().ContainsAnyExcept((byte)0) ? content : null;
-        }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return null;
-        }
+        var content = FindContent(path);
+        return content.AsSpan().ContainsAnyExcept((byte)0) ? content : null;
     }
 
     /// <summary>
@@ -52,11 +33,10 @@ internal static class RegularFile
         {
             try
             {
-                return new FileStream(Open(path, Libc.OReadWrite), FileAccess.ReadWrite);
-            }
-            catch (FileNotFoundException)
-            {
-                // The usual case.
+                if (Find(path, Libc.OReadWrite) is { } there)
+                {
+                    return new FileStream(there, FileAccess.ReadWrite);
+                }
             }
             catch (IOException) when (Libc.FindFacts(path) is { IsRegular: false } && TreeRemover.RemoveOnce(path) is null)
             {
@@ -134,21 +114,47 @@ internal static class RegularFile
     }
 
     /// <summary>A segment of a spool, as its reader wants it opened: what is no regular file is to it as if it were not there.</summary>
-    public static SafeFileHandle OpenSegment(string path)
+    public static SafeFileHandle? FindSegment(string path)
     {
         if (!HostSystem.IsLinux)
         {
-            return SpoolFormat.Open(path);
+            return SpoolFormat.FindSegment(path);
         }
 
         try
         {
-            return Open(path, Libc.OReadOnly);
+            return Find(path, Libc.OReadOnly);
         }
-        catch (IOException exception) when (exception is not FileNotFoundException && Libc.FindFacts(path) is not { IsRegular: true })
+        catch (IOException) when (Libc.FindFacts(path) is not { IsRegular: true })
         {
-            throw new FileNotFoundException($"{path} is no segment.", path);
+            return null;
         }
+    }
+
+    /// <summary>Null where nothing stands there.</summary>
+    private static byte[]? FindContent(string path)
+    {
+        if (!HostSystem.IsLinux)
+        {
+            try
+            {
+                return File.ReadAllBytes(path);
+            }
+            catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+            {
+                return null;
+            }
+        }
+
+        if (Find(path, Libc.OReadOnly) is not { } handle)
+        {
+            return null;
+        }
+
+        using var stream = new FileStream(handle, FileAccess.Read, bufferSize: 0);
+        var content = new MemoryStream();
+        stream.CopyTo(content);
+        return content.ToArray();
     }
 
     /// <summary>Null where it is not ours.</summary>
@@ -164,7 +170,7 @@ internal static class RegularFile
         try
         {
             File.SetUnixFileMode($"/proc/self/fd/{place.DangerousGetHandle()}", UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            return Open(path, Libc.OReadWrite);
+            return Find(path, Libc.OReadWrite);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -172,7 +178,8 @@ internal static class RegularFile
         }
     }
 
-    private static SafeFileHandle Open(string path, int access)
+    /// <summary>Null where nothing stands there: the usual case of what a run has not come to yet, and no exception for that reason.</summary>
+    private static SafeFileHandle? Find(string path, int access)
     {
         // Looked at once it is open only: others are replaced while they are read. Without NONBLOCK a fifo would be waited for.
         var flags = access | Libc.ONoFollow | Libc.ONonBlock | Libc.OCloseOnExec;
@@ -186,7 +193,7 @@ internal static class RegularFile
 
         if (descriptor < 0)
         {
-            throw error == Libc.Enoent ? new FileNotFoundException($"{path} is not there.", path) : new IOException($"{path} cannot be read: {Libc.Describe(error)}.", error);
+            return error == Libc.Enoent ? null : throw new IOException($"{path} cannot be read: {Libc.Describe(error)}.", error);
         }
 
         var handle = new SafeFileHandle(descriptor, ownsHandle: true);
