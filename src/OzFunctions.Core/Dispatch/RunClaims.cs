@@ -413,9 +413,19 @@ internal sealed partial class RunClaims(
         public async Task EndAsync()
         {
             await Task.WhenAll(Record, MayClaim, Directory).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!_taken && Directory.IsCompletedSuccessfully && await Directory is { } made)
+            if (_taken || !Directory.IsCompletedSuccessfully || await Directory is not { } made)
+            {
+                return;
+            }
+
+            try
             {
                 made.Delete();
+            }
+            catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+            {
+                // A1 finds it free, and of a run that has none.
+                made.Dispose();
             }
         }
     }

@@ -28,6 +28,40 @@ public sealed class ClaimOverlapTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task The_attempt_directory_of_a_run_that_rang_is_made_while_the_index_is_listed()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var process = await StartIdleHostAsync(world, machine);
+        process.Faults = new ListingAfterDirectory(machine);
+
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+
+        Assert.Equal(1, (await world.UntilSettledAsync(run, Cancellation)).Starts);
+        await world.UntilAsync(() => Task.FromResult(machine.Directories.IsEmpty), Cancellation);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_directory_made_for_a_run_whose_turn_does_not_come_is_removed()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var process = await StartIdleHostAsync(world, machine);
+        var made = new ListingAfterDirectory(machine);
+        process.Faults = made;
+        var records = new RunRecords(world.Blobs, world.Clock);
+        var (run, queued) = await PutClaimedAsync(world, records);
+        await records.UpdateAsync(run, null, _ => RecordDecision.Write(queued), Cancellation);
+
+        // It waits, and has no entry.
+        await world.Bell.RingAsync("local", run, Cancellation);
+
+        await made.Listed.WaitAsync(Cancellation);
+        await world.UntilAsync(() => Task.FromResult(machine.Directories.IsEmpty), Cancellation);
+        Assert.Equal(RunState.Queued, (await records.FindAsync(run, Cancellation))!.Record.State);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_record_read_before_its_entry_came_does_not_cost_the_run_its_entry()
     {
         await using var world = new World();
@@ -92,7 +126,7 @@ public sealed class ClaimOverlapTests
     }
 
     /// <summary>A host on a clock of its own that stands still: it lists once at its start, and then only when the bell rings or a slot falls free.</summary>
-    private static async Task<SimulatedProcess> StartIdleHostAsync(World world)
+    private static async Task<SimulatedProcess> StartIdleHostAsync(World world, SimulatedMachine? machine = null)
     {
         var listed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         world.Store.After = (method, name) =>
@@ -105,7 +139,7 @@ public sealed class ClaimOverlapTests
             return Task.CompletedTask;
         };
         var process = world.NewProcess(new ManualTimeProvider());
-        world.StartHost(process, world.NewMachine());
+        world.StartHost(process, machine ?? world.NewMachine());
         await listed.Task.WaitAsync(Cancellation);
         world.Store.After = null;
         return process;
@@ -147,6 +181,30 @@ public sealed class ClaimOverlapTests
                 await _read.Task;
             }
 
+            return await make();
+        }
+    }
+
+    /// <summary>A store that answers a listing only once an attempt directory stands on the machine.</summary>
+    private sealed class ListingAfterDirectory(SimulatedMachine machine) : IPortFaults
+    {
+        private readonly TaskCompletionSource _listed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Listed => _listed.Task;
+
+        public async Task<T> CallAsync<T>(PortCall call, Func<Task<T>> make, Func<T>? refused)
+        {
+            if (_listed.Task.IsCompleted || !IsListing(call.Method, call.Name))
+            {
+                return await make();
+            }
+
+            while (machine.Directories.IsEmpty)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, Cancellation);
+            }
+
+            _listed.TrySetResult();
             return await make();
         }
     }
