@@ -49,5 +49,5 @@ internal sealed class OwedWaits(TimeProvider time, PutOffPublishers putOff)
 
     /// <summary>A host that stops gives back what it reserved, and nothing but the record tells the others.</summary>
     private static DateTimeOffset Earliest(OutboxEntry entry, DateTimeOffset now, bool isOfLane) =>
-        entry.NextAt is not { } next || (isOfLane && next > now + Soon && next <= now + EventOutbox.ReservedAtMost) ? now + Soon : next;
+        entry.NextAt is not { } next || (isOfLane && next > now + Soon && next <= now + DeliveryReservations.AtMost) ? now + Soon : next;
 }
