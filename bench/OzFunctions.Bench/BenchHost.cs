@@ -60,11 +60,7 @@ internal sealed class BenchHost : IAsyncDisposable
         var worker = BenchPlace.Start(BenchPlace.Program, arguments, redirect: false);
         var (files, core) = Open(data);
         var host = new BenchHost(worker, arguments, files, core, new FilesRequestQueue(files, "oz-events"));
-        while ((await core.Hosts.ListAsync(CancellationToken.None)).Count == 0)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
-        }
-
+        await WaitForHostAsync(worker, core, known: 0);
         return host;
     }
 
@@ -100,11 +96,7 @@ internal sealed class BenchHost : IAsyncDisposable
         string[] arguments = ["worker", "--storage", connection, "--config-file", config, "--log-level", "error"];
         var worker = BenchPlace.Start(BenchPlace.Program, arguments, redirect: false);
         var host = new BenchHost(worker, arguments, null, core, new AzureRequestQueue(account, StorageNames.Events));
-        while ((await core.Hosts.ListAsync(CancellationToken.None)).Count == known)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
-        }
-
+        await WaitForHostAsync(worker, core, known);
         for (var run = 0; run < 5; run++)
         {
             await host.RunAsync();
@@ -154,6 +146,20 @@ internal sealed class BenchHost : IAsyncDisposable
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(2), TimeProvider.System);
+        }
+    }
+
+    /// <summary>Until its first heartbeat; one that ends instead has said why on stderr.</summary>
+    private static async Task WaitForHostAsync(Process worker, OzCore core, int known)
+    {
+        while ((await core.Hosts.ListAsync(CancellationToken.None)).Count == known)
+        {
+            if (worker.HasExited)
+            {
+                throw new InvalidOperationException($"The host that was to be measured ended with exit code {worker.ExitCode} before its first heartbeat.");
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
         }
     }
 
