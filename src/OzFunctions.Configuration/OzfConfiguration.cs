@@ -102,7 +102,7 @@ internal sealed record DirectConfiguration
     /// <summary>Default: 5 minutes.</summary>
     public TimeSpan TeardownTimeout { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>Between SIGINT, SIGTERM and SIGKILL. Default: 10 seconds.</summary>
+    /// <summary>Between SIGINT, SIGTERM and SIGKILL; where the lease of the host is over or another host has the run, at most 20 seconds. Default: 10 seconds.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Default: 30 seconds.</summary>

@@ -99,7 +99,7 @@ public sealed record DirectOptions
     /// <summary>A changed file with more bytes is named and left out of the patch. Default: 32 MiB.</summary>
     public long ChangesFileBytes { get; init; } = 32L << 20;
 
-    /// <summary>Between SIGINT, SIGTERM and SIGKILL. Default: 10 seconds.</summary>
+    /// <summary>Between SIGINT, SIGTERM and SIGKILL; where the lease of the host is over or another host has the run, at most 20 seconds. Default: 10 seconds.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long an agent may live on after it said that it is finished, or closed its output. Default: 30 seconds.</summary>

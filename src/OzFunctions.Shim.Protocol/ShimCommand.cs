@@ -20,7 +20,7 @@ public sealed record ShimCommand
     /// <summary>Time without output; null: no limit.</summary>
     public TimeSpan? SilenceTimeout { get; init; }
 
-    /// <summary>Between SIGINT, SIGTERM and SIGKILL.</summary>
+    /// <summary>Between SIGINT, SIGTERM and SIGKILL; at the end of the lease at most <see cref="StopLadder.LeaseGrace"/>.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Both pipes ended and the leader lives on (design section 8.5 b): after this it is stopped.</summary>

@@ -15,6 +15,12 @@ internal sealed class StopLadder(string phase, Func<int, bool> trySignal, Func<l
     private long _nextAt = long.MaxValue;
     private int _rung;
 
+    /// <summary>
+    /// The most between two signals where the lease is the cause: its host has two minutes from then on until others may start the run anew (L2, L3), and nothing of it may
+    /// be at work by then. Tests make it shorter.
+    /// </summary>
+    public static TimeSpan LeaseGrace { get; set; } = TimeSpan.FromSeconds(20);
+
     public ShimStopCause? Cause { get; private set; }
 
     public string? Detail { get; private set; }
@@ -25,9 +31,12 @@ internal sealed class StopLadder(string phase, Func<int, bool> trySignal, Func<l
     /// <summary>The last rung: everything must be ended now.</summary>
     public bool AtEnd => _rung == 3;
 
+    /// <summary>What a command gets of its grace for this cause.</summary>
+    public static TimeSpan GraceOf(ShimStopCause cause, TimeSpan grace) => cause == ShimStopCause.Lease && grace > LeaseGrace ? LeaseGrace : grace;
+
     public void Stop(ShimStopCause cause, TimeSpan grace, string? detail)
     {
-        var milliseconds = (long)grace.TotalMilliseconds;
+        var milliseconds = (long)GraceOf(cause, grace).TotalMilliseconds;
         if (Cause is null)
         {
             Cause = cause;

@@ -226,7 +226,7 @@ public sealed class OrderTests
     {
         await using var rig = new BackendRig();
         rig.Options = rig.Options with { StopGrace = TimeSpan.FromMinutes(1) };
-        rig.UseScript($"trap 'echo after; exit 0' INT; for i in 1 2 3; do echo before $i; done; touch {rig.Temp["started"]}; while :; do sleep 0.1; done");
+        rig.UseScript($"trap 'echo after; exit 0' INT; trap '' TERM; for i in 1 2 3; do echo before $i; done; touch {rig.Temp["started"]}; while :; do sleep 0.1; done");
         var attempt = rig.Claim(new RunRequest { Prompt = "x" });
         attempt.OnPassed = step =>
         {

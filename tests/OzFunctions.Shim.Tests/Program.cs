@@ -10,6 +10,13 @@ if (args is ["patient-shim", var ofAttempt])
     return OzFunctions.Shim.ShimProcess.Enter([ofAttempt]);
 }
 
+// "hurried-shim <private directory>" is a shim whose commands get half a second of grace at most when the lease is over.
+if (args is ["hurried-shim", var ofHurried])
+{
+    StopLadder.LeaseGrace = TimeSpan.FromSeconds(0.5);
+    return OzFunctions.Shim.ShimProcess.Enter([ofHurried]);
+}
+
 // "host <private directory> <workspace> <lease in seconds> <script>" is a host that tests shoot, or that stops its agent once that printed what it is sent, tells how it ended
 // and ends its shim at the next line; everything else is the test runner.
 if (args is ["host", var privateDirectory, var workspace, var lease, var script])

@@ -51,15 +51,21 @@ internal sealed class ShimRig : IAsyncDisposable
     }
 
     /// <summary>Its loop comes round by itself after ten minutes only: whatever it does within a test, something has told it to, or was due.</summary>
-    public async Task<IShimSession> LaunchPatientAsync(ShimLimits limits)
+    public async Task<IShimSession> LaunchPatientAsync(ShimLimits limits) => await LaunchAsync(limits: limits, shims: await OwnShimsAsync("patient-shim"));
+
+    /// <summary>Its commands get half a second of grace at most when the lease is over.</summary>
+    public async Task<IShimSession> LaunchHurriedAsync(ShimCommand teardown) => await LaunchAsync(teardown: teardown, shims: await OwnShimsAsync("hurried-shim"));
+
+    /// <summary>This program in place of the shim, as its <c>Main</c> knows it by a name.</summary>
+    private async Task<Direct.Shims.Shims> OwnShimsAsync(string name)
     {
-        var (program, script) = (Path.Combine(AppContext.BaseDirectory, "OzFunctions.Shim.Tests"), _temp.Sub("patient-shim"));
+        var (program, script) = (Path.Combine(AppContext.BaseDirectory, "OzFunctions.Shim.Tests"), _temp.Sub(name));
         var runtime = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
 
         // Written by another process: a file that this one has open for writing, or a child that it is just starting, cannot be executed.
-        var written = await TestProcess.RunAsync("/bin/sh", ["-c", "printf '#!/bin/sh\nDOTNET_ROOT=\"%s\" exec \"%s\" patient-shim \"$1\"\n' \"$1\" \"$2\" > \"$3\" && chmod 755 \"$3\"", "sh", runtime, program, script], Cancellation);
+        var written = await TestProcess.RunAsync("/bin/sh", ["-c", "printf '#!/bin/sh\nDOTNET_ROOT=\"%s\" exec \"%s\" %s \"$1\"\n' \"$1\" \"$2\" \"$4\" > \"$3\" && chmod 755 \"$3\"", "sh", runtime, program, script, name], Cancellation);
         Assert.Equal(0, written.ExitCode);
-        return await LaunchAsync(limits: limits, shims: new(new ShimBinary(script), TimeProvider.System));
+        return new(new ShimBinary(script), TimeProvider.System);
     }
 
     /// <summary>Gives the workspace to another account, as a host does that changes to it.</summary>

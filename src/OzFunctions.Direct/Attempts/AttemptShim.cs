@@ -200,11 +200,11 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private async Task<IShimSession?> TryAttachAsync(CancellationToken cancellationToken)
     {
         IShimSession? session = null;
-        var lease = scope.Owned.LeaseLeft;
-        var time = TimeOfAgentLeft();
+        var lease = scope.Owned.LeaseLeft + LeewayFor(ShimStopCause.Lease);
+        var time = TimeOfAgentLeft() + LeewayFor(ShimStopCause.Timeout);
         await PatientlyAsync(
             async patience => session = await shims.AttachAsync(scope.Places.Directory, exception => scope.Warn(exception.Message), scope.Time, patience),
-            (time < lease ? time.Value : lease) + Leeway,
+            time < lease ? time.Value : lease,
             cancellationToken);
         OutOfTime = GivenUp && time < lease;
         return session;
@@ -216,7 +216,16 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         : null;
 
     /// <summary>Beyond what is asked of the shim: the time of its answer, and of the stop that follows.</summary>
-    private TimeSpan Leeway => MostForAnswer + (2 * scope.Options.StopGrace);
+    private TimeSpan LeewayFor(ShimStopCause cause) => MostForAnswer + (2 * StopLadder.GraceOf(cause, scope.Options.StopGrace));
+
+    /// <summary>Why the shim is to stop what it runs, as far as it was ordered.</summary>
+    private ShimStopCause Cause => scope.Owned.StopOrder switch
+    {
+        null => ShimStopCause.Finished,
+        StopOrder.Cancel => ShimStopCause.Cancel,
+        StopOrder.Shutdown => ShimStopCause.Shutdown,
+        _ => ShimStopCause.Lease,
+    };
 
     /// <summary>
     /// A shim that lives and does not answer may be frozen for a while: its agent is neither given up nor left behind. Where the run is to be stopped, it has as long as
@@ -251,7 +260,7 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private async Task StopIsOverdueAsync(CancellationToken cancellationToken)
     {
         await scope.Owned.StopOrdered.FiredAsync(cancellationToken);
-        await Task.Delay(Leeway, scope.Time, cancellationToken);
+        await Task.Delay(LeewayFor(Cause), scope.Time, cancellationToken);
     }
 
     private void GiveUp()
@@ -365,8 +374,8 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         {
             cancellationToken.ThrowIfCancellationRequested();
             scope.Warn("The supervisor of the run did not answer for a while and was told to go on.");
-            var isPast = _expected is { } expected && scope.Time.GetElapsedTime(expected.Since) > expected.Within + Leeway;
-            if (isPast || scope.Time.GetElapsedTime(since) > lease + Leeway)
+            var isPast = _expected is { } expected && scope.Time.GetElapsedTime(expected.Since) > expected.Within + LeewayFor(Cause);
+            if (isPast || scope.Time.GetElapsedTime(since) > lease + LeewayFor(ShimStopCause.Lease))
             {
                 OutOfTime = isPast && _expected is { IsTimeOfAgent: true };
                 GiveUp();
@@ -398,17 +407,14 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     {
         var done = FinishAsync(finished, cancellationToken);
         await Task.WhenAny(scope.Owned.StopOrdered.FiredAsync(cancellationToken), done).WaitAsync(cancellationToken);
-        var cause = scope.Owned.StopOrder switch
-        {
-            null => ShimStopCause.Finished,
-            StopOrder.Cancel => ShimStopCause.Cancel,
-            StopOrder.Shutdown => ShimStopCause.Shutdown,
-            _ => ShimStopCause.Lease,
-        };
+        var cause = Cause;
+
+        // Said here too: a shim of an earlier version takes the grace as it is told.
+        var grace = StopLadder.GraceOf(cause, scope.Options.StopGrace);
         try
         {
-            await PatientlyAsync(patience => session.StopAsync(cause, scope.Options.StopGrace, patience), atMost: null, cancellationToken);
-            _expected = new(scope.Time.GetTimestamp(), (2 * scope.Options.StopGrace) + MostForEnd);
+            await PatientlyAsync(patience => session.StopAsync(cause, grace, patience), atMost: null, cancellationToken);
+            _expected = new(scope.Time.GetTimestamp(), (2 * grace) + MostForEnd);
             if (scope.Options.StopHard is { CanBeCanceled: true } hard)
             {
                 await hard.FiredAsync(cancellationToken);

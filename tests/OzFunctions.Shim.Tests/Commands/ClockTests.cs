@@ -126,6 +126,30 @@ public sealed class ClockTests
         Assert.Equal("done\n", rig.Output(SpoolStream.AgentOut));
     }
 
+    [Theory]
+    [InlineData(ShimStopCause.Lease, 3_600, 20)]
+    [InlineData(ShimStopCause.Lease, 20, 20)]
+    [InlineData(ShimStopCause.Lease, 2, 2)]
+    [InlineData(ShimStopCause.Cancel, 3_600, 3_600)]
+    public void The_ladder_is_at_its_end_before_others_may_start_the_run_anew(ShimStopCause cause, int grace, int given)
+    {
+        // Between the end of a lease and T4: a minute before the lease is over for others too, and a minute after.
+        var untilOthersMay = TimeSpan.FromMinutes(2);
+        var now = 0L;
+        var ladder = new StopLadder(ShimPhase.Agent, _ => true, () => now, _ => { });
+
+        ladder.Stop(cause, TimeSpan.FromSeconds(grace), null);
+        Assert.Equal(given * 1_000L, ladder.NextAt);
+        now = ladder.NextAt;
+        ladder.Climb();
+        Assert.Equal((given * 2_000L, false), (ladder.NextAt, ladder.AtEnd));
+        now = ladder.NextAt;
+        ladder.Climb();
+
+        Assert.True(ladder.AtEnd);
+        Assert.True(cause != ShimStopCause.Lease || now < untilOthersMay.TotalMilliseconds / 2);
+    }
+
     [Fact]
     public void From_the_end_of_its_output_on_a_command_is_not_silent_but_finished()
     {

@@ -112,6 +112,52 @@ public sealed class HostLossTests
         Assert.IsNotType<ShimLostException>(refused);
     }
 
+    /// <summary>What stops the agent, whose grace is ten minutes, before the lease is over.</summary>
+    public enum Before
+    {
+        Nothing,
+        Cancel,
+        HostWithoutLease,
+    }
+
+    [Theory(Timeout = 180_000)]
+    [InlineData(Before.Nothing, ShimStopCause.Lease, ": no host renewed the lease")]
+    [InlineData(Before.Cancel, ShimStopCause.Cancel, "")]
+    [InlineData(Before.HostWithoutLease, ShimStopCause.Lease, "")]
+    public async Task When_the_lease_is_over_nothing_works_on_for_as_long_as_its_grace_and_teardown_has_its_time(Before before, ShimStopCause cause, string detail)
+    {
+        await using var rig = new ShimRig();
+        var grace = TimeSpan.FromMinutes(10);
+        var session = await rig.LaunchHurriedAsync(teardown: rig.Sh("trap '' INT TERM; sleep 3; echo x >> torn-down", ShimPhase.Teardown));
+        await session.StartAsync(rig.Sh("trap '' INT TERM; echo up; while :; do sleep 0.05; done") with { StopGrace = grace }, ShimRig.Cancellation);
+        await rig.OutputHoldsAsync(session, "up");
+        if (before != Before.Nothing)
+        {
+            await session.StopAsync(cause, grace, ShimRig.Cancellation);
+        }
+
+        if (before != Before.HostWithoutLease)
+        {
+            await session.RenewAsync(TimeSpan.Zero, ShimRig.Cancellation);
+        }
+
+        var agent = await session.WaitAsync(ShimPhase.Agent, ShimRig.Cancellation);
+
+        Assert.Equal((9, cause), (agent.Signal, agent.StoppedBy));
+        var why = $"(agent, {ShimStatusJson.Name(cause)}{detail})";
+        Assert.Equal(
+            [$"Stopping {why}: SIGINT", $"Still running 0.5 s after SIGINT {why}: SIGTERM", $"Still running 0.5 s after SIGTERM {why}: SIGKILL to every process of it"],
+            rig.Output(SpoolStream.Shim).Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(said => said.Contains(why, StringComparison.Ordinal)));
+        if (before == Before.HostWithoutLease)
+        {
+            await session.RenewAsync(TimeSpan.Zero, ShimRig.Cancellation);
+        }
+
+        await session.WaitForEndAsync(ShimRig.Cancellation);
+        Assert.Equal((0, null), (session.Status.Find(ShimPhase.Teardown)!.ExitCode, session.Status.Find(ShimPhase.Teardown)!.StoppedBy));
+        Assert.Equal("x\n", await File.ReadAllTextAsync(TornDown(rig), ShimRig.Cancellation));
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task A_renewed_lease_lets_the_command_go_on()
     {
