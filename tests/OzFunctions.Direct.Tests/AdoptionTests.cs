@@ -283,6 +283,75 @@ public sealed class AdoptionTests
     }
 
     [Theory(Timeout = 180_000)]
+    [InlineData("secret")]
+    [InlineData("policy")]
+    public async Task A_host_that_lacks_what_a_run_was_given_has_the_supervisor_tear_down_with_it(string lacks)
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = $"echo \"$OZF_RUN_REASON $OZF_EXIT_CODE $GIVEN\" >>{rig.Temp["did"]}; echo \"said $GIVEN\"" };
+        rig.UseScript($"touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done; exit 6");
+        var first = await rig.StartAndDetachAsync(Given(rig));
+
+        Lack(rig, lacks);
+        var (second, outcome) = await AdoptAndGoOnAsync(rig, first);
+
+        Assert.Equal((RunReason.AgentInvocation, 6, new TeardownResult(true, 0)), (outcome.Reason, outcome.Attempt.ExitCode, outcome.Attempt.Teardown));
+        Assert.Equal("agent_invocation 6 given-to-the-run\n", File.ReadAllText(rig.Temp["did"]));
+        Assert.Contains("teardown: said ***\n", rig.LogOf(second), StringComparison.Ordinal);
+        Assert.Contains(outcome.Attempt.Warnings!, warning => warning.Contains("ran teardown with what it was given when the attempt began, and told it agent_invocation", StringComparison.Ordinal));
+        Assert.False(Directory.Exists(rig.WorkspaceOf(second)));
+    }
+
+    [Theory(Timeout = 180_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_teardown_that_the_supervisor_runs_for_such_a_host_runs_once_whenever_that_is_cut_off(bool afterTheMark)
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { TeardownCommand = $"echo begun >>{rig.Temp["did"]}; touch {rig.Temp["torn"]}; while [ ! -e {rig.Temp["on"]} ]; do sleep 0.02; done; echo ended >>{rig.Temp["did"]}" };
+        rig.UseScript($"touch {rig.Temp["started"]}; while [ ! -e {rig.Temp["go"]} ]; do sleep 0.02; done");
+        var first = await rig.StartAndDetachAsync(Given(rig));
+        Lack(rig, "secret");
+        var second = rig.Adopt(first, rig.CreateBackend());
+        rig.Temp.Write("go", "");
+        if (afterTheMark)
+        {
+            using var journal = Direct.Attempts.AttemptJournal.Open(Path.Combine(rig.PrivateOf(first), "journal.ndjson"), TimeProvider.System);
+            journal.Append(Direct.Attempts.JournalStep.TeardownMarked, durable: true);
+        }
+        else
+        {
+            using var detach = CancellationTokenSource.CreateLinkedTokenSource(BackendRig.Cancellation);
+            var cutOff = rig.CreateBackend().RunAsync(second, detach.Token);
+            await rig.WaitForFileAsync(rig.Temp["torn"]);
+            await detach.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cutOff);
+        }
+
+        var backend = rig.CreateBackend();
+        rig.Temp.Write("on", "");
+        var outcome = await backend.RunAsync(rig.Adopt(second, backend), BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.Completed, new TeardownResult(true, 0)), (outcome.Reason, outcome.Attempt.Teardown));
+        Assert.Equal("begun\nended\n", File.ReadAllText(rig.Temp["did"]));
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_setup_that_still_runs_when_such_a_host_comes_is_stopped_and_torn_down_after()
+    {
+        await using var rig = new BackendRig();
+        rig.Options = rig.Options with { SetupCommand = $"touch {rig.Temp["started"]}; exec sleep 600", TeardownCommand = $"echo \"$OZF_RUN_REASON $GIVEN\" >>{rig.Temp["did"]}" };
+        var first = await rig.StartAndDetachAsync(Given(rig));
+
+        Lack(rig, "secret");
+        var backend = rig.CreateBackend();
+        var outcome = await backend.RunAsync(rig.Adopt(first, backend), BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.PolicyRefused, new TeardownResult(true, 0)), (outcome.Reason, outcome.Attempt.Teardown));
+        Assert.Equal("host_lost given-to-the-run\n", File.ReadAllText(rig.Temp["did"]));
+    }
+
+    [Theory(Timeout = 180_000)]
     [InlineData(Status.Its)]
     [InlineData(Status.Gone)]
     [InlineData(Status.Nonsense)]
@@ -374,6 +443,18 @@ public sealed class AdoptionTests
         Gone,
         Nonsense,
     }
+
+    /// <summary>A run that is given a secret of the host that begins it.</summary>
+    private static RunRequest Given(BackendRig rig)
+    {
+        rig.Options = rig.Options with { Secrets = new Dictionary<string, string> { ["DEPLOY"] = "given-to-the-run" } };
+        return new RunRequest { Prompt = "x", Env = new Dictionary<string, RunVariable> { ["GIVEN"] = RunVariable.FromSecret("DEPLOY") } };
+    }
+
+    /// <summary>The next host would not begin it.</summary>
+    private static void Lack(BackendRig rig, string what) => rig.Options = what == "secret"
+        ? rig.Options with { Secrets = new Dictionary<string, string>() }
+        : rig.Options with { Policy = new() { Env = ["OTHER_*"] } };
 
     private static void Leave(Status status, string privateDirectory)
     {

@@ -183,8 +183,8 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         var ordered = marked;
         try
         {
-            var command = TeardownCommand.Find(scope, verdict, shim.Find(ShimPhase.Agent))!;
-            if (!shim.IsAlive && shim.Status is null && !marked)
+            var (command, lacking) = FindTeardown(verdict);
+            if (command is not null && !shim.IsAlive && shim.Status is null && !marked)
             {
                 await shim.LaunchAsync(command, cancellationToken);
             }
@@ -195,14 +195,19 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
             }
 
             var status = shim.Find(ShimPhase.Teardown);
-            if (shim.IsAlive && status is not { Ended: true })
+            if (command is null && status is null)
+            {
+                ordered = false;
+                status = await shim.LetGoAsync(cancellationToken);
+            }
+            else if (shim.IsAlive && status is not { Ended: true })
             {
                 // When its lease is over the shim starts teardown itself, and only that one.
                 try
                 {
                     if (status is null && shim.Status is not { LeaseOver: true })
                     {
-                        await shim.StartAsync(command, cancellationToken);
+                        await shim.StartAsync(command!, cancellationToken);
                         ordered = true;
                     }
                 }
@@ -216,22 +221,38 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
                     : await shim.FollowAsync(ShimPhase.Teardown, scope.Options.TeardownTimeout, stoppable: false, finished: null, cancellationToken);
             }
 
-            NoteTeardown(status);
+            NoteTeardown(status, lacking);
             if (!ordered && status is { SpawnError: 0 })
             {
-                NoteTold(verdict);
+                NoteTold(verdict, lacking);
             }
         }
         catch (Exception exception) when (exception is ShimException or RunRefusedException or IOException)
         {
             if (shim.Find(ShimPhase.Teardown) is { Ended: true } status)
             {
-                NoteTeardown(status);
+                NoteTeardown(status, lacking: null);
                 return;
             }
 
             Teardown = new TeardownResult(Ran: shim.Find(ShimPhase.Teardown) is not null, ExitCode: null);
             scope.Warn($"Teardown could not be run to its end: {exception.Message}");
+        }
+    }
+
+    /// <summary>
+    /// The command, or, where this host does not have (any more) what the request asks for, what that is: the living shim holds the command as it was given when the attempt
+    /// began.
+    /// </summary>
+    private (ShimCommand? Command, string? Lacking) FindTeardown(Verdict verdict)
+    {
+        try
+        {
+            return (TeardownCommand.Find(scope, verdict, shim.Find(ShimPhase.Agent)), null);
+        }
+        catch (RunRefusedException exception) when (shim.IsAlive)
+        {
+            return (null, exception.Message);
         }
     }
 
@@ -248,12 +269,12 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         }
     }
 
-    private void NoteTeardown(ShimCommandStatus? status)
+    private void NoteTeardown(ShimCommandStatus? status, string? lacking)
     {
         Teardown = ResultOf(status) ?? new TeardownResult(Ran: false, ExitCode: null);
         if (status is null)
         {
-            scope.Warn(shim.Status is { LeaseOver: true } ? "Teardown did not run: the lease ended before anything had been started." : "Teardown did not run: the supervisor of the run was killed.");
+            scope.Warn(lacking is not null ? $"Teardown did not run. {lacking}" : shim.Status is { LeaseOver: true } ? "Teardown did not run: the lease ended before anything had been started." : "Teardown did not run: the supervisor of the run was killed.");
         }
         else if (status.SpawnError != 0)
         {
@@ -272,10 +293,14 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
     }
 
     /// <summary>The supervisor that tore down alone could not know all that decides how the run ended.</summary>
-    private void NoteTold(Verdict verdict)
+    private void NoteTold(Verdict verdict, string? lacking)
     {
         var told = LonelyVerdict.Of(shim.Status!)?.Reason ?? RunReason.HostLost.Text();
-        if (told != verdict.Reason.Text())
+        if (lacking is not null)
+        {
+            scope.Warn($"The supervisor of the run ran teardown with what it was given when the attempt began, and told it {told}; this host could not. {lacking}");
+        }
+        else if (told != verdict.Reason.Text())
         {
             scope.Warn($"Teardown ran while no host was there and was told {told}; the run ended as {verdict.Reason.Text()}.");
         }

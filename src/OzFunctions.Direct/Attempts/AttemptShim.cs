@@ -164,6 +164,36 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
         return Find(phase);
     }
 
+    /// <summary>
+    /// Lets a living shim go as at the end of its lease: it stops what runs, runs once the teardown that it was launched with, where one is owed, and ends, whatever becomes of
+    /// this host meanwhile. Answers that teardown; null: it ran none.
+    /// </summary>
+    public async Task<ShimCommandStatus?> LetGoAsync(CancellationToken cancellationToken)
+    {
+        var session = Session;
+        _expected = new(scope.Time.GetTimestamp(), (2 * StopLadder.GraceOf(ShimStopCause.Lease, scope.Options.StopGrace)) + MostForEnd);
+        try
+        {
+            await PatientlyAsync(patience => session.RenewAsync(TimeSpan.Zero, patience), atMost: null, cancellationToken);
+        }
+        catch (ShimException)
+        {
+            // It does so already, or was shot.
+        }
+
+        var end = session.WaitForEndAsync(cancellationToken);
+        while (Find(ShimPhase.Teardown) is null && !end.IsCompleted)
+        {
+            await Task.WhenAny(end, Task.Delay(LeastBetweenRenewals, scope.Time, cancellationToken));
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        _expected = null;
+        return Find(ShimPhase.Teardown) is null
+            ? null
+            : await FollowAsync(ShimPhase.Teardown, scope.Options.TeardownTimeout, stoppable: false, finished: null, cancellationToken);
+    }
+
     /// <summary>No more commands; harmless when no shim lives.</summary>
     public async Task EndAsync(CancellationToken cancellationToken)
     {
