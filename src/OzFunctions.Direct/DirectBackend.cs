@@ -64,10 +64,10 @@ public sealed partial class DirectBackend : IRunBackend
 
     public IAttemptDirectory CreateDirectory(AttemptIntent intent) => _directories.Create(intent);
 
-    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store)
+    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store, Func<string, AttemptIntent, bool>? isWanted = null)
     {
         _ = _leftovers.MayBegin();
-        return _directories.TakeAbandoned(store);
+        return _directories.TakeAbandoned(store, isWanted);
     }
 
     public async Task<AttemptOutcome> RunAsync(IOwnedAttempt attempt, CancellationToken detach)

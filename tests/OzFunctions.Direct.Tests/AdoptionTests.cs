@@ -606,6 +606,31 @@ public sealed class AdoptionTests
         directory.Dispose();
     }
 
+    [Fact(Timeout = 180_000)]
+    public async Task A_directory_that_is_not_wanted_is_not_touched_and_its_intent_says_whose_it_is()
+    {
+        await using var rig = new BackendRig();
+        var backend = rig.CreateBackend();
+        var intent = new AttemptIntent { Store = BackendRig.Store, RunId = RunId.Create(TimeProvider.System), Attempt = 1, WorkerId = "deploy" };
+        var made = backend.CreateDirectory(intent);
+        made.Dispose();
+        var directory = Path.Combine(rig.Root, ".ozf", made.Name);
+        File.Delete(Path.Combine(directory, "lock"));
+        var asked = new List<(string, AttemptIntent)>();
+
+        var taken = backend.TakeAbandonedDirectories(BackendRig.Store, (name, its) =>
+        {
+            asked.Add((name, its));
+            return false;
+        });
+
+        Assert.Empty(taken);
+        Assert.Equal([(made.Name, intent)], asked);
+        Assert.False(File.Exists(Path.Combine(directory, "lock")));
+        Assert.Equal($$"""{"store":"test-store","run_id":"{{intent.RunId}}","attempt":1,"worker_id":"deploy"}""", await File.ReadAllTextAsync(Path.Combine(directory, "intent.json"), BackendRig.Cancellation));
+        Assert.Single(backend.TakeAbandonedDirectories(BackendRig.Store)).Dispose();
+    }
+
     [Theory(Timeout = 180_000)]
     [InlineData("half")]
     [InlineData("directory")]

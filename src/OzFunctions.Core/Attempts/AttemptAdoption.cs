@@ -18,6 +18,7 @@ internal sealed partial class AttemptAdoption(
     private readonly ConcurrentDictionary<string, bool> _named = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Task> _discards = new(StringComparer.Ordinal);
     private readonly DiscardPauses _pauses = new(ports.Time);
+    private readonly OtherWorkersDirectories _others = new(options.WorkerId, ports.Time);
 
     /// <summary>The removal of directories that are nobody's: it takes as long as their teardown, for which neither adoption nor a claim waits. Never fails.</summary>
     public Task Discards => Task.WhenAll(_discards.Values);
@@ -67,23 +68,20 @@ internal sealed partial class AttemptAdoption(
         }
     }
 
-    /// <summary>Without those that could not be removed a moment ago: a process that nobody can end is not asked to every few seconds.</summary>
-    private List<IAttemptDirectory> TakeThoseDue()
+    /// <summary>
+    /// Without those that could not be removed a moment ago, for a process that nobody can end is not asked to every few seconds; and without those that are another worker's,
+    /// as far as is known.
+    /// </summary>
+    private IReadOnlyList<IAttemptDirectory> TakeThoseDue()
     {
-        var due = new List<IAttemptDirectory>();
-        foreach (var directory in backend.TakeAbandonedDirectories(ports.StoreId))
+        var there = new HashSet<string>(StringComparer.Ordinal);
+        var taken = backend.TakeAbandonedDirectories(ports.StoreId, (name, intent) =>
         {
-            if (_pauses.IsDue(directory.Name))
-            {
-                due.Add(directory);
-            }
-            else
-            {
-                directory.Dispose();
-            }
-        }
-
-        return due;
+            there.Add(name);
+            return _pauses.IsDue(name) && _others.IsDue(name, intent);
+        });
+        _others.KeepOnly(there);
+        return taken;
     }
 
     private async Task DiscardAsync(IAttemptDirectory directory, StoredRun? run, CancellationToken detach)
@@ -158,12 +156,13 @@ internal sealed partial class AttemptAdoption(
         var shared = options.SharedKey is { } key && directory.FindSharedWorkspace() == key ? key : null;
         var terminal = false;
         var outdated = false;
+        var others = false;
         var update = await records.UpdateAsync(
             intent.RunId,
             null,
             record =>
             {
-                (terminal, outdated) = (false, false);
+                (terminal, outdated, others) = (false, false, false);
                 if (record.State == RunState.Queued && record.Attempt == intent.Attempt - 1)
                 {
                     // The dead host's C5 may still be on its way; it finds another version now, and the directory may go.
@@ -182,6 +181,13 @@ internal sealed partial class AttemptAdoption(
                     return RecordDecision.Refuse;
                 }
 
+                if (record.WorkerId != options.WorkerId && record.Trigger.Kind != TriggerKind.Exec)
+                {
+                    // Another agent, account and secrets than this host's: its own worker's next host goes on with it, or T4 ends it after the lease. Of an exec run nothing is started.
+                    others = true;
+                    return RecordDecision.Refuse;
+                }
+
                 return record.Owner.HostId == presence.HostId
                     ? RecordDecision.Done
                     : RecordDecision.Write(record with
@@ -195,6 +201,17 @@ internal sealed partial class AttemptAdoption(
         if (terminal)
         {
             return new(new(ports, records, notices, presence, update.Run!, directory, adopted: true), Settled: update.Run!);
+        }
+
+        if (others)
+        {
+            directory.Dispose();
+            if (_others.Note(directory.Name))
+            {
+                LeftToItsWorker(intent.RunId, update.Run!.Record.WorkerId);
+            }
+
+            return null;
         }
 
         if (outdated || !update.IsDone)
@@ -269,6 +286,9 @@ internal sealed partial class AttemptAdoption(
 
     [LoggerMessage(LogLevel.Information, "What was left in attempt directory {Directory} is ended and removed now")]
     private partial void DiscardedAtLast(string directory);
+
+    [LoggerMessage(LogLevel.Information, "Run {RunId} of worker '{WorkerId}', whose host is gone, is left to that worker's next host, or to the end of its lease")]
+    private partial void LeftToItsWorker(RunId runId, string workerId);
 
     [LoggerMessage(LogLevel.Warning, "Run {RunId} goes on in {Directory}, in which other runs work as well: it was started without the directory's key")]
     private partial void BesideOthers(RunId runId, string directory);

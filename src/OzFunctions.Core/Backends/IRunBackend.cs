@@ -20,7 +20,9 @@ public interface IRunBackend
     IAttemptDirectory CreateDirectory(AttemptIntent intent);
 
     /// <summary>A1: locks every attempt directory of this store whose previous holder is dead.</summary>
-    IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store);
+    /// <param name="store">Its identity.</param>
+    /// <param name="isWanted">Asked of each by its name and intent before its lock is tried; what is not wanted is not touched. Null: all are.</param>
+    IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store, Func<string, AttemptIntent, bool>? isWanted = null);
 
     /// <summary>
     /// C8 to S6: from "workspace mine" to the durable outcome; an adopted attempt goes on where its journal stands (A3).
@@ -74,6 +76,9 @@ public sealed record AttemptIntent
     public required RunId RunId { get; init; }
 
     public required int Attempt { get; init; }
+
+    /// <summary>Whose hosts go on with it. Null: the record says so, an earlier version wrote this; or any host, it is an <c>exec</c> run's.</summary>
+    public string? WorkerId { get; init; }
 }
 
 /// <summary>How an attempt ended, with all that was measured (S6, <c>outcome.json</c>).</summary>

@@ -206,7 +206,7 @@ internal sealed partial class RunClaims(
         }
     }
 
-    private AttemptIntent IntentOf(RunRecord record) => new() { Store = ports.StoreId, RunId = record.RunId, Attempt = record.Attempt + 1 };
+    private AttemptIntent IntentOf(RunRecord record) => new() { Store = ports.StoreId, RunId = record.RunId, Attempt = record.Attempt + 1, WorkerId = record.WorkerId };
 
     /// <summary>The record of a run that the bell rang for. Null also where it cannot be had now: the turn of its entry tells why.</summary>
     private async Task<StoredRun?> FindEarlyAsync(RunId runId, CancellationToken cancellationToken)

@@ -13,7 +13,7 @@ internal sealed class NotedBackend(IRunBackend inner, Action over) : IRunBackend
 
     public IAttemptDirectory CreateDirectory(AttemptIntent intent) => inner.CreateDirectory(intent);
 
-    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store) => inner.TakeAbandonedDirectories(store);
+    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store, Func<string, AttemptIntent, bool>? isWanted = null) => inner.TakeAbandonedDirectories(store, isWanted);
 
     public async Task<AttemptOutcome> RunAsync(IOwnedAttempt attempt, CancellationToken detach)
     {

@@ -58,7 +58,9 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     }
 
     /// <summary>Locks every directory of this store whose holder is dead, and of other stores what nobody has touched for 30 days. One without an intent is nobody's and is removed.</summary>
-    public IReadOnlyList<IAttemptDirectory> TakeAbandoned(string store)
+    /// <param name="store">Identity of this store.</param>
+    /// <param name="isWanted">Asked of each by its name and intent; null: all are.</param>
+    public IReadOnlyList<IAttemptDirectory> TakeAbandoned(string store, Func<string, AttemptIntent, bool>? isWanted = null)
     {
         var home = Path.Combine(Workspace.FindRoot(options), ".ozf");
         Posix.TakenRights.GiveBack(home);
@@ -67,7 +69,7 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
         {
             try
             {
-                if (TryTakeAbandoned(PlacesOf(path), store) is { } directory)
+                if (TryTakeAbandoned(PlacesOf(path), store, isWanted) is { } directory)
                 {
                     taken.Add(directory);
                 }
@@ -110,8 +112,8 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
     public static IEnumerable<string> Find(string home) =>
         Directory.Exists(home) ? Directory.EnumerateDirectories(home).Where(path => IsName(Path.GetFileName(path))) : [];
 
-    /// <summary>Null: not abandoned, not of this store, or of nobody and removed.</summary>
-    private AttemptDirectory? TryTakeAbandoned(AttemptPlaces places, string store)
+    /// <summary>Null: not abandoned, not of this store, not wanted, or of nobody and removed.</summary>
+    private AttemptDirectory? TryTakeAbandoned(AttemptPlaces places, string store, Func<string, AttemptIntent, bool>? isWanted)
     {
         // A link, or somebody else's: never entered.
         if (Posix.Libc.FindFacts(places.Directory) is not { IsDirectory: true } facts || !Posix.Libc.IsOwn(facts))
@@ -121,9 +123,14 @@ internal sealed class AttemptDirectories(DirectOptions options, IShims shims, Ti
 
         places.OpenUp();
 
-        // Looked at before it is locked, so that hosts of other stores are not kept from theirs. And taking the lock makes the file: not in what is none of ours.
+        // Looked at before it is locked, so that hosts of other stores and workers are not kept from theirs. And taking the lock makes the file: not in what is none of ours.
         var seen = FindIntent(places);
         if (seen is null ? !MayBeUnfinished(places) : seen.Store != store && !IsForgotten(places))
+        {
+            return null;
+        }
+
+        if (seen is not null && isWanted?.Invoke(Path.GetFileName(places.Directory), seen) == false)
         {
             return null;
         }

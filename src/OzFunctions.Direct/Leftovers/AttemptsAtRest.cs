@@ -51,9 +51,9 @@ internal static class AttemptsAtRest
             return (isNamed, isAttended) switch
             {
                 (true, true) => null,
-                (true, false) => $"{directory}: its supervisor (pid {Number(living.Pid)}) works without a host; one of its store that is started goes on with the run",
+                (true, false) => $"{directory}: its supervisor (pid {Number(living.Pid)}) works without a host; one of its worker that is started goes on with the run",
                 (false, true) => $"{directory}: its status file is gone or another's, the run did that; its supervisor is pid {Number(living.Pid)}",
-                _ => $"{directory}: its supervisor (pid {Number(living.Pid)}) works without a host, and its status file is gone or another's; one of its store that is started goes on with the run",
+                _ => $"{directory}: its supervisor (pid {Number(living.Pid)}) works without a host, and its status file is gone or another's; one of its worker that is started goes on with the run",
             };
         }
 

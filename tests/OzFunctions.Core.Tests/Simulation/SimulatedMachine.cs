@@ -100,11 +100,16 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         return new Handle(process, machine, name);
     }
 
-    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store)
+    public IReadOnlyList<IAttemptDirectory> TakeAbandonedDirectories(string store, Func<string, AttemptIntent, bool>? isWanted = null)
     {
         var taken = new List<IAttemptDirectory>();
         foreach (var (name, directory) in machine.Directories)
         {
+            if (directory.Intent is { } intent && isWanted?.Invoke(name, intent) == false)
+            {
+                continue;
+            }
+
             lock (directory)
             {
                 if (directory.LockedBy is null && !process.IsKilled)
