@@ -69,7 +69,7 @@ internal static class RedeliverCommand
             throw CommandException.Usage($"run {run.RunId} is {run.State.Text()}: its completion event comes when it ends.");
         }
 
-        return [(run.RunId, publisher is not null ? [publisher] : await core.OwedPublishers.FindAsync(run.WorkerId, cancellationToken))];
+        return [(run.RunId, publisher is not null ? [publisher] : [.. (await core.OwedPublishers.FindAsync(run.WorkerId, cancellationToken)).Select(entry => entry.Publisher)])];
     }
 
     private static async Task<IReadOnlyList<Outcome>> RedeliverAsync(OzCore core, RunId runId, IReadOnlyList<string> publishers, CancellationToken cancellationToken)
@@ -83,7 +83,7 @@ internal static class RedeliverCommand
         foreach (var name in publishers)
         {
             var here = core.Ports.Publishers.FirstOrDefault(one => one.Name == name);
-            outcomes.Add(here is UnreadyPublisher or { IsElsewhere: true } || core.Outbox.FindOwn(record.WorkerId, name) is null
+            outcomes.Add(here is UnreadyPublisher or { IsElsewhere: true } || core.Outbox.FindOwn(record, record.Outbox!.First(entry => entry.Publisher == name)) is null
                 ? new(eventId, name, null, here is { IsElsewhere: true } ? FunctionApp : "hosts")
                 : new(eventId, name, await core.Outbox.TryDeliverAsync(runId, name, cancellationToken), LeftTo: null));
         }

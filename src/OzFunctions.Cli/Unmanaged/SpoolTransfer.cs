@@ -118,9 +118,9 @@ internal static partial class SpoolTransfer
     }
 
     /// <summary>Its event names places in the spool: it is rendered anew for the store it is in now, under the same id.</summary>
-    private static RunRecord Readdress(OzCore target, RunRecord record, ArtifactManifest manifest, IReadOnlyList<string> owed)
+    private static RunRecord Readdress(OzCore target, RunRecord record, ArtifactManifest manifest, IReadOnlyList<OutboxEntry> owed)
     {
-        record = record with { Outbox = [.. owed.Select(name => new OutboxEntry(name, 0))] };
+        record = record with { Outbox = owed };
         using var document = JsonDocument.Parse(target.Events.Completed(record, manifest.Artifacts).Json);
         return record with { Event = document.RootElement.Clone() };
     }

@@ -134,8 +134,9 @@ internal sealed class WaitingForConverter() : JsonStringEnumConverter<WaitingFor
 public sealed record RunCancel(string By, DateTimeOffset At, string? Reason = null);
 
 /// <summary>An event still owed to a publisher.</summary>
-/// <param name="Publisher">Its name in the configuration of the run's worker.</param>
+/// <param name="Publisher">Its name in the configuration of the worker.</param>
 /// <param name="Tries">How often it was tried in vain.</param>
 /// <param name="NextAt">Not before then; null: at once.</param>
 /// <param name="HostId">The host that is at it and keeps it from the others until <paramref name="NextAt"/>; null: none, or one that left no name.</param>
-public sealed record OutboxEntry(string Publisher, int Tries, DateTimeOffset? NextAt = null, string? HostId = null);
+/// <param name="WorkerId">The worker whose publisher it is, where that is not the run's: one that no host ever served when this was owed. Null: the run's.</param>
+public sealed record OutboxEntry(string Publisher, int Tries, DateTimeOffset? NextAt = null, string? HostId = null, string? WorkerId = null);

@@ -22,11 +22,15 @@ public sealed partial class EventOutbox : IAsyncDisposable
     /// <summary>What is due later than this is left to the ticks, which every host has.</summary>
     private static readonly TimeSpan OwnRetryWithin = TimeSpan.FromMinutes(10);
 
+    /// <summary>A process that stops waits this long for the store to take what came of a try that is over.</summary>
+    private static readonly TimeSpan NotedWithin = TimeSpan.FromSeconds(2);
+
     private readonly OzPorts _ports;
     private readonly RunRecords _records;
     private readonly PutOffPublishers _putOff;
     private readonly OwedWaits _waits;
     private readonly OwedEvents _owed;
+    private readonly EventDeliveryLog _log;
     private readonly EventSender _sender;
     private readonly DeliveryReservations _reservations;
     private readonly ILogger _logger;
@@ -37,11 +41,11 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
     public EventOutbox(OzPorts ports, RunRecords records, OwedPublishers owed, EventDeliveryLog log, HostRegistry hosts, OzMetrics metrics, ILogger<EventOutbox> logger)
     {
-        (_ports, _records, _logger) = (ports, records, logger);
+        (_ports, _records, _log, _logger) = (ports, records, log, logger);
         _putOff = new(ports.Time);
         _waits = new(ports.Time, _putOff);
-        _owed = new(ports, records, _waits);
-        _sender = new(ports, owed, _putOff, log, metrics, logger);
+        _owed = new(ports, records, owed, _waits);
+        _sender = new(ports, owed, _putOff, log, hosts, metrics, logger);
         _reservations = new(records, hosts, ports.Time);
         _lanes = ports.Publishers.Where(publisher => publisher is { IsPrompt: false, IsElsewhere: false }).ToDictionary(
             publisher => publisher.Name, publisher => new EventLane(publisher, ports.Time, DeliverAsync, _stop.Token), StringComparer.Ordinal);
@@ -95,6 +99,9 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
     /// <summary>The publisher of this name that this process has for runs of the worker. Null: it has none, or its own of that name is another worker's.</summary>
     public IEventPublisher? FindOwn(string workerId, string publisher) => _sender.FindOwn(workerId, publisher);
+
+    /// <summary>The publisher to which this entry of the run's outbox is owed, if this process has it.</summary>
+    public IEventPublisher? FindOwn(RunRecord record, OutboxEntry entry) => _sender.FindOwn(record, entry);
 
     /// <summary>The lane of a publisher on foreign ground while a host lives here.</summary>
     internal EventLane? FindLane(string publisher) => _running is null ? null : _lanes.GetValueOrDefault(publisher);
@@ -152,7 +159,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
             return await _owed.SettleAsync(runId, read, results, cancellationToken);
         }
 
-        List<OutboxEntry> ofLanes = [.. still.Where(entry => FindOwn(run.Record.WorkerId, entry.Publisher) is not null && FindLane(entry.Publisher) is not null)];
+        List<OutboxEntry> ofLanes = [.. still.Where(entry => FindOwn(run.Record, entry) is not null && FindLane(entry.Publisher) is not null)];
         _waits.Remember(runId, read, still, ofLanes);
 
         // A lane has room for so many, and after an outage of its receiver all may have retries hours ahead: the tick comes back to those when they are due.
@@ -199,13 +206,16 @@ public sealed partial class EventOutbox : IAsyncDisposable
         var run = await _records.FindAsync(runId, cancellationToken) ?? throw new InvalidOperationException($"There is no run {runId}.");
         var entry = run.Record.Outbox?.FirstOrDefault(entry => entry.Publisher == publisher) ?? new(publisher, 0);
         var stored = RunEvents.FindStored(run.Record) ?? throw new InvalidOperationException($"Run {runId} has no event.");
-        return await DeliverAsync(_sender.Get(publisher), run, stored, entry, marker, cancellationToken);
+        var delivery = await _sender.TryAsync(_sender.Get(publisher), stored, entry, cancellationToken);
+        await NoteAsync(run, stored, entry, marker, delivery, cancellationToken);
+        return delivery;
     }
 
     /// <summary>A lane's turn: reads what is owed, reserves it, sends, writes what came of it.</summary>
     private async Task<DateTimeOffset?> DeliverAsync(IEventPublisher publisher, RunId runId, CancellationToken stop)
     {
         using var reservation = _reservations.Begin(runId, publisher.Name);
+        var tried = false;
         try
         {
             if (await FindMarkerAsync(runId, stop) is not { } marker)
@@ -219,10 +229,12 @@ public sealed partial class EventOutbox : IAsyncDisposable
                 return null;
             }
 
-            var delivery = await DeliverAsync(publisher, reserved, stored, reservation.Entry!, marker, stop);
+            var delivery = await _sender.TryAsync(publisher, stored, reservation.Entry!, stop);
+            tried = true;
+            await NoteAsync(reserved, stored, reservation.Entry!, marker, delivery, stop);
             return delivery.NextAt <= _ports.Time.GetWireTime(OwnRetryWithin) ? delivery.NextAt : null;
         }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        catch (OperationCanceledException) when (stop.IsCancellationRequested && !tried)
         {
             await reservation.GiveBackAsync();
             return null;
@@ -235,15 +247,19 @@ public sealed partial class EventOutbox : IAsyncDisposable
         }
     }
 
+    /// <summary>Writes what came of a try. Who stops just then has a little time for it: what was taken and is not noted is sent again.</summary>
     /// <param name="marker">Read before <paramref name="run"/>.</param>
-    private async Task<PublisherDelivery> DeliverAsync(IEventPublisher publisher, StoredRun run, RunEvent stored, OutboxEntry entry, ETag? marker, CancellationToken cancellationToken)
+    private async Task NoteAsync(StoredRun run, RunEvent stored, OutboxEntry entry, ETag? marker, PublisherDelivery delivery, CancellationToken stop)
     {
+        using var deadline = new CancellationTokenSource();
+        await using var timer = _ports.Time.CreateTimer(_ => deadline.Cancel(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        await using var stopping = stop.Register(() => timer.Change(NotedWithin, Timeout.InfiniteTimeSpan));
+
         // In the log first: who sees that nothing is owed any more finds what became of it.
-        var delivery = await _sender.DeliverAsync(publisher, stored, entry, cancellationToken);
-        var tried = run.Record.Outbox?.FirstOrDefault(there => there.Publisher == publisher.Name) ?? entry;
+        await _log.NoteAsync(stored, delivery, deadline.Token);
+        var tried = run.Record.Outbox?.FirstOrDefault(there => there.Publisher == delivery.Publisher) ?? entry;
         var next = delivery.NextAt is null ? null : entry with { Tries = delivery.Tries, NextAt = delivery.NextAt, HostId = null };
-        await _owed.NoteOrSettleAsync(run, marker, new(publisher.Name, next, delivery.State == EventDeliveryState.Delivered ? null : tried), cancellationToken);
-        return delivery;
+        await _owed.NoteOrSettleAsync(run, marker, new(delivery.Publisher, next, delivery.State == EventDeliveryState.Delivered ? null : tried), deadline.Token);
     }
 
     [LoggerMessage(LogLevel.Warning, "The completion event of run {RunId} is left to the next tick")]

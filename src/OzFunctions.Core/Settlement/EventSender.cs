@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OzFunctions.Events;
+using OzFunctions.Hosts;
 using OzFunctions.Json;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
@@ -12,7 +13,7 @@ namespace OzFunctions.Settlement;
 /// record.
 /// </summary>
 /// <param name="logger">The outbox's: what it says is of the outbox's work.</param>
-internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, PutOffPublishers putOff, EventDeliveryLog log, OzMetrics metrics, ILogger logger)
+internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, PutOffPublishers putOff, EventDeliveryLog log, HostRegistry hosts, OzMetrics metrics, ILogger logger)
 {
     /// <summary>A queue that takes longer than this is as good as away.</summary>
     private static readonly TimeSpan PromptWithin = TimeSpan.FromSeconds(15);
@@ -20,14 +21,17 @@ internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, Pu
     /// <summary>A publisher that no host has any more is waited for this long: an upgrade, a configuration that is put right.</summary>
     private static readonly TimeSpan ForgottenAfter = TimeSpan.FromDays(1);
 
-    /// <summary>The store's own queue, which is the same one whoever's configuration it is in.</summary>
-    private const string StoreQueue = "oz-events";
+    /// <summary>A worker whose hosts had it and that has no host now is waited for this long: machines may rest for a weekend, and a run waits for a host as long.</summary>
+    private static readonly TimeSpan HostlessAfter = TimeSpan.FromDays(7);
 
     private readonly Dictionary<string, IEventPublisher> _publishers = ports.Publishers.ToDictionary(publisher => publisher.Name, StringComparer.Ordinal);
 
     /// <summary>The publisher of this name that this process has for runs of the worker. Null: it has none, or its own of that name is another worker's.</summary>
     public IEventPublisher? FindOwn(string workerId, string publisher) =>
-        _publishers.TryGetValue(publisher, out var own) && (own is { Name: StoreQueue, IsPrompt: true } || owed.AreOf(workerId)) ? own : null;
+        _publishers.TryGetValue(publisher, out var own) && (own is { Name: OwedPublishers.StoreQueue, IsPrompt: true } || owed.AreOf(workerId)) ? own : null;
+
+    /// <summary>The publisher of this entry, if this process has it.</summary>
+    public IEventPublisher? FindOwn(RunRecord record, OutboxEntry entry) => FindOwn(WorkerOf(record, entry), entry.Publisher);
 
     /// <summary>The publisher of this name, whoever's it is.</summary>
     public IEventPublisher Get(string publisher) => _publishers[publisher];
@@ -41,7 +45,7 @@ internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, Pu
             return new(entry.Publisher, null, null);
         }
 
-        if (FindOwn(record.WorkerId, entry.Publisher) is not { } publisher)
+        if (FindOwn(record, entry) is not { } publisher)
         {
             return await IsForgottenAsync(record, stored, entry, cancellationToken) ? new(entry.Publisher, null, entry) : null;
         }
@@ -75,8 +79,8 @@ internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, Pu
         return new(entry.Publisher, entry with { Tries = entry.Tries + 1, NextAt = ports.Time.GetWireTime(delay), HostId = null }, entry);
     }
 
-    /// <summary>One try at a publisher on foreign ground, which may take its time. What came of it stands in the delivery log when this answers.</summary>
-    public async Task<PublisherDelivery> DeliverAsync(IEventPublisher publisher, RunEvent stored, OutboxEntry entry, CancellationToken cancellationToken)
+    /// <summary>One try at a publisher on foreign ground, which may take its time. What came of it is for the caller to note, in the delivery log first.</summary>
+    public async Task<PublisherDelivery> TryAsync(IEventPublisher publisher, RunEvent stored, OutboxEntry entry, CancellationToken cancellationToken)
     {
         var failure = await TrySendAsync(publisher, stored, cancellationToken);
         var delivery = Result(publisher, entry, failure);
@@ -85,9 +89,10 @@ internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, Pu
             PublishFailed(stored.RunId, publisher.Name, delivery.NextAt is { } again ? $"next try at {TimeText.Format(again)}" : "it is not tried again by itself (ozf events redeliver)", failure);
         }
 
-        await log.NoteAsync(stored, delivery, cancellationToken);
         return delivery;
     }
+
+    private static string WorkerOf(RunRecord record, OutboxEntry entry) => entry.WorkerId ?? record.WorkerId;
 
     private PublisherDelivery Result(IEventPublisher publisher, OutboxEntry entry, Exception? failure)
     {
@@ -131,26 +136,41 @@ internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, Pu
         }
     }
 
-    /// <summary>A publisher that is in nobody's configuration any more must not keep the marker for ever.</summary>
+    /// <summary>A publisher that no host has any more, or has at all, must not keep the marker for ever.</summary>
     private async Task<bool> IsForgottenAsync(RunRecord record, RunEvent stored, OutboxEntry entry, CancellationToken cancellationToken)
     {
-        var since = entry.NextAt > record.FinishedAt ? entry.NextAt : record.FinishedAt ?? record.UpdatedAt;
-        if (ports.Time.GetUtcNow() - since < ForgottenAfter || await owed.IsKnownAsync(record.WorkerId, entry.Publisher, cancellationToken))
+        var ended = record.FinishedAt ?? record.UpdatedAt;
+        var waited = ports.Time.GetUtcNow() - (entry.NextAt is { } due && due > ended ? due : ended);
+        if (waited < ForgottenAfter || await FindWhyForgottenAsync(WorkerOf(record, entry), entry.Publisher, waited, cancellationToken) is not { } why)
         {
             return false;
         }
 
-        Forgotten(record.RunId, entry.Publisher);
+        Forgotten(record.RunId, entry.Publisher, why);
         var delivery = new PublisherDelivery
         {
             Publisher = entry.Publisher,
             State = EventDeliveryState.Failed,
             Tries = entry.Tries,
             At = ports.Time.GetWireTime(),
-            Message = $"No host of worker '{record.WorkerId}' has a publisher of this name any more.",
+            Message = why,
         };
         await log.NoteAsync(stored, delivery, cancellationToken);
         return true;
+    }
+
+    /// <summary>Null: hosts of the worker have it and are there, or may come back.</summary>
+    private async Task<string?> FindWhyForgottenAsync(string workerId, string publisher, TimeSpan waited, CancellationToken cancellationToken)
+    {
+        if (!await owed.IsSaidAsync(workerId, publisher, cancellationToken))
+        {
+            return $"No host of worker '{workerId}' has a publisher of this name.";
+        }
+
+        // A host that was there meanwhile has sent it. Heartbeats of hosts that died stand for a day.
+        return waited < HostlessAfter || (await hosts.ListAsync(cancellationToken)).Any(host => host.IsWorkers && host.Heartbeat.WorkerId == workerId)
+            ? null
+            : $"Worker '{workerId}', whose hosts have this publisher, has no host any more.";
     }
 
     [LoggerMessage(LogLevel.Warning, "The completion event of run {RunId} could not be sent to {Publisher}; {Next}")]
@@ -159,6 +179,6 @@ internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, Pu
     [LoggerMessage(LogLevel.Error, "Run {RunId} is terminal and its record holds no event; nothing was sent")]
     private partial void NoEvent(RunId runId);
 
-    [LoggerMessage(LogLevel.Error, "The completion event of run {RunId} is not sent to {Publisher}: no host has a publisher of this name any more")]
-    private partial void Forgotten(RunId runId, string publisher);
+    [LoggerMessage(LogLevel.Error, "The completion event of run {RunId} is not sent to {Publisher}: {Why}")]
+    private partial void Forgotten(RunId runId, string publisher, string why);
 }

@@ -8,7 +8,7 @@ namespace OzFunctions.Settlement;
 /// What runs owe, as the store has it: <c>outbox[]</c> in the record, and the marker <c>active/</c> beside it, whose end is the "published" mark (S11). They are written in
 /// an order by which a record that owes something never loses its marker.
 /// </summary>
-internal sealed class OwedEvents(OzPorts ports, RunRecords records, OwedWaits waits)
+internal sealed class OwedEvents(OzPorts ports, RunRecords records, OwedPublishers owing, OwedWaits waits)
 {
     /// <summary>The marker of a run, to be read before its record (<see cref="EventOutbox.FindMarkerAsync"/>). Null: nothing is owed.</summary>
     public async Task<ETag?> FindMarkerAsync(RunId runId, CancellationToken cancellationToken) =>
@@ -27,6 +27,7 @@ internal sealed class OwedEvents(OzPorts ports, RunRecords records, OwedWaits wa
 
         // Looked for after the record was read: without a marker all was sent that stands in this version, and in this one only. A later one is of somebody who owes the event again, as we do.
         var owed = await FindMarkerAsync(runId, cancellationToken) is not null;
+        var again = await owing.FindAgainAsync(found.WorkerId, publishers, cancellationToken);
         await PutMarkerAsync(runId, cancellationToken);
         var update = await records.UpdateAsync(
             runId,
@@ -34,7 +35,7 @@ internal sealed class OwedEvents(OzPorts ports, RunRecords records, OwedWaits wa
             record =>
             {
                 var isPast = !owed && ReferenceEquals(record, found);
-                OutboxEntry[] next = [.. (record.Outbox ?? []).Where(entry => !isPast && !publishers.Contains(entry.Publisher)), .. publishers.Select(name => new OutboxEntry(name, 0))];
+                OutboxEntry[] next = [.. (record.Outbox ?? []).Where(entry => !isPast && !publishers.Contains(entry.Publisher)), .. again];
 
                 // Also where the record says so already: who read that version, and no marker, must find another one.
                 return RecordDecision.Write(record with { Outbox = next });

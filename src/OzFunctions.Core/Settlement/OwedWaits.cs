@@ -47,7 +47,9 @@ internal sealed class OwedWaits(TimeProvider time, PutOffPublishers putOff)
         }
     }
 
-    /// <summary>A host that stops gives back what it reserved, and nothing but the record tells the others.</summary>
+    /// <summary>
+    /// What is due and still there is for others to send, or a lane's. A host that stops gives back what it reserved, and nothing but the record tells the others.
+    /// </summary>
     private static DateTimeOffset Earliest(OutboxEntry entry, DateTimeOffset now, bool isOfLane) =>
-        entry.NextAt is not { } next || (isOfLane && next > now + Soon && next <= now + DeliveryReservations.AtMost) ? now + Soon : next;
+        entry.NextAt is not { } next || next <= now || (isOfLane && next > now + Soon && next <= now + DeliveryReservations.AtMost) ? now + Soon : next;
 }

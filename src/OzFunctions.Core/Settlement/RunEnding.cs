@@ -13,10 +13,10 @@ public sealed class RunEnding(OzPorts ports, RunEvents events, OwedPublishers pu
     private static readonly TimeSpan[] RetryDelays = [TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(5)];
 
     /// <summary>Who is owed the event of a run of this worker: read it before the write that may end one.</summary>
-    public Task<IReadOnlyList<string>> OwedAsync(string workerId, CancellationToken cancellationToken) => publishers.FindAsync(workerId, cancellationToken);
+    public Task<IReadOnlyList<OutboxEntry>> OwedAsync(string workerId, CancellationToken cancellationToken) => publishers.FindAsync(workerId, cancellationToken);
 
-    /// <param name="owed">Publishers, by <see cref="OwedAsync"/>.</param>
-    public RunRecord End(RunRecord record, RunReason reason, string? message, IReadOnlyList<string> owed, IReadOnlyList<ArtifactEntry>? artifacts = null)
+    /// <param name="owed">By <see cref="OwedAsync"/>.</param>
+    public RunRecord End(RunRecord record, RunReason reason, string? message, IReadOnlyList<OutboxEntry> owed, IReadOnlyList<ArtifactEntry>? artifacts = null)
     {
         var now = Now();
         var ended = record with
@@ -28,21 +28,21 @@ public sealed class RunEnding(OzPorts ports, RunEvents events, OwedPublishers pu
             UpdatedAt = now,
             WaitingFor = null,
             Attempts = CloseAttempt(record, reason, message, now),
-            Outbox = [.. owed.Select(name => new OutboxEntry(name, 0))],
+            Outbox = owed,
         };
         using var document = JsonDocument.Parse(events.Completed(ended, artifacts).Json);
         return ended with { Event = document.RootElement.Clone() };
     }
 
     /// <summary>Ends an owned run with the outcome of its attempt.</summary>
-    public RunRecord End(RunRecord record, Backends.AttemptOutcome outcome, IReadOnlyList<string> owed) =>
+    public RunRecord End(RunRecord record, Backends.AttemptOutcome outcome, IReadOnlyList<OutboxEntry> owed) =>
         End(record with { Attempts = Replace(record, outcome.Attempt) }, outcome.Reason, outcome.Message, owed, outcome.Artifacts);
 
     /// <summary>
     /// An attempt was lost, or failed for the infrastructure's fault (T4): cancel asked → CANCELLED; nothing started → another try after a pause, three
     /// times; started → another try if <c>max_attempts</c> allows, else the end.
     /// </summary>
-    public RunRecord Lose(RunRecord record, RunReason reason, string message, AttemptRecord? attempt, IReadOnlyList<string> owed, IReadOnlyList<ArtifactEntry>? artifacts = null)
+    public RunRecord Lose(RunRecord record, RunReason reason, string message, AttemptRecord? attempt, IReadOnlyList<OutboxEntry> owed, IReadOnlyList<ArtifactEntry>? artifacts = null)
     {
         if (attempt is not null)
         {

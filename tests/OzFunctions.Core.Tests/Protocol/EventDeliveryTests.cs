@@ -524,6 +524,100 @@ public sealed class EventDeliveryTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task The_event_of_a_run_whose_worker_no_host_ever_served_is_sent_by_the_hosts_of_whoever_ended_it()
+    {
+        var scene = new ScheduleScene();
+        var (hook, other) = (new Receiver(), new Receiver());
+        var run = await CancelledAsync(scene, "lokal", scene.NewProcess(new CoreOptions { WorkerId = "local" }, scene.Clock, hook));
+        Assert.Contains("\"outbox\":[{\"publisher\":\"hook\",\"tries\":0,\"worker_id\":\"local\"}]", System.Text.Encoding.UTF8.GetString((await scene.Store.FindAsync(RunBlobs.Record(run), Cancellation))!.Content.Span), StringComparison.Ordinal);
+
+        await TickOnceAsync(scene, "web", other);
+        Assert.Contains(RunBlobs.Active(run), scene.Store.Names);
+        await TickOnceAsync(scene, "local", hook);
+
+        Assert.Equal([$"{run}:0:completed"], hook.Taken);
+        Assert.Empty(other.Tries);
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+    }
+
+    /// <summary>As a function app leaves it, which works for all workers and has no host of its own.</summary>
+    [Fact(Timeout = Limit)]
+    public async Task An_event_that_no_host_can_send_is_given_up_after_a_day_and_sent_when_a_person_asks()
+    {
+        var scene = new ScheduleScene();
+        var hook = new Receiver();
+        var run = await CancelledAsync(scene, "lokal", scene.NewProcess(new CoreOptions(), scene.Clock, new Receiver()));
+        await TickOnceAsync(scene, "local", hook);
+        Assert.Contains(RunBlobs.Active(run), scene.Store.Names);
+
+        scene.Clock.Advance(TimeSpan.FromHours(24));
+        await TickOnceAsync(scene, "local", hook);
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+        var delivery = Assert.Single((await scene.Process.Deliveries.FindAsync(run, $"{run}:0:completed", Cancellation))!.Publishers);
+        Assert.Equal((EventDeliveryState.Failed, "No host of worker 'lokal' has a publisher of this name."), (delivery.State, delivery.Message));
+
+        await scene.NewProcess(new CoreOptions { WorkerId = "local" }, scene.Clock, new Receiver()).Outbox.OweAgainAsync(run, ["hook"], Cancellation);
+        scene.Clock.Advance(TimeSpan.FromMinutes(2));
+        await TickOnceAsync(scene, "local", hook);
+        Assert.Equal([$"{run}:0:completed"], hook.Taken);
+        Assert.Equal(Retention.RemovalResult.Removed, (await scene.Process.Removal.RemoveAsync(run, Cancellation)).Result);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_worker_whose_hosts_are_gone_is_waited_for_a_week_and_one_that_has_a_host_for_as_long_as_it_takes(bool isThere)
+    {
+        var scene = new ScheduleScene();
+        var other = new Receiver();
+        await scene.Process.Workers.SetPublishersAsync("old", ["hook"], Cancellation);
+        var run = await CancelledAsync(scene, "old", scene.Process);
+        using var presence = new HostPresence(scene.Process.Ports with { HostLock = new NoHostLock() }, new() { WorkerId = "old", Machine = "m1", Version = "test", Lease = World.Lease }, NullLogger.Instance);
+        scene.Clock.Advance(TimeSpan.FromDays(3));
+        await TickOnceAsync(scene, "local", other);
+        Assert.Contains(RunBlobs.Active(run), scene.Store.Names);
+
+        scene.Clock.Advance(TimeSpan.FromDays(4));
+        Assert.True(!isThere || await presence.TryBeatAsync(Cancellation));
+        await TickOnceAsync(scene, "local", other);
+
+        Assert.Empty(other.Tries);
+        Assert.Equal(isThere, scene.Store.Names.Contains(RunBlobs.Active(run)));
+        var deliveries = await scene.Process.Deliveries.FindAsync(run, $"{run}:0:completed", Cancellation);
+        Assert.Equal(isThere ? null : "Worker 'old', whose hosts have this publisher, has no host any more.", deliveries?.Publishers[0].Message);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task What_a_receiver_took_just_when_its_host_stopped_is_not_sent_again()
+    {
+        var scene = new ScheduleScene();
+        var (hook, again) = (new Receiver(), new Receiver());
+        var run = await CancelledAsync(scene, hook);
+        var host = scene.NewProcess(new CoreOptions(), scene.Clock, hook);
+        var stopping = new TaskCompletionSource<Task>(TaskCreationOptions.RunContinuationsAsynchronously);
+        scene.Store.Before = async (method, name) =>
+        {
+            if (method == "FindAsync" && name.StartsWith("deliveries/out/", StringComparison.Ordinal))
+            {
+                scene.Store.Before = null;
+                stopping.SetResult(host.Outbox.StopAsync(TimeSpan.Zero));
+                await hook.Stop.FiredAsync(Cancellation);
+            }
+        };
+        host.Outbox.Start();
+        await host.Tick.TickAsync(Cancellation);
+        await (await stopping.Task.WaitAsync(Cancellation)).WaitAsync(Cancellation);
+
+        scene.Clock.Advance(TimeSpan.FromMinutes(15));
+        await TickOnceAsync(scene, "local", again);
+
+        Assert.Equal([$"{run}:0:completed"], hook.Taken);
+        Assert.Empty(again.Tries);
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+        Assert.Equal(EventDeliveryState.Delivered, Assert.Single((await scene.Process.Deliveries.FindAsync(run, $"{run}:0:completed", Cancellation))!.Publishers).State);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_failed_delivery_that_is_owed_again_is_sent_by_a_host()
     {
         var hook = new Receiver { Answer = () => Task.FromException(new EventDeliveryException("Answered 410.") { IsFinal = true }) };
@@ -694,6 +788,24 @@ public sealed class EventDeliveryTests
         await scene.NewProcess(new CoreOptions(), scene.Clock, owed).Cancels.CancelAsync(run, "ann", null, Cancellation);
         scene.Clock.Advance(TimeSpan.FromMinutes(2));
         return run;
+    }
+
+    /// <summary>A run of this worker that <paramref name="by"/> cancelled, its event due by a tick.</summary>
+    private static async Task<RunId> CancelledAsync(ScheduleScene scene, string workerId, OzCore by)
+    {
+        var run = (await scene.Process.Intake.SubmitAsync(new() { Request = new() { Prompt = "p", WorkerId = workerId }, Trigger = new() { Kind = TriggerKind.Cli } }, Cancellation)).Run.RunId;
+        await by.Cancels.CancelAsync(run, "ann", null, Cancellation);
+        scene.Clock.Advance(TimeSpan.FromMinutes(2));
+        return run;
+    }
+
+    /// <summary>A process with the configuration of this worker comes, looks once, sends what it may, and goes.</summary>
+    private static async Task TickOnceAsync(ScheduleScene scene, string workerId, Receiver receiver)
+    {
+        var host = scene.NewProcess(new CoreOptions { WorkerId = workerId }, scene.Clock, receiver);
+        host.Outbox.Start();
+        await host.Tick.TickAsync(Cancellation);
+        await host.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
     }
 
     /// <summary>So many ended runs whose event the receiver 'hook' refused so often that its next try is so far away.</summary>

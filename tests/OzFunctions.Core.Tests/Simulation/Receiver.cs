@@ -19,6 +19,9 @@ internal sealed class Receiver(World? world = null, string name = "hook") : IEve
     /// <summary>Completes each call; null: it is taken.</summary>
     public Func<Task>? Answer { get; set; }
 
+    /// <summary>Of the last call: what cuts it off.</summary>
+    public CancellationToken Stop { get; private set; }
+
     /// <summary>Ids of every call, also of those that failed.</summary>
     public ConcurrentQueue<string> Tries { get; } = new();
 
@@ -31,6 +34,7 @@ internal sealed class Receiver(World? world = null, string name = "hook") : IEve
 
     public async Task PublishAsync(RunEvent runEvent, CancellationToken cancellationToken)
     {
+        Stop = cancellationToken;
         Note(Tries, runEvent.Id);
         if (Answer is { } answer)
         {
