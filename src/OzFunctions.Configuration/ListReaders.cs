@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using OzFunctions.Events;
 using OzFunctions.Requests;
 using OzFunctions.Schedules;
+using OzFunctions.Settlement;
 
 namespace OzFunctions.Configuration;
 
@@ -58,6 +59,7 @@ internal static partial class ListReaders
                 Kinds = Kinds(entry),
             };
             RefuseStrays(entry);
+            RefuseStoreQueueName(entry, read);
 
             var targets = new[] { "queue", "topic", "url", "command" }.Count(entry.Has);
             if (targets != 1)
@@ -119,6 +121,19 @@ internal static partial class ListReaders
             {
                 entry.Faults.Add(entry.Full(key), null, $"is for publishers with {string.Join(" or ", targets)}; remove it", entry.LineOf(key));
             }
+        }
+    }
+
+    /// <summary>Who has a publisher of this name sends events of all workers to it: elsewhere they would be lost to who reads the queue.</summary>
+    private static void RefuseStoreQueueName(Section entry, EventConfiguration read)
+    {
+        if (read.Name == OwedPublishers.StoreQueue && (read.Queue != OwedPublishers.StoreQueue || entry.Has("connection")))
+        {
+            entry.Faults.Add(
+                entry.Full("name"),
+                read.Name,
+                $"is the name of the store's own queue, which gets the events of every worker; give this publisher another name, or write 'queue: {OwedPublishers.StoreQueue}' without a connection",
+                entry.LineOf("name"));
         }
     }
 
@@ -252,7 +267,7 @@ internal static partial class ListReaders
 
     private static string? FindQueueFault(string text) =>
         !QueueName().IsMatch(text) ? "must have 3 to 63 lower-case letters, digits and single '-', beginning and ending with a letter or digit"
-        : text == "oz-requests" || text.StartsWith("oz-bell-", StringComparison.Ordinal) ? "is a queue of ours for something else; choose another, such as oz-events"
+        : text is "oz-requests" or "oz-requests-poison" || text.StartsWith("oz-bell-", StringComparison.Ordinal) ? "is a queue of ours for something else; choose another, such as oz-events"
         : null;
 
     private static string? FindNameFault(string text) => ScheduleRules.FindNameFault(text);

@@ -131,6 +131,7 @@ public sealed class ConfigurationReaderTests
     [InlineData("# nothing yet\n")]
     [InlineData("---\n")]
     [InlineData("backend:\n  direct:\n")]
+    [InlineData("events: [{name: oz-events, queue: oz-events, kinds: [started]}, {name: a, queue: oz-events}]")]
     public void A_file_that_says_nothing_is_fine(string text)
     {
         var read = ConfigurationReader.Read(text);
@@ -240,6 +241,13 @@ public sealed class ConfigurationReaderTests
     [InlineData("events: [{name: a, url: 'https://x/'}]", "events[0].secret", 1, "are signed")]
     [InlineData("events: [{name: a, queue: qqq, kinds: [complete]}]", "events[0].kinds", 1, "did you mean 'completed'?")]
     [InlineData("events: [{name: A b, queue: qqq}]", "events[0].name", 1, "lower-case")]
+    [InlineData("events: [{name: oz-events, queue: qqq}]", "events[0].name", 1, "give this publisher another name, or write 'queue: oz-events'")]
+    [InlineData("events: [{name: oz-events, queue: oz-events, connection: {env: X}}]", "events[0].name", 1, "the store's own queue")]
+    [InlineData("events: [{name: oz-events, topic: oz-events}]", "events[0].name", 1, "the store's own queue")]
+    [InlineData("events: [{name: oz-events, command: c}]", "events[0].name", 1, "the store's own queue")]
+    [InlineData("events: [{name: a, queue: oz-requests}]", "events[0].queue", 1, "a queue of ours")]
+    [InlineData("events: [{name: a, queue: oz-requests-poison}]", "events[0].queue", 1, "a queue of ours")]
+    [InlineData("events: [{name: a, queue: oz-bell-1}]", "events[0].queue", 1, "a queue of ours")]
     [InlineData("schedules: [{name: a, request: {prompt: p}}]", "schedules[0].cron", 1, "is missing")]
     [InlineData("schedules: [{name: a, cron: '* *', request: {prompt: p}}]", "schedules[0].cron", 1, "five fields")]
     [InlineData("schedules: [{name: a, cron: '0 0 30 2 *', request: {prompt: p}}]", "schedules[0].cron", 1, "never comes")]
