@@ -12,8 +12,6 @@ namespace OzFunctions.Queues;
 /// </summary>
 public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake messages, TimeProvider time, ILogger<RequestConsumer> logger)
 {
-    private const int MostDeliveries = 5;
-
     /// <summary>So many that others gave up are looked after in a row; then requests get their turn.</summary>
     private const int MostBuried = 20;
 
@@ -27,6 +25,7 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
 
     private readonly ReturnTimes _returns = new(time);
     private readonly RefusalLog _refusals = new(time);
+    private readonly MessageFaults _faults = new();
 
     // Of this object, not of one call: a message that cannot be buried must not come before the good ones each time that its host begins anew.
     private long? _looked;
@@ -86,6 +85,7 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
                 NoRoom(queue.Name, ex.Message, unsaid);
             }
 
+            _faults.NoteGivenBack(message.MessageId);
             await queue.AbandonAsync(message, _returns.Next(looked, isFirst: message.DeliveryCount <= 1), cancellationToken);
             return Taking.One;
         }
@@ -97,6 +97,8 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
                 StoreAway(queue.Name, ex.Message, unsaid);
             }
 
+            _faults.NoteGivenBack(message.MessageId);
+
             // What the store refuses for good may be this message's alone: the next one tells. It comes back more and more slowly, so that others get their turn.
             var pause = MessageIntake.PauseBefore(message.DeliveryCount);
             await queue.AbandonAsync(message, ex.IsTransient || pause < HiddenFor ? HiddenFor : pause, cancellationToken);
@@ -104,14 +106,15 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
             _refused = true;
             return ex.IsTransient || !first ? Taking.StoreAway : Taking.One;
         }
-        catch (Exception ex) when (message.DeliveryCount < MostDeliveries && !cancellationToken.IsCancellationRequested)
-        {
-            Returned(queue.Name, message.MessageId, ex);
-            await queue.AbandonAsync(message, Pause, cancellationToken);
-            return Taking.One;
-        }
         catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
         {
+            if (!_faults.AreTooMany(message))
+            {
+                Returned(queue.Name, message.MessageId, ex);
+                await queue.AbandonAsync(message, Pause, cancellationToken);
+                return Taking.One;
+            }
+
             await messages.BuryAsync(
                 queue.Name,
                 message.MessageId,
@@ -124,6 +127,7 @@ public sealed partial class RequestConsumer(IRequestQueue queue, MessageIntake m
         }
 
         await queue.CompleteAsync(message, cancellationToken);
+        _faults.Forget(message.MessageId);
         return Taking.One;
     }
 
