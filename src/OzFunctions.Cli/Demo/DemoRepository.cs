@@ -32,8 +32,12 @@ internal static class DemoRepository
         string[][] commands = [["init", "--quiet", "--initial-branch=main", "--template="], ["add", "--all"], ["commit", "--quiet", "--no-verify", "--message=A greeter"]];
         foreach (var command in commands)
         {
-            var answer = await ShortProcess.AskAsync("git", command, environment, directory, AtMost, surroundings.Time, cancellationToken)
-                ?? throw CommandException.Unavailable("git was not found, and the demo's agent works on a git repository. Install git and try again.");
+            var answer = await ShortProcess.AskAsync("git", command, environment, directory, AtMost, surroundings.Time, cancellationToken);
+            if (answer.Fault is not null)
+            {
+                throw CommandException.Unavailable("git was not found, and the demo's agent works on a git repository. Install git and try again.");
+            }
+
             if (answer.ExitCode != 0)
             {
                 throw CommandException.Unavailable($"git {command[0]} failed: {answer.Error.Trim().ReplaceLineEndings(" ")}");

@@ -37,8 +37,12 @@ internal sealed class CommandPublisher(
             ["OZF_EVENT_TYPE"] = runEvent.Type,
             ["OZF_RUN_ID"] = runEvent.RunId.Value,
         };
-        var answer = await ShortProcess.AskAsync("/bin/sh", ["-c", command], its, directory, timeout, time, cancellationToken, runEvent.Json, MostOutput)
-            ?? throw new EventDeliveryException(string.Create(CultureInfo.InvariantCulture, $"The command did not end within {timeout.TotalSeconds:0} s and was ended."));
+        var answer = await ShortProcess.AskAsync("/bin/sh", ["-c", command], its, directory, timeout, time, cancellationToken, runEvent.Json, MostOutput);
+        if (answer.Fault is { } fault)
+        {
+            throw new EventDeliveryException("The command " + mask(fault));
+        }
+
         if (answer.ExitCode != 0)
         {
             // Masked whole, then cut: of a secret that the cut goes through nobody could tell what it is.

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 
 namespace OzFunctions.Cli.Machine;
@@ -13,11 +14,11 @@ internal static class ShortProcess
     /// <summary>A grandchild may hold the pipes open for ever; they are not worth waiting for once the program is gone.</summary>
     private static readonly TimeSpan PipesWithin = TimeSpan.FromSeconds(1);
 
-    /// <summary>Null when the program is not there or did not answer in time.</summary>
+    /// <summary>A program that is not there, or did not answer in time, is an answer too.</summary>
     /// <param name="environment">All that the program sees of the environment.</param>
     /// <param name="input">Its standard input.</param>
     /// <param name="mostOutput">Characters kept of each of its outputs, the last whole lines; what is more is drained and dropped.</param>
-    public static async Task<ShortAnswer?> AskAsync(
+    public static async Task<ShortAnswer> AskAsync(
         string program,
         IEnumerable<string> arguments,
         IReadOnlyDictionary<string, string> environment,
@@ -48,9 +49,9 @@ internal static class ShortProcess
             process.Start();
 #pragma warning restore RS0030
         }
-        catch (Win32Exception)
+        catch (Win32Exception ex)
         {
-            return null;
+            return new(null, "", "") { Fault = $"could not be started: {ex.Message.TrimEnd('.')}." };
         }
 
         using var deadline = new CancellationTokenSource(atMost, time);
@@ -68,7 +69,7 @@ internal static class ShortProcess
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return null;
+            return new(null, "", "") { Fault = string.Create(CultureInfo.InvariantCulture, $"did not end within {atMost.TotalSeconds:0} s and was ended.") };
         }
         finally
         {
@@ -122,4 +123,9 @@ internal static class ShortProcess
 }
 
 /// <summary>What a short process said.</summary>
-internal sealed record ShortAnswer(int ExitCode, string Output, string Error);
+/// <param name="ExitCode">Null: it did not come to one; <see cref="Fault"/> says why.</param>
+internal sealed record ShortAnswer(int? ExitCode, string Output, string Error)
+{
+    /// <summary>The end of a sentence that begins with the program.</summary>
+    public string? Fault { get; init; }
+}

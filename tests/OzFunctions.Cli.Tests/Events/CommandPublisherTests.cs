@@ -31,6 +31,34 @@ public sealed class CommandPublisherTests
         Assert.EndsWith(storage is null ? ozf.Data : "no directory", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact(Timeout = 180_000)]
+    public async Task A_command_that_could_not_be_started_is_not_said_to_have_taken_too_long()
+    {
+        using var ozf = new OzfRig();
+        var gone = Path.Join(ozf.Surround().Directory, "gone");
+        var publisher = new CommandPublisher("script", "exit 0", RunEventKinds.All, new Dictionary<string, string>(), gone, TimeSpan.FromMinutes(2), text => text, TimeProvider.System);
+        var runEvent = new RunEvent("e", RunEvents.CompletedType, RunId.Create(TimeProvider.System), Encoding.UTF8.GetBytes("{}"));
+
+        var refused = await Assert.ThrowsAsync<EventDeliveryException>(() => publisher.PublishAsync(runEvent, TestContext.Current.CancellationToken));
+
+        Assert.StartsWith("The command could not be started: ", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(gone, refused.Message, StringComparison.Ordinal);
+        Assert.Null(refused.Status);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_command_that_takes_too_long_is_ended_and_said_to_have()
+    {
+        using var ozf = new OzfRig();
+        var environment = new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "" };
+        var publisher = new CommandPublisher("script", "sleep 600", RunEventKinds.All, environment, ozf.Surround().Directory, TimeSpan.FromSeconds(1), text => text, TimeProvider.System);
+        var runEvent = new RunEvent("e", RunEvents.CompletedType, RunId.Create(TimeProvider.System), Encoding.UTF8.GetBytes("{}"));
+
+        var refused = await Assert.ThrowsAsync<EventDeliveryException>(() => publisher.PublishAsync(runEvent, TestContext.Current.CancellationToken));
+
+        Assert.Equal("The command did not end within 1 s and was ended.", refused.Message);
+    }
+
     [Theory(Timeout = 180_000)]
     [InlineData("""printf '%0190d%s\n' 0 "$TOKEN" >&2; exit 3""")]
     [InlineData("""printf '%s%04090d\n' "$TOKEN" 0 >&2; exit 3""")]
