@@ -20,6 +20,7 @@ public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval
 
     /// <summary>What is left of the page that was read last.</summary>
     private readonly Queue<RunId> _page = new();
+    private readonly LeftFiles _left = new(ports.Blobs, ports.Time);
 
     private string? _continuation;
     private (RunId RunId, string Message)? _problem;
@@ -27,11 +28,24 @@ public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval
 
     public async Task TickAsync(CancellationToken cancellationToken)
     {
-        if (options.Runs is not { } kept || (_page.Count == 0 && !await TryTurnAsync(kept, cancellationToken)))
+        if (options.Runs is not { } kept)
         {
             return;
         }
 
+        if (_page.Count > 0 || await TryTurnAsync(kept, cancellationToken))
+        {
+            await RemoveSomeAsync(cancellationToken);
+        }
+
+        if (await _left.RemoveAsync(kept, cancellationToken) is { Files: > 0 } left)
+        {
+            LeftRemoved(left.Files, left.Bytes);
+        }
+    }
+
+    private async Task RemoveSomeAsync(CancellationToken cancellationToken)
+    {
         var (removed, bytes) = (0, 0L);
         for (var looks = 0; looks < MostLooks && removed < MostRemovals && _page.TryPeek(out var runId); looks++)
         {
@@ -95,6 +109,9 @@ public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval
 
     [LoggerMessage(LogLevel.Information, "Retention removed {Count} ended runs, {Bytes} bytes of logs and artifacts")]
     private partial void Removed(int count, long bytes);
+
+    [LoggerMessage(LogLevel.Information, "Retention removed {Count} files, {Bytes} bytes, that were written after their runs had been removed")]
+    private partial void LeftRemoved(int count, long bytes);
 
     [LoggerMessage(LogLevel.Warning, "Old runs could not be removed, {RunId} for one: {Problem} They are tried again in an hour.")]
     private partial void NotRemoved(RunId runId, string problem);

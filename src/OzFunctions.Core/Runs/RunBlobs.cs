@@ -9,6 +9,7 @@ public static class RunBlobs
 {
     public const string RecordPrefix = "runs/";
     public const string ActivePrefix = "active/";
+    public const string DataPrefix = "data/";
 
     private const long LastMillisecond = 9_999_999_999_999;
 
@@ -30,10 +31,18 @@ public static class RunBlobs
     public static string Active(RunId runId) => ActivePrefix + runId;
 
     /// <summary><c>data/&lt;run_id&gt;/&lt;attempt&gt;/</c>.</summary>
-    public static string Data(RunId runId, int attempt) => string.Create(CultureInfo.InvariantCulture, $"data/{runId}/{attempt}/");
+    public static string Data(RunId runId, int attempt) => string.Create(CultureInfo.InvariantCulture, $"{DataPrefix}{runId}/{attempt}/");
 
     /// <summary>The beginning of everything that is kept of a run's attempts.</summary>
-    public static string DataOf(RunId runId) => $"data/{runId}/";
+    public static string DataOf(RunId runId) => $"{DataPrefix}{runId}/";
+
+    /// <summary>The run id in the name of anything that is kept of a run's attempts; false for anything else.</summary>
+    public static bool TryParseData(string name, out RunId runId)
+    {
+        runId = default;
+        var end = DataPrefix.Length + 36;
+        return name.StartsWith(DataPrefix, StringComparison.Ordinal) && name.Length > end && name[end] == '/' && RunId.TryParse(name[DataPrefix.Length..end], out runId);
+    }
 
     /// <summary>An idempotency key's blob, by the hash of its text.</summary>
     public static string Key(string hash) => $"keys/{hash}.json";

@@ -240,6 +240,59 @@ public sealed class RetentionTests
         Assert.Equal([held], await world.NamesAsync("runs/"));
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task Files_that_were_written_after_their_run_was_removed_go_a_day_later_and_no_others()
+    {
+        await using var world = new World();
+        var run = await EndOneAsync(world, "k");
+        var core = CoreOf(world, TimeSpan.FromDays(30));
+        var kept = (await core.Intake.SubmitAsync(new() { Request = new() { Prompt = "p", WorkerId = "nobody" }, Trigger = new() { Kind = TriggerKind.Cli } }, Cancellation)).Run.RunId;
+        await world.Blobs.PutAsync(RunBlobs.Log(kept, 1), "{}\n"u8.ToArray(), Cancellation);
+        await world.Blobs.PutAsync("data/notes.txt", "a person's"u8.ToArray(), Cancellation);
+        world.Clock.Shift(TimeSpan.FromDays(31));
+        await core.Tick.TickAsync(Cancellation);
+        Assert.Null(await world.FindAsync(run));
+
+        await world.Blobs.PutAsync(RunBlobs.Artifact(run, 1, "late.txt"), "late"u8.ToArray(), Cancellation);
+        var young = RunBlobs.Log(RunId.Create(world.Clock), 1);
+        await world.Blobs.PutAsync(young, "{}\n"u8.ToArray(), Cancellation);
+        string[] others = [RunBlobs.Log(kept, 1), "data/notes.txt", young];
+        await CoreOf(world, TimeSpan.FromDays(30)).Tick.TickAsync(Cancellation);
+        Assert.Equal(others.Append(RunBlobs.Artifact(run, 1, "late.txt")).Order(StringComparer.Ordinal), (await world.NamesAsync("data/")).Order(StringComparer.Ordinal));
+
+        world.Clock.Shift(TimeSpan.FromHours(25));
+        await core.Tick.TickAsync(Cancellation);
+        Assert.Equal(others.Order(StringComparer.Ordinal), (await world.NamesAsync("data/")).Order(StringComparer.Ordinal));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Any_number_of_old_files_are_looked_through_a_few_a_tick_and_not_again_that_day()
+    {
+        await using var world = new World();
+        var old = RunId.Create(world.Clock);
+        for (var file = 0; file < 250; file++)
+        {
+            await world.Blobs.PutAsync(RunBlobs.Artifact(old, 1, $"{file:d3}.txt"), "late"u8.ToArray(), Cancellation);
+        }
+
+        world.Clock.Shift(TimeSpan.FromDays(31));
+        var (core, listings) = (CoreOf(world, TimeSpan.FromDays(30)), 0);
+        world.Store.Before = (call, name) =>
+        {
+            listings += call == "ListAsync" && name == "data/" ? 1 : 0;
+            return Task.CompletedTask;
+        };
+        var left = new List<int>();
+        for (var tick = 0; tick < 5; tick++)
+        {
+            await core.Tick.TickAsync(Cancellation);
+            left.Add(world.Store.Names.Count(name => name.StartsWith("data/", StringComparison.Ordinal)));
+        }
+
+        Assert.Equal([150, 50, 0, 0, 0], left);
+        Assert.Equal(3, listings);
+    }
+
     /// <summary>Runs with a key of their own that ended unstarted.</summary>
     private static async Task EndManyAsync(OzCore core, int count, bool webhook)
     {
