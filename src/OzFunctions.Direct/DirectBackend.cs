@@ -100,7 +100,8 @@ public sealed partial class DirectBackend : IRunBackend
 
         await using var shim = new AttemptShim(_shims, scope);
         var verdict = await DecideAsync(scope, shim, detach);
-        var settlement = new AttemptSettlement(scope, shim, _blobs, exception => Crashed(record.RunId, masks.Conceal(exception)));
+        var settlement = new AttemptSettlement(
+            scope, shim, _blobs, exception => Crashed(record.RunId, masks.Conceal(exception)), exception => NotKeptYet(record.RunId, masks.Conceal(exception)));
         _options.Decided?.Invoke(AttemptRecords.Render(scope, shim, settlement, verdict));
         await settlement.RunAsync(verdict, detach);
         outcome = AttemptRecords.Render(scope, shim, settlement, verdict);
@@ -180,6 +181,9 @@ public sealed partial class DirectBackend : IRunBackend
 
     [LoggerMessage(LogLevel.Warning, "The outcome of run {RunId} could not be kept on disk")]
     private partial void NotKept(RunId runId, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "The artifacts of run {RunId} cannot be stored now; they are kept and tried again")]
+    private partial void NotKeptYet(RunId runId, Exception exception);
 
     [LoggerMessage(LogLevel.Error, "Run {RunId} met an unexpected fault")]
     private partial void Crashed(RunId runId, Exception exception);

@@ -22,7 +22,7 @@ internal static class StoreFaults
     private static BlobStoreException From(PosixError error, string path, Exception? inner)
     {
         var (text, transient) = Describe(error, path);
-        return new BlobStoreException(text, transient, inner);
+        return new BlobStoreException(text, transient, inner) { RefusesAll = error == PosixError.ReadOnlyFileSystem };
     }
 
     private static (string Text, bool Transient) Describe(PosixError error, string path) => error switch

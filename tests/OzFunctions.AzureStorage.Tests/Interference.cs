@@ -14,6 +14,9 @@ internal sealed class Interference : HttpPipelinePolicy
     private int _busy;
     private volatile Func<Request, Task> _hold = _ => Task.CompletedTask;
 
+    /// <summary>The page that everybody gets with 200, as from a proxy that wants a login; null: requests go to the service.</summary>
+    public string? Page { get; set; }
+
     /// <summary>Methods and paths of all requests so far.</summary>
     public IReadOnlyList<string> Seen
     {
@@ -78,6 +81,12 @@ internal sealed class Interference : HttpPipelinePolicy
                 _busy--;
                 throw new RequestFailedException(503, "Server busy", "ServerBusy", null);
             }
+        }
+
+        if (Page is { } page)
+        {
+            message.Response = new CannedAnswer("text/html", page);
+            return;
         }
 
         await _hold(message.Request).WaitAsync(message.CancellationToken);

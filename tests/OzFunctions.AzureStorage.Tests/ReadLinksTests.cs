@@ -72,41 +72,10 @@ public sealed class ReadLinksTests
             var wish = XDocument.Load(body).Root!;
             var (start, expiry) = (wish.Element("Start")!.Value, wish.Element("Expiry")!.Value);
             Asked.Add((DateTimeOffset.Parse(start, CultureInfo.InvariantCulture), DateTimeOffset.Parse(expiry, CultureInfo.InvariantCulture)));
-            message.Response = new Answer($"""
+            message.Response = new CannedAnswer("application/xml", $"""
                 <UserDelegationKey><SignedOid>the-object</SignedOid><SignedTid>the-tenant</SignedTid><SignedStart>{start}</SignedStart><SignedExpiry>{expiry}</SignedExpiry>
                 <SignedService>b</SignedService><SignedVersion>2025-11-05</SignedVersion><Value>{Convert.ToBase64String("key"u8)}</Value></UserDelegationKey>
                 """);
         }
-    }
-
-    private sealed class Answer(string text) : Response
-    {
-        public override int Status => 200;
-
-        public override string ReasonPhrase => "OK";
-
-        public override Stream? ContentStream { get; set; } = new MemoryStream(Encoding.UTF8.GetBytes(text));
-
-        public override string ClientRequestId { get; set; } = "";
-
-        public override void Dispose()
-        {
-        }
-
-        protected override bool TryGetHeader(string name, out string value)
-        {
-            value = name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase) ? "application/xml" : "";
-            return value.Length > 0;
-        }
-
-        protected override bool TryGetHeaderValues(string name, out IEnumerable<string> values)
-        {
-            values = TryGetHeader(name, out var value) ? [value] : [];
-            return value.Length > 0;
-        }
-
-        protected override bool ContainsHeader(string name) => TryGetHeader(name, out _);
-
-        protected override IEnumerable<HttpHeader> EnumerateHeaders() => [new("Content-Type", "application/xml")];
     }
 }

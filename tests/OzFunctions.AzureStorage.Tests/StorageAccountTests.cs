@@ -61,7 +61,7 @@ public sealed class StorageAccountTests(SharedAzurite azurite)
 
         var refused = await Assert.ThrowsAsync<BlobStoreException>(() => store.TryCreateAsync("a", default, null, Cancellation));
 
-        Assert.False(refused.IsTransient);
+        Assert.Equal((false, true), (refused.IsTransient, refused.RefusesAll));
         Assert.Contains("403", refused.Message, StringComparison.Ordinal);
         Assert.Contains("that OZF_STORAGE gives", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(Secret, refused.Message, StringComparison.Ordinal);
@@ -85,6 +85,46 @@ public sealed class StorageAccountTests(SharedAzurite azurite)
     [InlineData(404, "ResourceNotFound")]
     public void A_refusal_names_the_setting_that_is_to_be_looked_at(int status, string code) =>
         Assert.Contains("events.there.connection", StorageFaults.From(new RequestFailedException(status, "no", code, null), "https://a", "events.there.connection", null).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(401, "InvalidAuthenticationInfo", true)]
+    [InlineData(403, "AuthenticationFailed", true)]
+    [InlineData(404, "ResourceNotFound", true)]
+    [InlineData(400, "InvalidResourceName", false)]
+    [InlineData(409, "BlobImmutableDueToPolicy", false)]
+    [InlineData(412, "LeaseIdMissing", false)]
+    public void What_the_account_refuses_to_everybody_is_told_from_what_it_refuses_of_one_blob(int status, string code, bool all)
+    {
+        var fault = StorageFaults.From(new RequestFailedException(status, "no", code, null), "https://a", "OZF_STORAGE", null);
+
+        Assert.Equal((false, all, all), (fault.IsTransient, fault.RefusesAll, fault.IsOutage));
+    }
+
+    [Fact]
+    public void A_process_without_an_identity_is_refused_everything() =>
+        Assert.True(StorageFaults.From(new Azure.Identity.CredentialUnavailableException("no login"), "https://a", "OZF_STORAGE", null) is { IsTransient: false, RefusesAll: true });
+
+    [Theory(Timeout = 180_000)]
+    [InlineData("<!DOCTYPE html><html><head><meta charset=utf-8></head><body>Sign in<br></body></html>")]
+    [InlineData("Sign in")]
+    [InlineData("")]
+    public async Task A_page_that_a_proxy_answers_with_is_an_outage(string page)
+    {
+        var between = new Interference { Page = page };
+        var account = await azurite.OpenAsync(new() { Between = between, RetryAfter = TimeSpan.FromMilliseconds(5) });
+        var store = new AzureBlobStore(account);
+
+        BlobStoreException[] faults =
+        [
+            await Assert.ThrowsAsync<BlobStoreException>(() => store.ListAsync("runs/", null, 10, Cancellation)),
+            await Assert.ThrowsAsync<BlobStoreException>(() => new AzureRequestQueue(account, StorageNames.Requests).ReceiveAsync(TimeSpan.FromSeconds(5), TimeSpan.Zero, Cancellation)),
+        ];
+
+        Assert.All(faults, fault => Assert.True(fault.IsTransient));
+        Assert.All(faults, fault => Assert.Contains("a proxy", fault.Message, StringComparison.Ordinal));
+        between.Page = null;
+        Assert.Empty((await store.ListAsync("runs/", null, 10, Cancellation)).Entries);
+    }
 
     [Fact(Timeout = 180_000)]
     public async Task An_endpoint_where_nobody_listens_is_an_outage()

@@ -13,6 +13,9 @@ internal sealed class MemoryBlobs : IBlobStore
     /// <summary>Every call throws while it is true.</summary>
     public bool IsDown { get; set; }
 
+    /// <summary>What every call throws; null: it is done.</summary>
+    public BlobStoreException? Fault { get; set; }
+
     /// <summary>What an upload of this name throws, once its content was read; null: it is taken.</summary>
     public Func<string, Exception?> Refuses { get; set; } = _ => null;
 
@@ -97,7 +100,7 @@ internal sealed class MemoryBlobs : IBlobStore
     {
         lock (_gate)
         {
-            return IsDown ? Task.FromException<T>(new BlobStoreException("The store is down for this test.", isTransient: true, null)) : Task.FromResult(work());
+            return Fault is { } fault ? Task.FromException<T>(fault) : IsDown ? Task.FromException<T>(new BlobStoreException("The store is down for this test.", isTransient: true, null)) : Task.FromResult(work());
         }
     }
 

@@ -1,7 +1,9 @@
 using OzFunctions.Backends;
+using OzFunctions.Blobs;
 using OzFunctions.Protocol;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Direct.Tests;
 
@@ -219,6 +221,41 @@ public sealed class OrderTests
 
         Assert.Equal((RunReason.Completed, 1, true), (outcome.Reason, outcome.Attempt.Artifacts!.Count, outcome.Attempt.Log!.Sealed));
         Assert.Contains("in-the-dark", rig.LogOf(attempt), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_key_that_is_regenerated_while_artifacts_are_kept_leaves_none_out_and_the_host_says_what_is_wrong()
+    {
+        await using var rig = new BackendRig();
+        var lines = new LogLines();
+        var backend = DirectBackend.Create(rig.Options, BackendRig.Binary, rig.Blobs, TimeProvider.System, lines);
+        var attempt = rig.Claim(BackendRig.Fake("artifact a x; artifact b x; artifact c x; exit 0"), backend);
+        var uploads = 0;
+        rig.Blobs.Refuses = _ =>
+        {
+            if (++uploads == 4)
+            {
+                // The new key is in its place.
+                rig.Blobs.Fault = null;
+            }
+
+            return null;
+        };
+        attempt.OnPassed = step =>
+        {
+            if (step == ProtocolStep.S2)
+            {
+                rig.Blobs.Fault = new BlobStoreException("The storage account refused the call (403 AuthenticationFailed): check the key.", isTransient: false, null) { RefusesAll = true };
+            }
+        };
+
+        var outcome = await backend.RunAsync(attempt, BackendRig.Cancellation);
+
+        Assert.Equal((RunReason.Completed, RunState.Succeeded, true), (outcome.Reason, outcome.Attempt.State, outcome.Attempt.Log!.Sealed));
+        Assert.Equal((3, 0), (outcome.Attempt.Artifacts!.Count, outcome.Attempt.Artifacts.LeftOut));
+        Assert.Equal(["a", "b", "c"], rig.ManifestOf(attempt).Select(entry => entry.Path));
+        Assert.DoesNotContain(outcome.Attempt.Warnings ?? [], warning => warning.Contains("artifacts", StringComparison.Ordinal));
+        Assert.Single(lines.Written, line => line == $"Warning: The artifacts of run {attempt.Record.RunId} cannot be stored now; they are kept and tried again");
     }
 
     [Fact(Timeout = 180_000)]

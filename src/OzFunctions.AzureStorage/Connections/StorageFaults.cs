@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Sockets;
+using System.Xml;
 using Azure;
 using Azure.Core;
 using Azure.Identity;
@@ -17,7 +18,7 @@ internal static class StorageFaults
     public const string InvalidBlobType = "InvalidBlobType";
 
     public static bool IsFault(Exception exception, CancellationToken cancellationToken) =>
-        exception is RequestFailedException or IOException or HttpRequestException or AggregateException or TimeoutRejectedException or AuthenticationFailedException
+        exception is RequestFailedException or IOException or HttpRequestException or AggregateException or TimeoutRejectedException or AuthenticationFailedException or XmlException
         || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested);
 
     /// <summary>Throttling, a service that is busy or starting, and the network. A container that is being deleted is gone in half a minute.</summary>
@@ -25,6 +26,9 @@ internal static class StorageFaults
     {
         RequestFailedException failed => failed.Status is 0 or 408 or 429 or 500 or 502 or 503 or 504 || failed.ErrorCode is "ContainerBeingDeleted" or "QueueBeingDeleted",
         TimeoutRejectedException or IOException or HttpRequestException or SocketException or AggregateException => true,
+
+        // Somebody in between answered in the service's place.
+        XmlException => true,
 
         // No wait brings a login; a token endpoint that was not reached may answer next time.
         AuthenticationFailedException and not CredentialUnavailableException => true,
@@ -56,11 +60,16 @@ internal static class StorageFaults
             CredentialUnavailableException => ($"No Azure identity was found for {host}: log in with 'az login', run with a managed identity, set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, or give a connection string.", false),
             AuthenticationFailedException failed => ($"The Azure identity for {host} could not be had: {FirstLine(failed.Message)}", true),
             RequestFailedException { Status: > 0 } failed => ($"The storage account at {host} answered {failed.Status} {failed.ErrorCode}.", IsTransient(failed)),
+            XmlException => ($"What came as the answer of the storage account at {host} is none of its answers; a proxy or a sign-in page in between may have given it: {FirstLine(cause.Message)}", true),
             TimeoutRejectedException or OperationCanceledException => ($"The storage account at {host} did not answer in time.", true),
             _ => ($"The storage account at {host} cannot be reached: {FirstLine(Innermost(cause).Message)}", true),
         };
-        return new(text, transient, exception);
+        return new(text, transient, exception) { RefusesAll = IsOfAccount(cause) };
     }
+
+    /// <summary>A key, a role, a login or an account's name that is wrong is wrong for every blob, until somebody puts it right.</summary>
+    private static bool IsOfAccount(Exception cause) =>
+        cause is CredentialUnavailableException or RequestFailedException { Status: 401 or 403 } or RequestFailedException { Status: 404, ErrorCode: "ResourceNotFound" };
 
     private static Exception Innermost(Exception exception) => exception.InnerException is { } inner ? Innermost(inner) : exception;
 

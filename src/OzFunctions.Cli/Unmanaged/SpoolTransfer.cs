@@ -57,10 +57,9 @@ internal static partial class SpoolTransfer
                 // It stays for a version that can; the others need not wait for that.
                 NotRead(logger, runId, ex);
             }
-            catch (Exception ex) when (ex is ArgumentException or BlobStoreException { IsTransient: false })
+            catch (Exception ex) when (ex is ArgumentException or BlobStoreException { IsOutage: false })
             {
-                // Nor for what the store will not take of this one, today or tomorrow. A store that takes nothing at all says so here.
-                await target.Ports.Blobs.FindEntryAsync(RunBlobs.Record(runId), cancellationToken);
+                // Nor for what the store will not take of this one, today or tomorrow.
                 refused++;
                 Refused(logger, runId, ex.Message);
             }

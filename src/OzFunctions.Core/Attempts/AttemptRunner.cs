@@ -29,6 +29,7 @@ internal sealed partial class AttemptRunner(
             Claimed(attempt.RunId, attempt.Attempt);
         }
 
+        attempt.StartWaits = fault => StartWaits(attempt.RunId, fault);
         using var span = OzTelemetry.Start(OzTelemetry.RunSpan, System.Diagnostics.ActivityKind.Consumer, attempt.Record.Traceparent);
         span?.SetTag("ozf.run_id", attempt.RunId.Value).SetTag("ozf.attempt", attempt.Attempt);
         var (outcome, removed) = attempt.Directory.FindOutcome() is { } found ? (found, false) : await RunBackendAsync(attempt, detach);
@@ -242,6 +243,9 @@ internal sealed partial class AttemptRunner(
 
     [LoggerMessage(LogLevel.Warning, "Run {RunId} attempt {Attempt} was given up for lost while this host was away, the run is {State} ({Reason}); what came of it here ({Outcome}) counts no more")]
     private partial void EndedByOthers(RunId runId, int attempt, string state, string reason, string outcome);
+
+    [LoggerMessage(LogLevel.Warning, "Run {RunId} cannot be started now, its record cannot be written; it waits for the store")]
+    private partial void StartWaits(RunId runId, Exception exception);
 
     [LoggerMessage(LogLevel.Error, "Run {RunId} met a fault of this host")]
     private partial void Crashed(RunId runId, Exception exception);

@@ -66,6 +66,9 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     /// <summary>How long C9 may wait for the store, and who is told when it is given up for good. Null: as long as it takes.</summary>
     public (TimeSpan AtMost, Action GiveUp)? StartLimit { get; init; }
 
+    /// <summary>Told what C9 waits for, first and when it is something else; null: nobody.</summary>
+    public Action<BlobStoreException>? StartWaits { get; set; }
+
     public IProtocolProbe Probe => _ports.Probe;
 
     /// <summary>Nobody else may start an <c>exec</c> run and its shim goes with its caller: an outage of the store does not end it.</summary>
@@ -207,6 +210,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
     private async Task<StartPermission> StartWhenAnsweredAsync(string? masksSha256, CancellationToken cancellationToken)
     {
         var pause = FirstPause;
+        string? told = null;
         while (true)
         {
             if (StopOrder is { } order)
@@ -218,8 +222,14 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
             {
                 return await TryStartAsync(masksSha256, cancellationToken);
             }
-            catch (BlobStoreException ex) when (ex.IsTransient)
+            catch (BlobStoreException ex) when (ex.IsOutage)
             {
+                if (told != ex.Message)
+                {
+                    told = ex.Message;
+                    StartWaits?.Invoke(ex);
+                }
+
                 // The agent may not be executed before the record says so: wait for the store, or for an order to stop.
                 await _ports.Time.DelayAsync(pause, StopOrdered, cancellationToken);
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;

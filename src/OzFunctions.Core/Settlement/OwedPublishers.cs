@@ -72,7 +72,7 @@ public sealed class OwedPublishers(OzPorts ports, WorkerControl control, string?
             {
                 _read = read = new(at, await control.GetPublishersAsync(cancellationToken));
             }
-            catch (BlobStoreException ex) when (!ex.IsTransient)
+            catch (BlobStoreException ex) when (!ex.IsOutage)
             {
                 // Edited by hand into nonsense: runs end all the same, with what this process knows.
                 _read = read = new(at, null);

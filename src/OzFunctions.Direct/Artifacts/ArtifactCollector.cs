@@ -17,7 +17,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
     private const int LongestName = 600;
     private const int MostShown = 50;
 
-    /// <summary>A repeat uploads the same again. Faults of a store that is away are thrown as they are.</summary>
+    /// <summary>A repeat uploads the same again. Faults of a store that is away, or that refuses everybody, are thrown as they are.</summary>
     public async Task<CollectedArtifacts> CollectAsync(RunId runId, int attempt, IEnumerable<ArtifactSource> sources, CancellationToken cancellationToken)
     {
         var prefix = $"data/{runId}/{attempt}/";
@@ -120,7 +120,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         {
             return LeaveOut(name, length, ArtifactEntry.NoSuchName);
         }
-        catch (BlobStoreException exception) when (!exception.IsTransient)
+        catch (BlobStoreException exception) when (!exception.IsOutage)
         {
             // One that the store refuses for good must not cost the others.
             return LeaveOut(name, length, masker.MaskText($"the store does not take it: {exception.Message}"));

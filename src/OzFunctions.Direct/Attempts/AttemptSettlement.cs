@@ -14,7 +14,7 @@ using OzFunctions.Shim.Protocol;
 namespace OzFunctions.Direct.Attempts;
 
 /// <summary>S1 to S5 of an attempt: no process left, log, artifacts, teardown, removal. A fault in one step is a warning; the others still happen.</summary>
-internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IBlobStore blobs, Action<Exception> crashed)
+internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IBlobStore blobs, Action<Exception> crashed, Action<BlobStoreException> waits)
 {
     private readonly StoreRetry _retry = new(scope);
 
@@ -68,7 +68,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
     {
         try
         {
-            await _retry.RunAsync(scope.Log.FlushAsync, cancellationToken);
+            await _retry.RunAsync(scope.Log.FlushAsync, waits: null, cancellationToken);
         }
         catch (IOException)
         {
@@ -110,6 +110,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         {
             var failed = await _retry.RunAsync(
                 async token => (Artifacts, Kept) = await collector.CollectAsync(scope.Record.RunId, scope.Record.Attempt, finder.Find(scope.Record, recorded ? changes : null), token),
+                waits,
                 cancellationToken);
             if (failed is not null)
             {
@@ -346,7 +347,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
 
     private async Task SealAsync(CancellationToken cancellationToken)
     {
-        if (await _retry.RunAsync(async token => Log = await scope.Log.SealAsync(token), cancellationToken) is { } failed)
+        if (await _retry.RunAsync(async token => Log = await scope.Log.SealAsync(token), waits: null, cancellationToken) is { } failed)
         {
             scope.Journal.Warn(scope.Masks.Mask($"The log could not be stored to its end: {failed}"));
         }

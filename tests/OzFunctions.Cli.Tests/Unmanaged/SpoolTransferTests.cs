@@ -68,7 +68,7 @@ public sealed class SpoolTransferTests
         var (source, target) = (CoreOf("spool", _spool), CoreOf("store", _store));
         await KeepAsync(source);
         await KeepAsync(source);
-        _store.Before = (_, _) => throw new BlobStoreException("403", isTransient: false, null);
+        _store.Before = (_, _) => throw new BlobStoreException("403", isTransient: false, null) { RefusesAll = true };
 
         await Assert.ThrowsAsync<BlobStoreException>(() => SendAsync(source, target));
 

@@ -2,6 +2,7 @@ using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Protocol;
 
@@ -42,6 +43,32 @@ public sealed class HostFaultTests
             }
 
             return IsBeat(method, name) && cut ? throw new BlobStoreException("cut off", isTransient: true, null) : Task.CompletedTask;
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_key_that_is_regenerated_before_the_start_makes_the_run_wait_and_uses_up_no_try()
+    {
+        await using var world = new World();
+        var lines = new LogLines();
+        Task? tries = null;
+        var process = new SimulatedProcess(world, killAfter: null, loggers: lines) { Probe = new Passing(ProtocolStep.C8, Refuse) };
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var machine = world.NewMachine();
+        world.StartHost(process, machine);
+        await world.UntilAsync(() => { world.PulseSoon(); return Task.FromResult(Volatile.Read(ref tries) is { IsCompleted: true } || !machine.Discarded.IsEmpty); }, Cancellation);
+
+        // The new key is in its place.
+        world.Outage = null;
+        var record = await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal((RunState.Succeeded, 1, 1, 0), (record.State, record.Attempt, record.Starts, record.PrestartFailures));
+        Assert.Single(lines.Written, line => line == $"Warning: Run {run} cannot be started now, its record cannot be written; it waits for the store");
+
+        void Refuse()
+        {
+            world.Outage = _ => new BlobStoreException("The storage account refused the call (403 AuthenticationFailed): check the key.", isTransient: false, null) { RefusesAll = true };
+            Volatile.Write(ref tries, world.CallsAsync(3, call => call is { Port: "blobs", Method: "TryReplaceAsync" } && call.Name.StartsWith("runs/", StringComparison.Ordinal)));
         }
     }
 
@@ -301,6 +328,20 @@ public sealed class HostFaultTests
         var stored = (await records.FindAsync(run, Cancellation))!;
         Assert.True(stored.Record.State.IsOwned());
         Assert.NotNull(await records.TryReplaceAsync(stored, stored.Record with { State = RunState.Error, Reason = RunReason.HostLost }, Cancellation));
+    }
+
+    /// <summary>Does something at the first of such steps.</summary>
+    private sealed class Passing(ProtocolStep at, Action action) : IProtocolProbe
+    {
+        private int _passed;
+
+        public void Passed(ProtocolStep step, RunId runId)
+        {
+            if (step == at && Interlocked.Exchange(ref _passed, 1) == 0)
+            {
+                action();
+            }
+        }
     }
 
     private static Intake.RunSubmission Keyed(AgentPlan plan)

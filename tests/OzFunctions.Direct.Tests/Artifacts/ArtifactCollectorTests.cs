@@ -153,11 +153,13 @@ public sealed class ArtifactCollectorTests : IDisposable
             Manifest().Select(entry => $"{entry.Path}: {entry.LeftOut}"));
     }
 
-    [Fact]
-    public async Task An_outage_leaves_nothing_out()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_store_that_is_away_or_refuses_everybody_leaves_nothing_out(bool away)
     {
         _temp.Write("private/artifacts/a.txt", "a");
-        _blobs.Refuses = _ => new BlobStoreException("503", isTransient: true, null);
+        _blobs.Refuses = name => name.EndsWith("a.txt", StringComparison.Ordinal) ? new BlobStoreException(away ? "503" : "403", isTransient: away, null) { RefusesAll = !away } : null;
 
         await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync());
     }
