@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text;
 using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
+using Azure.Storage.Blobs.Specialized;
 using OzFunctions.Blobs;
 using OzFunctions.Testing.Azurite;
 
@@ -109,6 +111,46 @@ public sealed class AzureBlobStoreTests(SharedAzurite azurite) : IAsyncLifetime
         Assert.Null(await store.FindReadLinkAsync("a", TimeSpan.FromMinutes(5), Cancellation));
         Assert.Equal("", store.GetAddress("a").Query);
         Assert.DoesNotContain("sig=", account.StoreId + account.Name, StringComparison.Ordinal);
+    }
+
+    /// <summary>Data Lake Storage Gen2, which the emulator is not, shows them so.</summary>
+    [Fact(Timeout = 180_000)]
+    public async Task Directories_of_an_account_with_hierarchical_namespace_are_no_blobs()
+    {
+        await _store.PutAsync("data/r/1/artifacts/a.txt", "a"u8.ToArray(), Cancellation);
+        foreach (var directory in new[] { "data", "data/r", "data/r/1", "data/r/1/artifacts" })
+        {
+            var options = new BlobUploadOptions { Metadata = new Dictionary<string, string> { ["hdi_isfolder"] = "true" } };
+            await _account.Container.GetBlobClient(directory).UploadAsync(new BinaryData(""), options, Cancellation);
+        }
+
+        Assert.Equal(["data/r/1/artifacts/a.txt"], (await _store.ListAsync("", null, 10, Cancellation)).Entries.Select(entry => entry.Name));
+        Assert.Empty((await _store.ListAsync("", null, 1, Cancellation)).Entries);
+        Assert.Equal(1, await _store.DeleteAllAsync("data/", _ => true, Cancellation));
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_lease_that_somebody_took_is_a_fault_that_says_so_and_not_a_refused_condition()
+    {
+        Assert.True(await _store.TryAppendAsync("log", 0, "1"u8.ToArray(), Cancellation));
+        var etag = await _store.PutAsync("record", "1"u8.ToArray(), Cancellation);
+        foreach (var name in new[] { "log", "record" })
+        {
+            await _account.Container.GetBlobClient(name).GetBlobLeaseClient().AcquireAsync(BlobLeaseClient.InfiniteLeaseDuration, cancellationToken: Cancellation);
+        }
+
+        Func<Task>[] writes =
+        [
+            () => _store.TryAppendAsync("log", 1, "2"u8.ToArray(), Cancellation),
+            () => _store.TryReplaceAsync("record", "2"u8.ToArray(), null, etag, Cancellation),
+            () => _store.TryDeleteAsync("record", etag, Cancellation),
+        ];
+        foreach (var write in writes)
+        {
+            var fault = await Assert.ThrowsAsync<BlobStoreException>(write);
+            Assert.False(fault.IsOutage);
+            Assert.Contains("412 LeaseIdMissing", fault.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact(Timeout = 180_000)]

@@ -12,6 +12,7 @@ namespace OzFunctions.AzureStorage.Tests;
 public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
 {
     private readonly Interference _between = new();
+    private string _connection = "";
     private StorageAccount _account = null!;
     private StorageAccount _undisturbed = null!;
     private AzureBlobStore _store = null!;
@@ -20,9 +21,9 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        var connection = (await azurite.GetAsync()).TakeAccount();
-        _account = StorageAccount.Open(connection, new() { Between = _between, RetryAfter = TimeSpan.FromMilliseconds(5) }, TimeProvider.System);
-        _undisturbed = StorageAccount.Open(connection, new(), TimeProvider.System);
+        _connection = (await azurite.GetAsync()).TakeAccount();
+        _account = StorageAccount.Open(_connection, new() { Between = _between, RetryAfter = TimeSpan.FromMilliseconds(5) }, TimeProvider.System);
+        _undisturbed = StorageAccount.Open(_connection, new(), TimeProvider.System);
         _store = new(_account);
         await new AzureBlobStore(_undisturbed).PutAsync("made", default, Cancellation);
     }
@@ -154,6 +155,27 @@ public sealed class LostAnswerTests(SharedAzurite azurite) : IAsyncLifetime
         release.SetResult();
 
         Assert.Equal(content.Length, (await uploading).Length);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Blocks_and_appends_that_a_slow_line_takes_long_for_are_not_cut_off_and_begun_anew()
+    {
+        var clock = new OzFunctions.Testing.ManualTimeProvider();
+        var store = new AzureBlobStore(StorageAccount.Open(_connection, new() { Between = _between }, clock));
+        var content = new byte[(BlobUpload.MostAtOnce * BlobUpload.BlockBytes) + 1];
+        var (held, release) = _between.HoldBack(request => request.Uri.Query.Contains("comp=block&", StringComparison.Ordinal), held: BlobUpload.MostAtOnce);
+        var uploading = store.UploadAsync("data/r/1/artifacts/big.bin", new MemoryStream(content), "application/x-test", null, Cancellation);
+        await held;
+        clock.Advance(TimeSpan.FromMinutes(8));
+        release.SetResult();
+        Assert.Equal(content.Length, (await uploading).Length);
+
+        (held, release) = _between.HoldBack(request => request.Uri.Query.Contains("comp=appendblock", StringComparison.Ordinal), held: 1);
+        var appending = store.TryAppendAsync("log", 0, content.AsMemory(0, 1 << 20), Cancellation);
+        await held;
+        clock.Advance(TimeSpan.FromSeconds(40));
+        release.SetResult();
+        Assert.True(await appending);
     }
 
     [Fact(Timeout = 180_000)]

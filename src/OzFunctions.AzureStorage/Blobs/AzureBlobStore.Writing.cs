@@ -42,6 +42,7 @@ public sealed partial class AzureBlobStore
 
         var options = new AppendBlobAppendBlockOptions { Conditions = new() { IfAppendPositionEqual = offset } };
         return await _calls.RunAsync(
+            content.Length,
             async (tries, token) =>
             {
                 try
@@ -53,7 +54,7 @@ public sealed partial class AzureBlobStore
                 {
                     return false;
                 }
-                catch (RequestFailedException ex) when (ex.Status == 412)
+                catch (RequestFailedException ex) when (IsConditionNotMet(ex))
                 {
                     return tries.AnswerMayBeLost && await StandsThereAsync(blob, offset, content, token);
                 }
@@ -89,7 +90,7 @@ public sealed partial class AzureBlobStore
                     // Also after an answer that was lost.
                     return true;
                 }
-                catch (RequestFailedException ex) when (ex.Status == 412)
+                catch (RequestFailedException ex) when (IsConditionNotMet(ex))
                 {
                     // Some emulators look at the condition before they look for the blob.
                     return await FindPropertiesAsync(name, blob, token) is null;
@@ -178,7 +179,11 @@ public sealed partial class AzureBlobStore
     }
 
     private static bool IsRefusal(RequestFailedException failed) =>
-        failed.Status == 412 || (failed.Status == 409 && failed.ErrorCode == "BlobAlreadyExists") || (failed.Status == 404 && failed.ErrorCode == StorageFaults.BlobNotFound);
+        IsConditionNotMet(failed) || (failed.Status == 409 && failed.ErrorCode == "BlobAlreadyExists") || (failed.Status == 404 && failed.ErrorCode == StorageFaults.BlobNotFound);
+
+    /// <summary>412 also says that somebody holds a lease on the blob: that is no answer to a condition of ours, and asking again at once meets it again.</summary>
+    private static bool IsConditionNotMet(RequestFailedException failed) =>
+        failed.Status == 412 && failed.ErrorCode is "ConditionNotMet" or "AppendPositionConditionNotMet" or "TargetConditionNotMet";
 
     private static string TypeOf(string name) => name.EndsWith(".json", StringComparison.Ordinal) ? DocumentType : NoType;
 }

@@ -126,6 +126,11 @@ public sealed partial class AzureBlobStore(StorageAccount account) : IBlobStore
                 var entries = new List<BlobEntry>(page.Values.Count);
                 foreach (var item in page.Values)
                 {
+                    if (IsDirectory(item))
+                    {
+                        continue;
+                    }
+
                     entries.Add(new()
                     {
                         Name = AzureNames.Decode(item.Name),
@@ -147,6 +152,9 @@ public sealed partial class AzureBlobStore(StorageAccount account) : IBlobStore
 
         return new([], null);
     }
+
+    /// <summary>An account with hierarchical namespace lists directories between its blobs; one with something in it cannot be deleted, and none is a blob of ours.</summary>
+    private static bool IsDirectory(BlobItem item) => item.Metadata is { } metadata && metadata.TryGetValue("hdi_isfolder", out var folder) && folder == "true";
 
     private BlobClient Client(string name) => _container.GetBlobClient(AzureNames.Encode(name));
 

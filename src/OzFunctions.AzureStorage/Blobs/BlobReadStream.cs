@@ -23,13 +23,14 @@ internal sealed class BlobReadStream : Blobs.ForwardStream
 
     /// <summary>Null: there is no such blob.</summary>
     public static Task<BlobReadStream?> OpenAsync(BlobBaseClient blob, StorageCalls calls, long offset, long? count, CancellationToken cancellationToken) =>
-        calls.RunLargeAsync((_, token) => OpenOnceAsync(blob, calls, offset, count, token), cancellationToken);
+        calls.RunLargeAsync(Math.Min(Piece, count ?? Piece), (_, token) => OpenOnceAsync(blob, calls, offset, count, token), cancellationToken);
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_rest.IsEmpty && _next < _end)
         {
-            var piece = await _calls.RunLargeAsync((_, token) => DownloadAsync(_blob, _next, Math.Min(Piece, _end - _next), _version, token), cancellationToken);
+            var count = Math.Min(Piece, _end - _next);
+            var piece = await _calls.RunLargeAsync(count, (_, token) => DownloadAsync(_blob, _next, count, _version, token), cancellationToken);
             _rest = piece.Content.ToMemory();
             _next += _rest.Length;
         }

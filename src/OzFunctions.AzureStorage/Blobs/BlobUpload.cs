@@ -18,7 +18,9 @@ internal sealed class BlobUpload(
     public const int BlockBytes = 4 << 20;
 
     /// <summary>Blocks under way; memory is this many blocks and the one that is read.</summary>
-    private const int MostAtOnce = 4;
+    public const int MostAtOnce = 4;
+
+    private const int BytesOfBlockId = 64;
 
     /// <summary>Of what goes in one call: the client takes no hash of ours there, for it might cut the content up.</summary>
     private static readonly UploadTransferValidationOptions Checked = new() { ChecksumAlgorithm = StorageChecksumAlgorithm.MD5 };
@@ -41,7 +43,7 @@ internal sealed class BlobUpload(
     {
         var options = new BlobUploadOptions { HttpHeaders = new() { ContentType = contentType }, Metadata = metadata, TransferValidation = Checked };
         return calls.RunLargeAsync(
-            (_, token) => inContainer(async () => (await blob.UploadAsync(content.AsStream(), options, token)).Value.ETag, token), cancellationToken);
+            content.Length, (_, token) => inContainer(async () => (await blob.UploadAsync(content.AsStream(), options, token)).Value.ETag, token), cancellationToken);
     }
 
     private async Task<(ETag ETag, long Length)> PutBlocksAsync(Stream content, byte[] first, CancellationToken cancellationToken)
@@ -77,7 +79,7 @@ internal sealed class BlobUpload(
         }
 
         var options = new CommitBlockListOptions { HttpHeaders = new() { ContentType = contentType }, Metadata = metadata };
-        var etag = await calls.RunLargeAsync(async (_, token) => (await blob.CommitBlockListAsync(names, options, token)).Value.ETag, cancellationToken);
+        var etag = await calls.RunLargeAsync(names.Count * BytesOfBlockId, async (_, token) => (await blob.CommitBlockListAsync(names, options, token)).Value.ETag, cancellationToken);
         return (etag, length);
     }
 
@@ -100,6 +102,7 @@ internal sealed class BlobUpload(
             {
                 var options = new BlockBlobStageBlockOptions { TransferValidation = ChecksumOf(block.AsSpan(0, length)) };
                 return calls.RunLargeAsync(
+                    MostAtOnce * BlockBytes,
                     (_, token) => inContainer(
                         async () =>
                         {

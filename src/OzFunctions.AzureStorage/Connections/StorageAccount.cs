@@ -123,7 +123,7 @@ public sealed class StorageAccount
                 "the address must be the blob service of an account, https://ACCOUNT.blob.core.windows.net: the address of its queues follows from it. For a domain of your own give a connection string.");
     }
 
-    private static BlobClientOptions BlobOptions(StorageAccountOptions options)
+    internal static BlobClientOptions BlobOptions(StorageAccountOptions options)
     {
         var made = Prepare(new BlobClientOptions(BlobVersion), options);
 
@@ -145,7 +145,9 @@ public sealed class StorageAccount
     {
         // StorageCalls repeats: it must know whether a refusal follows a try whose answer was lost.
         made.Retry.MaxRetries = 0;
-        made.Retry.NetworkTimeout = options.BlockTimeout;
+
+        // It also ends each try, by what the try carries.
+        made.Retry.NetworkTimeout = System.Threading.Timeout.InfiniteTimeSpan;
         made.Diagnostics.IsLoggingEnabled = false;
         made.Diagnostics.IsDistributedTracingEnabled = false;
         made.Diagnostics.IsTelemetryEnabled = false;

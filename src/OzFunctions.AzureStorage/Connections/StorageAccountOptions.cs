@@ -21,7 +21,7 @@ public sealed record StorageAccountOptions
     /// <summary>Of a call that moves little, all tries and pauses together; below the 30 seconds between heartbeats. Default: 25 seconds.</summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(25);
 
-    /// <summary>Of one block of an upload or a download, all tries and pauses together. Default: 3 minutes.</summary>
+    /// <summary>Of one block of an upload or a download, all tries and pauses together; more for what a slow line takes longer for. Default: 3 minutes.</summary>
     public TimeSpan BlockTimeout { get; init; } = TimeSpan.FromMinutes(3);
 
     /// <summary>Signs where the setting is an address; null: the identity of this process.</summary>

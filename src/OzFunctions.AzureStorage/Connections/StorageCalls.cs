@@ -16,28 +16,33 @@ internal sealed class StorageCalls
 
     private readonly string _host;
     private readonly string _setting;
-    private readonly ResiliencePipeline _small;
-    private readonly ResiliencePipeline _large;
+    private readonly StorageAccountOptions _options;
+    private readonly ResiliencePipeline _pipeline;
 
     public StorageCalls(string host, StorageAccountOptions options, TimeProvider time)
     {
-        (_host, _setting) = (host, options.Setting);
-        _small = Build(options, options.TryTimeout, options.CallTimeout, time);
-        _large = Build(options, options.BlockTimeout / 2, options.BlockTimeout, time);
+        (_host, _setting, _options) = (host, options.Setting, options);
+        _pipeline = Build(options, time);
     }
 
     /// <summary>A call that moves little.</summary>
-    public Task<T> RunAsync<T>(Func<StorageTry, CancellationToken, Task<T>> call, CancellationToken cancellationToken) => RunAsync(_small, call, cancellationToken);
+    public Task<T> RunAsync<T>(Func<StorageTry, CancellationToken, Task<T>> call, CancellationToken cancellationToken) => RunAsync(CallTimes.OfLittle(_options), call, cancellationToken);
+
+    /// <summary>A call that moves a piece of a log.</summary>
+    public Task<T> RunAsync<T>(long bytes, Func<StorageTry, CancellationToken, Task<T>> call, CancellationToken cancellationToken) =>
+        RunAsync(CallTimes.OfBytes(_options, bytes), call, cancellationToken);
 
     /// <summary>A call that moves a block of an artifact.</summary>
-    public Task<T> RunLargeAsync<T>(Func<StorageTry, CancellationToken, Task<T>> call, CancellationToken cancellationToken) => RunAsync(_large, call, cancellationToken);
+    /// <param name="bytes">All that share the line with it, its own among them.</param>
+    public Task<T> RunLargeAsync<T>(long bytes, Func<StorageTry, CancellationToken, Task<T>> call, CancellationToken cancellationToken) =>
+        RunAsync(CallTimes.OfBlock(_options, bytes), call, cancellationToken);
 
     /// <summary>A small read on this thread.</summary>
     public T Run<T>(Func<CancellationToken, T> call)
     {
         try
         {
-            return _small.Execute(call, CancellationToken.None);
+            return _pipeline.Execute(call, CancellationToken.None);
         }
         catch (Exception ex) when (StorageFaults.IsFault(ex, CancellationToken.None))
         {
@@ -45,15 +50,15 @@ internal sealed class StorageCalls
         }
     }
 
-    private async Task<T> RunAsync<T>(ResiliencePipeline pipeline, Func<StorageTry, CancellationToken, Task<T>> call, CancellationToken cancellationToken)
+    private async Task<T> RunAsync<T>(CallTimes times, Func<StorageTry, CancellationToken, Task<T>> call, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         var context = ResilienceContextPool.Shared.Get(cancellationToken);
-        var tries = new StorageTry();
+        var tries = new StorageTry(times);
         context.Properties.Set(Key, tries);
         try
         {
-            return await pipeline.ExecuteAsync(static async (inner, state) => await state.call(state.tries, inner.CancellationToken), context, (call, tries));
+            return await _pipeline.ExecuteAsync(static async (inner, state) => await state.call(state.tries, inner.CancellationToken), context, (call, tries));
         }
         catch (Exception ex) when (StorageFaults.IsFault(ex, cancellationToken))
         {
@@ -65,9 +70,9 @@ internal sealed class StorageCalls
         }
     }
 
-    private static ResiliencePipeline Build(StorageAccountOptions options, TimeSpan aTry, TimeSpan whole, TimeProvider time) =>
+    private static ResiliencePipeline Build(StorageAccountOptions options, TimeProvider time) =>
         new ResiliencePipelineBuilder { TimeProvider = time }
-            .AddTimeout(whole)
+            .AddTimeout(new TimeoutStrategyOptions { TimeoutGenerator = arguments => new(TimesOf(arguments, options).Whole) })
             .AddRetry(new RetryStrategyOptions
             {
                 ShouldHandle = arguments => ValueTask.FromResult(arguments.Outcome.Exception is { } ex && StorageFaults.IsTransient(ex)),
@@ -87,13 +92,18 @@ internal sealed class StorageCalls
                     return default;
                 },
             })
-            .AddTimeout(aTry)
+            .AddTimeout(new TimeoutStrategyOptions { TimeoutGenerator = arguments => new(TimesOf(arguments, options).Try) })
             .Build();
+
+    private static CallTimes TimesOf(TimeoutGeneratorArguments arguments, StorageAccountOptions options) =>
+        arguments.Context.Properties.TryGetValue(Key, out var tries) ? tries.Times : CallTimes.OfLittle(options);
 }
 
 /// <summary>What a try of a call knows of those before it.</summary>
-internal sealed class StorageTry
+internal sealed class StorageTry(CallTimes times)
 {
+    public CallTimes Times => times;
+
     /// <summary>The fault of the last try; null: this is the first.</summary>
     public Exception? Last { get; private set; }
 
