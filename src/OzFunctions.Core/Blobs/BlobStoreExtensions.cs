@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace OzFunctions.Blobs;
 
@@ -25,18 +26,30 @@ public static class BlobStoreExtensions
         while (continuation is not null);
     }
 
-    /// <summary>Deletes the blobs below a prefix that are to go, each only as it was listed; answers how many went.</summary>
+    /// <summary>
+    /// Deletes the blobs below a prefix that are to go, each only as it was listed; answers how many went. One that the store does not let go keeps none of the others: its
+    /// refusal is thrown at the end.
+    /// </summary>
     public static async Task<int> DeleteAllAsync(this IBlobStore blobs, string prefix, Func<BlobEntry, bool> goes, CancellationToken cancellationToken)
     {
         var deleted = 0;
+        ExceptionDispatchInfo? refused = null;
         await foreach (var entry in blobs.ListAllAsync(prefix, cancellationToken))
         {
-            if (goes(entry) && await blobs.TryDeleteAsync(entry.Name, entry.ETag, cancellationToken))
+            try
             {
-                deleted++;
+                if (goes(entry) && await blobs.TryDeleteAsync(entry.Name, entry.ETag, cancellationToken))
+                {
+                    deleted++;
+                }
+            }
+            catch (BlobStoreException ex) when (!ex.IsOutage)
+            {
+                refused ??= ExceptionDispatchInfo.Capture(ex);
             }
         }
 
+        refused?.Throw();
         return deleted;
     }
 }

@@ -23,6 +23,7 @@ public sealed partial class RunTick(
     private static readonly TimeSpan SweepEvery = TimeSpan.FromDays(1);
 
     private readonly HashSet<RunId> _named = [];
+    private readonly HashSet<string> _staying = [];
     private long? _lastFullLook;
     private long? _lastSweep;
 
@@ -69,9 +70,9 @@ public sealed partial class RunTick(
         await ForgetDeadHostsAsync(known, cancellationToken);
         if (_lastSweep is not { } swept || ports.Time.GetElapsedTime(swept) >= SweepEvery)
         {
-            await deliveries.SweepAsync(cancellationToken);
-            await webhooks.SweepAsync(ports.Time.GetUtcNow(), cancellationToken);
-            await bodies.SweepAsync(cancellationToken);
+            await SweepSafelyAsync("An old entry of the log of events", () => deliveries.SweepAsync(cancellationToken));
+            await SweepSafelyAsync("An old entry of the log of webhooks", () => webhooks.SweepAsync(ports.Time.GetUtcNow(), cancellationToken));
+            await SweepSafelyAsync("The note of an old signed body", () => bodies.SweepAsync(cancellationToken));
             _lastSweep = ports.Time.GetTimestamp();
         }
 
@@ -225,10 +226,31 @@ public sealed partial class RunTick(
     {
         foreach (var host in known.Where(host => host.DeadFor > DeadHostAfter))
         {
-            if (await ports.Blobs.TryDeleteAsync($"hosts/{host.Heartbeat.HostId}.json", host.ETag, cancellationToken))
+            await SweepSafelyAsync($"What is left of host {host.Heartbeat.HostId}", () => ForgetAsync(host, cancellationToken));
+        }
+    }
+
+    private async Task ForgetAsync(KnownHost host, CancellationToken cancellationToken)
+    {
+        if (await ports.Blobs.TryDeleteAsync($"hosts/{host.Heartbeat.HostId}.json", host.ETag, cancellationToken))
+        {
+            await ports.Blobs.TryDeleteAsync($"signals/{host.Heartbeat.HostId}.json", match: null, cancellationToken);
+            ports.HostLock.Forget(host.Heartbeat.HostId);
+        }
+    }
+
+    /// <summary>What the store does not let go (a policy or a hold is on it) keeps nothing else from its sweep; it is told once. An outage ends the tick.</summary>
+    private async Task SweepSafelyAsync(string what, Func<Task> sweep)
+    {
+        try
+        {
+            await sweep();
+        }
+        catch (BlobStoreException ex) when (!ex.IsTransient)
+        {
+            if (_staying.Add(what))
             {
-                await ports.Blobs.TryDeleteAsync($"signals/{host.Heartbeat.HostId}.json", match: null, cancellationToken);
-                ports.HostLock.Forget(host.Heartbeat.HostId);
+                NotSwept(what, ex.Message);
             }
         }
     }
@@ -274,6 +296,9 @@ public sealed partial class RunTick(
             Skipped(runId, exception.Message, exception is UnreadableRecordException ? null : exception);
         }
     }
+
+    [LoggerMessage(LogLevel.Warning, "{What} could not be removed, it is tried again and not told again: {Problem}")]
+    private partial void NotSwept(string what, string problem);
 
     [LoggerMessage(LogLevel.Error, "Run {RunId} is skipped: {Problem}")]
     private partial void Skipped(RunId runId, string problem, Exception? exception);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
@@ -7,6 +8,7 @@ using OzFunctions.Intake;
 using OzFunctions.Protocol;
 using OzFunctions.Retention;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 using OzFunctions.Webhooks.Deliveries;
 
 namespace OzFunctions.Core.Tests.Protocol;
@@ -293,6 +295,39 @@ public sealed class RetentionTests
         Assert.Equal(3, listings);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task What_a_policy_keeps_from_a_sweep_keeps_neither_what_lies_beside_it_nor_retention_and_is_told_once()
+    {
+        await using var world = new World();
+        var lines = new LogLines();
+        var core = CoreOf(world, TimeSpan.FromDays(1), lines);
+        await EndManyAsync(core, 1, webhook: false);
+        var dead = world.NewProcess();
+        world.StartHost(dead, world.NewMachine());
+        await world.UntilAsync(async () => (await world.NamesAsync("hosts/")).Count == 1, Cancellation);
+        dead.Kill();
+        await dead.NothingOnTheWayAsync();
+        var inverted = RunBlobs.Invert(world.Clock.GetUtcNow().ToUnixTimeMilliseconds());
+        string[] kept = ["bodies/hook/a.json", $"deliveries/in/hook/{inverted}-a.json", "deliveries/out/a.json", .. await world.NamesAsync("hosts/")];
+        foreach (var name in new[] { "bodies/hook/", $"deliveries/in/hook/{inverted}-", "deliveries/out/" })
+        {
+            await world.Blobs.PutAsync(name + "a.json", default, Cancellation);
+            await world.Blobs.PutAsync(name + "b.json", default, Cancellation);
+        }
+
+        world.Store.Before = (call, name) => call == "TryDeleteAsync" && kept.Contains(name) ? throw new BlobStoreException("409 BlobImmutableDueToPolicy", isTransient: false, null) : Task.CompletedTask;
+        for (var tick = 0; tick < 3; tick++)
+        {
+            world.Clock.Shift(TimeSpan.FromDays(31));
+            await core.Tick.TickAsync(Cancellation);
+        }
+
+        Assert.Empty(await world.NamesAsync("runs/"));
+        string[] left = [.. await world.NamesAsync("bodies/"), .. await world.NamesAsync("deliveries/"), .. await world.NamesAsync("hosts/")];
+        Assert.Equal(kept, left);
+        Assert.Equal(kept.Length, lines.Written.Count(line => line.Contains("could not be removed, it is tried again and not told again: 409 BlobImmutableDueToPolicy", StringComparison.Ordinal)));
+    }
+
     /// <summary>Runs with a key of their own that ended unstarted.</summary>
     private static async Task EndManyAsync(OzCore core, int count, bool webhook)
     {
@@ -317,8 +352,8 @@ public sealed class RetentionTests
         return run;
     }
 
-    private static OzCore CoreOf(World world, TimeSpan? kept) => new(
+    private static OzCore CoreOf(World world, TimeSpan? kept, ILoggerFactory? loggers = null) => new(
         new OzPorts { StoreId = "test", Blobs = world.Blobs, Bell = world.Bell, HostLock = new NoHostLock(), Publishers = [], Time = world.Clock },
         new() { Retention = new() { Runs = kept } },
-        NullLoggerFactory.Instance);
+        loggers ?? NullLoggerFactory.Instance);
 }
