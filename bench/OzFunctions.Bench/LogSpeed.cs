@@ -10,7 +10,7 @@ internal static class LogSpeed
     {
         var line = new string('x', 79);
         var agent = place.Script("chatty", $"yes {line} | head -c {bytes}");
-        await using var chatty = await BenchHost.StartQuietAsync(place, agent, "limits:\n  log_bytes: 16GiB\n  spool_bytes: 16GiB");
+        await using var chatty = await BenchHost.StartQuietAsync(place, agent, "limits:\n  log_bytes: 2GiB\n  spool_bytes: 16GiB");
         var began = Stopwatch.GetTimestamp();
         var runId = await chatty.SubmitAsync();
         await chatty.WaitForCompletionAsync(runId);

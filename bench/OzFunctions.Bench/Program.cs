@@ -41,7 +41,7 @@ if (Wants("adoption"))
 
 if (Wants("log"))
 {
-    await LogSpeed.MeasureAsync(place, report, quick ? 128L << 20 : 1L << 30);
+    await LogSpeed.MeasureAsync(place, report, quick ? 128L << 20 : 512L << 20);
 }
 
 if (Wants("line"))

@@ -104,7 +104,7 @@ internal static class ConfigurationReader
             DiskFree = limits.Size("disk_free") ?? defaults.DiskFree,
             InodesFree = limits.Number("inodes_free", 0, int.MaxValue) ?? defaults.InodesFree,
             MemoryFree = limits.Size("memory_free") ?? defaults.MemoryFree,
-            LogBytes = limits.Size("log_bytes", 64 << 10) ?? defaults.LogBytes,
+            LogBytes = limits.Size("log_bytes", 64 << 10, LimitsConfiguration.MostLogBytes, "a stored log takes 50,000 appends; let the agent write what is longer into $OZ_ARTIFACTS_DIR") ?? defaults.LogBytes,
             SpoolBytes = limits.Size("spool_bytes", 1 << 20) ?? defaults.SpoolBytes,
             ArtifactFileBytes = limits.Size("artifact_file_bytes") ?? defaults.ArtifactFileBytes,
             ArtifactCount = limits.Number("artifact_count", 0, 100_000) ?? defaults.ArtifactCount,

@@ -135,7 +135,10 @@ internal sealed record LimitsConfiguration
     /// <summary>Bytes of memory that must be available; 0 does not look. Default: 256 MiB.</summary>
     public long MemoryFree { get; init; } = 256L << 20;
 
-    /// <summary>Bytes of one run's log that are kept. Default: 64 MiB.</summary>
+    /// <summary>What a blob's appends have room for: half of it 256 KiB at a time, the rest in the thousand that are left.</summary>
+    public const long MostLogBytes = 2L << 30;
+
+    /// <summary>Bytes of one run's log that are kept, at most <see cref="MostLogBytes"/>. Default: 64 MiB.</summary>
     public long LogBytes { get; init; } = 64L << 20;
 
     /// <summary>Bytes of output of one attempt on disk until they are in the store. Default: 256 MiB.</summary>

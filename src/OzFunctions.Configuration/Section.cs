@@ -164,7 +164,8 @@ internal sealed class Section
             : Wrong<TimeSpan?>(key, item, $"must be from {DurationText.Format(least)} to {DurationText.Format(most)}");
     }
 
-    public long? Size(string key, long least = 0)
+    /// <param name="reason">Why no more, and the way out.</param>
+    public long? Size(string key, long least = 0, long most = long.MaxValue, string reason = "")
     {
         if (Find(key) is not { } item)
         {
@@ -176,7 +177,9 @@ internal sealed class Section
             return Wrong<long?>(key, item, $"must be {SizeText.Rule}");
         }
 
-        return bytes >= least ? bytes : Wrong<long?>(key, item, $"must be at least {SizeText.Format(least)}");
+        return bytes < least ? Wrong<long?>(key, item, $"must be at least {SizeText.Format(least)}")
+            : bytes > most ? Wrong<long?>(key, item, $"must be at most {SizeText.Format(most)}: {reason}")
+            : bytes;
     }
 
     public List<string>? Texts(string key)

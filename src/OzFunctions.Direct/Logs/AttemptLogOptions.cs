@@ -23,6 +23,9 @@ internal sealed record AttemptLogOptions
     /// <summary>Appends of the head; what follows is tail. A blob takes 50,000, and the tail and what is said behind it need theirs. Default: 49,000.</summary>
     public int MostAppends { get; init; } = 49_000;
 
+    /// <summary>Of those that are left then, how many the tail may take: what is larger goes in larger pieces. Default: 900.</summary>
+    public int TailAppends { get; init; } = 900;
+
     /// <summary>Bytes that are appended without waiting. Default: 256 KiB.</summary>
     public int BatchBytes { get; init; } = 256 << 10;
 

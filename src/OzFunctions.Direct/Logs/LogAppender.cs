@@ -214,6 +214,7 @@ internal sealed partial class LogAppender : IAsyncDisposable
             _batch.LeaveOut(measure.CutBytes);
         }
 
+        var atOnce = Math.Max(TailBatches * _options.BatchBytes, room / _options.TailAppends);
         for (var more = true; more;)
         {
             more = _source.TryRead(to, out var piece);
@@ -222,7 +223,7 @@ internal sealed partial class LogAppender : IAsyncDisposable
                 _renderer.Add(piece);
             }
 
-            if (_batch.Length >= TailBatches * _options.BatchBytes || (!more && _batch.Length > 0))
+            if (_batch.Length >= atOnce || (!more && _batch.Length > 0))
             {
                 if (!await AppendAsync(cancellationToken))
                 {

@@ -228,6 +228,7 @@ public sealed class ConfigurationReaderTests
     [InlineData("backend:\n  direct:\n    environment:\n    - name: A\n    - name: A", "backend.direct.environment[1].name", 5, "listed twice")]
     [InlineData("backend:\n  direct:\n    environment:\n    - name: OZ_RUN_ID", "backend.direct.environment[0].name", 4, "set by the host")]
     [InlineData("limits: {disk_free: -1}", "limits.disk_free", 1, "a number of bytes")]
+    [InlineData("limits: {log_bytes: 3GiB}", "limits.log_bytes", 1, "must be at most 2GiB: a stored log takes 50,000 appends; let the agent write what is longer into $OZ_ARTIFACTS_DIR")]
     [InlineData("limits: {queue_tll: 7d}", "limits.queue_tll", 1, "did you mean 'queue_ttl'?")]
     [InlineData("policy: {env: MODE}", "policy.env", 1, "must be a list")]
     [InlineData("policy: {concurrency: 0}", "policy.concurrency", 1, "from 1")]

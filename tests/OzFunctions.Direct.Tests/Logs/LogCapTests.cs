@@ -109,6 +109,32 @@ public sealed class LogCapTests
         Assert.Equal((true, 0L, Lines), (summary.Sealed, summary.CutBytes, (int)summary.Lines));
     }
 
+    /// <summary>A blob takes 50,000 appends, and a tail may be as large as the limit of the log.</summary>
+    [Fact(Timeout = 180_000)]
+    public async Task A_large_tail_goes_in_pieces_as_large_as_the_appends_that_are_left_for_it_demand()
+    {
+        const int Lines = 200;
+        await using var scene = new LogScene();
+        scene.Options = scene.Options with { MostAppends = 5, TailAppends = 4, BatchBytes = 16, Cap = 100_000 };
+        var appends = 0;
+        scene.BeforeAppend = number =>
+        {
+            appends = number;
+            return null;
+        };
+        await using var log = scene.Open();
+        for (var i = 0; i < Lines; i++)
+        {
+            log.AddHostLine($"line {i}");
+        }
+
+        var summary = await log.SealAsync(Cancellation);
+
+        Assert.Equal(Enumerable.Range(0, Lines).Select(i => $"host:line {i}"), await scene.MessagesAsync());
+        Assert.Equal((true, 0L), (summary.Sealed, summary.CutBytes));
+        Assert.InRange(appends, 1, 5 + 4 + 1);
+    }
+
     private static async Task<(string Stored, IReadOnlyList<string> Messages, IReadOnlyList<LogLine> Lines, Runs.LogSummary Summary, int Seen)> RunAsync(int lines, int cap, long spoolBytes = 256 << 20)
     {
         await using var scene = new LogScene(spoolBytes);
