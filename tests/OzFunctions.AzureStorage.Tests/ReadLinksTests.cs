@@ -1,8 +1,6 @@
 using System.Globalization;
-using System.Text;
 using System.Web;
 using System.Xml.Linq;
-using Azure;
 using Azure.Core;
 using Azure.Core.Pipeline;
 using OzFunctions.Testing;
