@@ -20,6 +20,9 @@ public sealed partial class RunIntake(
     /// <summary>An answer to I4 that took longer than this finds its marker too old: it is written again (I4).</summary>
     private static readonly TimeSpan MarkerMayBe = TimeSpan.FromMinutes(5);
 
+    /// <summary>A key comes and goes once in a day at most; who meets that again and again meets something else.</summary>
+    private const int MostTries = 5;
+
     private readonly WaitingRuns _waiting = new(ports, records);
 
     public async Task<IntakeAnswer> SubmitAsync(RunSubmission submission, CancellationToken cancellationToken)
@@ -50,15 +53,14 @@ public sealed partial class RunIntake(
             return place.Keep(await AcceptAsync(record, first: true, differs: false, cancellationToken));
         }
 
-        var (first, mine) = await TakeKeyAsync(submission.Key, record, place, cancellationToken);
-        ports.Probe.Passed(ProtocolStep.I2, first.RunId);
+        var (first, mine, there) = await FindFirstAsync(submission.Key, record, place, cancellationToken);
         var differs = !mine && first.RequestSha256 != RequestHash.Of(submission.Request);
-        record = record with { RunId = first.RunId, CreatedAt = first.CreatedAt, Request = first.Request, WorkerId = first.Request.WorkerId ?? workerId };
-        if (!mine && await records.FindAsync(first.RunId, cancellationToken) is { Record: var there })
+        if (there is not null)
         {
             return await RepeatAsync(there, differs, cancellationToken);
         }
 
+        record = record with { RunId = first.RunId, CreatedAt = first.CreatedAt, Request = first.Request, WorkerId = first.Request.WorkerId ?? workerId };
         if (!mine && record.UpdatedAt <= first.CreatedAt)
         {
             // Whoever finishes another's intake writes other bytes than its first submitter, so that only one of them takes the record for its own.
@@ -154,6 +156,33 @@ public sealed partial class RunIntake(
         {
             NotAnnounced(record.RunId, ex);
         }
+    }
+
+    /// <summary>I2 with what became of it: who came first, and its record where there is one.</summary>
+    private async Task<(KeyBlob Key, bool Mine, RunRecord? There)> FindFirstAsync(string key, RunRecord record, WaitingPlace place, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var (first, mine) = await TakeKeyAsync(key, record, place, cancellationToken);
+            ports.Probe.Passed(ProtocolStep.I2, first.RunId);
+            if (mine)
+            {
+                return (first, mine, null);
+            }
+
+            if (await records.FindAsync(first.RunId, cancellationToken) is { Record: var there })
+            {
+                return (first, mine, there);
+            }
+
+            // Retention takes a run's key before its record: one that still stands proves an intake that was not finished, and no run that has gone meanwhile.
+            if (await ports.Blobs.FindAsync(RunBlobs.Key(RunBlobs.Hash(key)), cancellationToken) is { } still && KeyBlob.FindRun(still.Content) == first.RunId)
+            {
+                return (first, mine, null);
+            }
+        }
+
+        throw new BlobStoreException($"The idempotency key of the request changed {MostTries} times while it was looked at.", isTransient: true, null);
     }
 
     /// <summary>I2: the first to create the key blob decides the run's id, creation time and request.</summary>

@@ -119,6 +119,35 @@ public sealed class RetentionTests
         Assert.NotEqual(run, (await core.Intake.SubmitAsync(World.Ask(key: "k"), Cancellation)).Run.RunId);
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_repeat_that_read_a_key_just_before_it_went_does_not_bring_the_run_back(bool taken)
+    {
+        await using var world = new World();
+        var core = CoreOf(world, kept: null);
+        var removed = (await core.Intake.SubmitAsync(World.Ask(key: "k"), Cancellation)).Run.RunId;
+        await core.Cancels.CancelAsync(removed, "ann", null, Cancellation);
+        world.Clock.Shift(TimeSpan.FromHours(25));
+        RunId? others = null;
+        world.Store.After = async (method, name) =>
+        {
+            if (method == nameof(IBlobStore.FindAsync) && name.StartsWith("keys/", StringComparison.Ordinal))
+            {
+                world.Store.After = null;
+                Assert.Equal(RemovalResult.Removed, (await core.Removal.RemoveAsync(removed, Cancellation)).Result);
+                others = taken ? (await core.Intake.SubmitAsync(World.Ask(key: "k"), Cancellation)).Run.RunId : null;
+            }
+        };
+
+        var answer = await core.Intake.SubmitAsync(World.Ask(key: "k"), Cancellation);
+
+        Assert.NotEqual(removed, answer.Run.RunId);
+        Assert.Equal((others ?? answer.Run.RunId, !taken), (answer.Run.RunId, answer.Created));
+        Assert.Equal([RunBlobs.Record(answer.Run.RunId)], await world.NamesAsync("runs/"));
+        Assert.Equal(answer.Run.RunId, (await core.Intake.SubmitAsync(World.Ask(key: "k"), Cancellation)).Run.RunId);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task A_webhooks_key_answers_repeats_for_as_long_as_its_log_remembers_the_delivery()
     {
