@@ -47,10 +47,11 @@ public sealed class OzCore
         WebhookDeliveries = new(ports.Blobs);
         SignedBodies = new(ports.Blobs, ports.Time);
         Hosts = new(ports, options.Tick.Lease);
+        Watch = new(ports.Time, options.Tick.Lease);
         Outbox = new(ports, Records, OwedPublishers, Deliveries, Hosts, Metrics, loggers.CreateLogger<EventOutbox>());
         _notices = new(ports, Events, Outbox, Metrics, loggers.CreateLogger<EventNotices>());
-        _unowned = new(ports, Records, _index, _ending, Outbox);
-        Cancels = new(ports, Records, _index, _ending, Outbox, _signals);
+        _unowned = new(ports, Records, _index, _locks, _ending, Outbox);
+        Cancels = new(ports, Records, _index, _locks, _ending, Outbox, _signals);
         Intake = new(ports, Records, _index, _notices, Cancels, options.Intake, loggers.CreateLogger<RunIntake>());
         DeadLetters = new(ports.Blobs, ports.Time);
         Fleet = new(ports, Hosts, loggers.CreateLogger<FleetWatch>());
@@ -113,6 +114,9 @@ public sealed class OzCore
     public OldRuns OldRuns { get; }
 
     public RunTick Tick { get; }
+
+    /// <summary>For the ticks of a process that ticks again and again and is no host.</summary>
+    public HostWatch Watch { get; }
 
     public IndexRepair Repair { get; }
 

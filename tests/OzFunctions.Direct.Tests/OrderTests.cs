@@ -130,7 +130,7 @@ public sealed class OrderTests
 
         var outcome = await rig.RunAsync(attempt);
 
-        Assert.Equal(RunReason.TaskCancelled, outcome.Reason);
+        Assert.Equal((RunReason.TaskCancelled, true), (outcome.Reason, outcome.NotExecuted));
         Assert.False(File.Exists(rig.Temp["started"]));
         Assert.DoesNotContain(ProtocolStep.C10, attempt.Steps);
     }
@@ -148,7 +148,9 @@ public sealed class OrderTests
             }
         };
 
-        Assert.Equal(RunReason.Completed, (await rig.RunAsync(attempt)).Reason);
+        var outcome = await rig.RunAsync(attempt);
+
+        Assert.Equal((RunReason.Completed, null), (outcome.Reason, outcome.NotExecuted));
     }
 
     [Fact(Timeout = 180_000)]

@@ -176,15 +176,15 @@ internal sealed partial class AttemptRunner(
         var settled = await attempt.WriteAsync(
             record =>
             {
-                var measured = Merge(record, outcome);
                 if (outcome.Reason.State() != RunState.Error)
                 {
-                    return RecordDecision.Write(ending.End(record, outcome with { Attempt = measured }, owed));
+                    return RecordDecision.Write(ending.End(record, outcome with { Attempt = Merge(record, outcome) }, owed));
                 }
 
+                record = outcome.NotExecuted is true ? RunEnding.TakeStartBack(record) : record;
                 return RecordDecision.Write(outcome.Reason == RunReason.GracefulShutdown && record.State == RunState.Claimed && record.Cancel is null && record.Trigger.Kind != TriggerKind.Exec
                     ? ending.GiveBack(record, waitingFor: null)
-                    : ending.Lose(record, outcome.Reason, outcome.Message ?? outcome.Reason.Text(), measured, owed, outcome.Artifacts));
+                    : ending.Lose(record, outcome.Reason, outcome.Message ?? outcome.Reason.Text(), Merge(record, outcome), owed, outcome.Artifacts));
             },
             cancellationToken);
         return (settled, marker);

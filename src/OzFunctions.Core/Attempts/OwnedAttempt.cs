@@ -218,6 +218,13 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
                 return order == Backends.StopOrder.Fenced ? StartPermission.Fenced : StartPermission.Cancelled;
             }
 
+            if (LeaseLeft <= TimeSpan.Zero)
+            {
+                // Its shim takes no start any more: a record that says INPROGRESS would count one that never came.
+                Order(Backends.StopOrder.Lease);
+                return StartPermission.Cancelled;
+            }
+
             try
             {
                 return await TryStartAsync(masksSha256, cancellationToken);

@@ -40,7 +40,7 @@ public enum StartPermission
     /// <summary>The record says INPROGRESS; execute the agent.</summary>
     Start,
 
-    /// <summary>A cancel stands in the record; the agent is not started.</summary>
+    /// <summary>A cancel stands in the record, or a stop was ordered; the agent is not started.</summary>
     Cancelled,
 
     /// <summary>Somebody else owns the run now.</summary>

@@ -90,6 +90,9 @@ public sealed record AttemptOutcome
 
     public required AttemptRecord Attempt { get; init; }
 
+    /// <summary>True: the agent was not executed and will not be, whatever the record says of a start. Null: it was, or nobody can tell.</summary>
+    public bool? NotExecuted { get; init; }
+
     /// <summary>The kept files, for the completion event; at most 50, more are in the manifest only.</summary>
     public IReadOnlyList<ArtifactEntry>? Artifacts { get; init; }
 }

@@ -10,7 +10,7 @@ using OzFunctions.Settlement;
 namespace OzFunctions.Cancelling;
 
 /// <summary>X1 to X4: a cancel is a durable wish in the record; queued runs end at once, owned ones through their host.</summary>
-public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex index, RunEnding ending, EventOutbox outbox, HostSignals signals)
+public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex index, ConcurrencyLocks locks, RunEnding ending, EventOutbox outbox, HostSignals signals)
 {
     /// <summary>How many runs are read or written at once when all are cancelled: enough to hide a store's latency, few enough for any store.</summary>
     private const int AtOnce = 16;
@@ -171,6 +171,7 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
         {
             ports.Probe.Passed(ProtocolStep.X1, runId);
             await index.RemoveAsync(run.Record, cancellationToken);
+            await locks.ReleaseAsync(run.Record, cancellationToken);
             await (marker is null ? outbox.PublishAsync(runId, cancellationToken) : outbox.PublishAsync(run, marker, cancellationToken));
             return new(CancelResult.Cancelled, run.Record);
         }

@@ -46,23 +46,34 @@ public sealed class ConcurrencyLocks(IBlobStore blobs, RunRecords records)
     }
 
     /// <summary>S8: takes the attempt off the holders; the last one removes the lock.</summary>
-    public async Task ReleaseAsync(RunRecord run, int attempt, string? key, CancellationToken cancellationToken)
+    public Task ReleaseAsync(RunRecord run, int attempt, string? key, CancellationToken cancellationToken) =>
+        key is null ? Task.CompletedTask : ReleaseAsync(NameOf(run, key), new KeyHolder(run.RunId, attempt).Equals, cancellationToken);
+
+    /// <summary>S8 of a run that has ended: takes every attempt of it off the holders. One that was never claimed, or has no key, holds nothing.</summary>
+    public async Task ReleaseAsync(RunRecord run, CancellationToken cancellationToken)
     {
-        if (key is null)
+        if (run.Attempt == 0)
         {
             return;
         }
 
-        var (name, self) = (NameOf(run, key), new KeyHolder(run.RunId, attempt));
+        foreach (var key in run.Attempts.Select(attempt => attempt.ConcurrencyKey).Append(run.Request.ConcurrencyKey).OfType<string>().Distinct(StringComparer.Ordinal))
+        {
+            await ReleaseAsync(NameOf(run, key), holder => holder.RunId == run.RunId, cancellationToken);
+        }
+    }
+
+    private async Task ReleaseAsync(string name, Predicate<KeyHolder> goes, CancellationToken cancellationToken)
+    {
         for (var tries = 0; tries < MostTries; tries++)
         {
             var blob = await blobs.FindAsync(name, cancellationToken);
-            if (blob is null || Read(blob) is var holders && !holders.Contains(self))
+            if (blob is null || Read(blob) is var holders && !Array.Exists(holders, goes))
             {
                 return;
             }
 
-            var rest = holders.Where(holder => holder != self).ToArray();
+            var rest = Array.FindAll(holders, holder => !goes(holder));
             if (rest.Length == 0 ? await blobs.TryDeleteAsync(name, blob.ETag, cancellationToken) : await TryWriteAsync(name, blob, rest, cancellationToken))
             {
                 return;

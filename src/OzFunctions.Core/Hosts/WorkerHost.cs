@@ -27,6 +27,9 @@ public sealed partial class WorkerHost
     /// <summary>A host that detaches brings to its end what it has begun, this long: it is to be gone within five seconds, also when the store hangs.</summary>
     private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(3);
     private const int MostFaultPauses = 15;
+
+    /// <summary>Records read at once: hides a store's latency.</summary>
+    private const int LooksAtOnce = 8;
     private static readonly TimeSpan FaultPause = TimeSpan.FromSeconds(1);
 
     private readonly OzPorts _ports;
@@ -54,6 +57,7 @@ public sealed partial class WorkerHost
     private readonly WakeSignal _wake = new();
     private readonly WakeSignal _idle = new();
     private readonly RungRun _rung = new();
+    private readonly HostWatch _watch;
     private HostPresence _presence;
     private string? _announced;
     private ETag? _signalsSeen;
@@ -63,6 +67,7 @@ public sealed partial class WorkerHost
     private volatile bool _leavesRuns;
     private volatile bool _connected;
     private long _beatAt;
+    private Task _looking = Task.CompletedTask;
     private readonly ConcurrentDictionary<string, int> _failing = new();
 
     internal WorkerHost(
@@ -96,6 +101,7 @@ public sealed partial class WorkerHost
         _consumer = consumer;
         _logger = logger;
         _presence = new(ports, options, logger);
+        _watch = new(ports.Time, options.Lease) { Self = () => _presence.HostId, Reaches = () => _connected };
         _beatAt = ports.Time.GetTimestamp();
         metrics.Watch(new()
         {
@@ -176,7 +182,7 @@ public sealed partial class WorkerHost
         [
             LoopAsync("heartbeat", _options.HeartbeatEvery, BeatAsync, stopLoops.Token),
             LoopAsync("signals", SignalsEvery, ReadSignalsAsync, stopLoops.Token),
-            LoopAsync("tick", TickPeriod(), _tick.TickAsync, stopLoops.Token),
+            LoopAsync("tick", TickPeriod(), token => _tick.TickAsync(_watch, token), stopLoops.Token),
             LoopAsync("measures", _options.ListEvery, SampleAsync, stopLoops.Token),
         ];
 
@@ -201,6 +207,7 @@ public sealed partial class WorkerHost
         await EndDiscardsAsync(cancellationToken);
         await stopLoops.CancelAsync();
         await Task.WhenAll(loops);
+        await _looking;
         await _outbox.StopAsync(_detach.IsCancellationRequested ? TimeSpan.Zero : EventOutbox.EndGrace);
         await LeaveAsync();
     }
@@ -466,6 +473,7 @@ public sealed partial class WorkerHost
         if (attempt.Record.State == RunState.Claimed && !await _claims.TryHoldKeyAsync(attempt, _detach.Token))
         {
             attempt.LeaveRunning();
+            await _claims.PutBackAsync(attempt, _detach.Token);
             await attempt.Directory.DiscardAsync(_detach.Token);
             return;
         }
@@ -524,9 +532,34 @@ public sealed partial class WorkerHost
             }
         }
 
-        foreach (var attempt in _attempts.Keys.Where(attempt => attempt.LeaseLeft > TimeSpan.Zero))
+        // Beside the heartbeat, which a slow store would make late with one read for each run; one pass at a time.
+        if (_looking.IsCompleted)
         {
-            await LookAsync(attempt, cancellationToken);
+            _looking = GuardAsync("look", LookAtAllAsync, cancellationToken);
+        }
+    }
+
+    /// <summary>X2 for whoever was not signalled. A fault in one record keeps nobody from looking at the others; the last one is told.</summary>
+    private async Task LookAtAllAsync(CancellationToken cancellationToken)
+    {
+        BlobStoreException? failed = null;
+        await Parallel.ForEachAsync(
+            _attempts.Keys.Where(attempt => attempt.LeaseLeft > TimeSpan.Zero),
+            new ParallelOptions { MaxDegreeOfParallelism = LooksAtOnce, CancellationToken = cancellationToken },
+            async (attempt, token) =>
+            {
+                try
+                {
+                    await LookAsync(attempt, token);
+                }
+                catch (BlobStoreException ex)
+                {
+                    failed = ex;
+                }
+            });
+        if (failed is not null)
+        {
+            throw failed;
         }
     }
 

@@ -72,6 +72,17 @@ public sealed class RunEnding(OzPorts ports, RunEvents events, OwedPublishers pu
             : Requeue(record, reason, message, Now() + RetryDelays[failures - 1]);
     }
 
+    /// <summary>
+    /// C9 landed and the agent was not executed, which the attempt's owner alone can say: the run is as if it had only been claimed, and keeps its start.
+    /// </summary>
+    public static RunRecord TakeStartBack(RunRecord record) => record.State != RunState.InProgress ? record : record with
+    {
+        State = RunState.Claimed,
+        Starts = record.Starts - 1,
+        StartedAt = record.Starts == 1 ? null : record.StartedAt,
+        Attempts = [.. record.Attempts.Select(attempt => attempt.Attempt == record.Attempt ? attempt with { StartedAt = null } : attempt)],
+    };
+
     /// <summary>Gives a claimed run back without a fault (the host stops, the concurrency key is taken).</summary>
     public RunRecord GiveBack(RunRecord record, WaitingFor? waitingFor) => record with
     {

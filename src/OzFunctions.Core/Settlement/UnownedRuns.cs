@@ -6,7 +6,7 @@ using OzFunctions.Runs;
 namespace OzFunctions.Settlement;
 
 /// <summary>Ends runs that nobody owns: expired ones, and those with a cancel found while they wait.</summary>
-public sealed class UnownedRuns(OzPorts ports, RunRecords records, DispatchIndex index, RunEnding ending, EventOutbox outbox)
+public sealed class UnownedRuns(OzPorts ports, RunRecords records, DispatchIndex index, ConcurrencyLocks locks, RunEnding ending, EventOutbox outbox)
 {
     /// <summary>Ends the run if it still waits. False: somebody else was first.</summary>
     public async Task<bool> TryEndAsync(StoredRun run, RunReason reason, string message, CancellationToken cancellationToken)
@@ -51,12 +51,13 @@ public sealed class UnownedRuns(OzPorts ports, RunRecords records, DispatchIndex
         }
     }
 
-    /// <summary>What is owed after a terminal write: entries, event, marker.</summary>
+    /// <summary>What is owed after a terminal write: entries, what an attempt held of its key, event, marker. The marker last: until it is gone the tick does the rest.</summary>
     /// <param name="marker">Read before that write.</param>
     public async Task FinishAsync(StoredRun run, ETag? marker, CancellationToken cancellationToken)
     {
         ports.Probe.Passed(ProtocolStep.S7, run.Record.RunId);
         await index.RemoveAsync(run.Record, cancellationToken);
+        await locks.ReleaseAsync(run.Record, cancellationToken);
         await outbox.PublishAsync(run, marker, cancellationToken);
     }
 }

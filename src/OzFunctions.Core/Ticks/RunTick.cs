@@ -24,10 +24,17 @@ public sealed partial class RunTick(
 
     private readonly HashSet<RunId> _named = [];
     private readonly HashSet<string> _staying = [];
+    private readonly HostWatch _alone = HostWatch.OfOneLook(ports.Time, options.Lease);
     private long? _lastFullLook;
     private long? _lastSweep;
 
-    public async Task TickAsync(CancellationToken cancellationToken)
+    /// <summary>A tick by itself: hosts are judged by their heartbeats alone.</summary>
+    public Task TickAsync(CancellationToken cancellationToken) => TickAsync(_alone, cancellationToken);
+
+    /// <summary>One of the ticks of a process that goes on ticking.</summary>
+    /// <param name="watch">Of that process, the same each time.</param>
+    /// <param name="cancellationToken">Ends the tick.</param>
+    public async Task TickAsync(HostWatch watch, CancellationToken cancellationToken)
     {
         // T6 first: a schedule has a time to keep.
         await schedules.TickAsync(cancellationToken);
@@ -43,6 +50,7 @@ public sealed partial class RunTick(
         }
 
         var known = await hosts.ListAsync(cancellationToken);
+        watch.NoteLook();
 
         // One that a host of its machine saw end runs nothing any more, whatever its last heartbeat says.
         var running = known.Where(host => host.Alive && !outbox.SawEnd(host.Heartbeat.HostId)).SelectMany(host => host.Heartbeat.Running).ToHashSet();
@@ -58,7 +66,7 @@ public sealed partial class RunTick(
             var indexed = ready.Contains(runId) || later.Contains(runId);
             if (!running.Contains(runId) && (!indexed || full) && outbox.MayOwe(runId, marker.ETag))
             {
-                await LookSafelyAsync(runId, marker, indexed, cancellationToken);
+                await LookSafelyAsync(runId, marker, indexed, watch, cancellationToken);
             }
         }
 
@@ -67,7 +75,7 @@ public sealed partial class RunTick(
             _lastFullLook = ports.Time.GetTimestamp();
         }
 
-        await ForgetDeadHostsAsync(known, cancellationToken);
+        await ForgetDeadHostsAsync(known, watch, cancellationToken);
         if (_lastSweep is not { } swept || ports.Time.GetElapsedTime(swept) >= SweepEvery)
         {
             await SweepSafelyAsync("An old entry of the log of events", () => deliveries.SweepAsync(cancellationToken));
@@ -107,11 +115,11 @@ public sealed partial class RunTick(
         return [.. entries.Where(entry => entry.Due > now && !entry.Expires).Select(entry => entry.RunId)];
     }
 
-    private async Task LookSafelyAsync(RunId runId, BlobEntry marker, bool indexed, CancellationToken cancellationToken)
+    private async Task LookSafelyAsync(RunId runId, BlobEntry marker, bool indexed, HostWatch watch, CancellationToken cancellationToken)
     {
         try
         {
-            await LookAsync(runId, marker, indexed, cancellationToken);
+            await LookAsync(runId, marker, indexed, watch, cancellationToken);
             ports.Probe.Passed(ProtocolStep.T3, runId);
         }
         catch (Exception ex) when (IsOfOneRun(ex))
@@ -121,7 +129,7 @@ public sealed partial class RunTick(
     }
 
     /// <summary>T3 for one run.</summary>
-    private async Task LookAsync(RunId runId, BlobEntry marker, bool indexed, CancellationToken cancellationToken)
+    private async Task LookAsync(RunId runId, BlobEntry marker, bool indexed, HostWatch watch, CancellationToken cancellationToken)
     {
         var run = await records.FindAsync(runId, cancellationToken);
         switch (run)
@@ -134,11 +142,11 @@ public sealed partial class RunTick(
                 break;
             case { Record: var record } when record.State.IsTerminal():
                 await index.RemoveAsync(record, cancellationToken);
-                await locks.ReleaseAsync(record, record.Attempt, record.ConcurrencyKey, cancellationToken);
+                await locks.ReleaseAsync(record, cancellationToken);
                 await outbox.PublishAsync(run, marker.ETag, cancellationToken);
                 break;
             default:
-                await LookOwnedAsync(run, marker, cancellationToken);
+                await LookOwnedAsync(run, marker, watch, cancellationToken);
                 break;
         }
     }
@@ -181,10 +189,11 @@ public sealed partial class RunTick(
     }
 
     /// <summary>T4: the record, then the owner's heartbeat, then one conditional write.</summary>
-    private async Task LookOwnedAsync(StoredRun run, BlobEntry marker, CancellationToken cancellationToken)
+    private async Task LookOwnedAsync(StoredRun run, BlobEntry marker, HostWatch watch, CancellationToken cancellationToken)
     {
         var owner = run.Record.Owner!;
-        if (!await hosts.IsDeadAsync(owner.HostId, cancellationToken))
+        // Asked again behind the look: this process may have slept in between, and the store may be back only now.
+        if (!watch.MayJudge(owner.HostId) || !await hosts.IsDeadAsync(owner.HostId, cancellationToken) || !watch.MayJudge(owner.HostId))
         {
             return;
         }
@@ -222,9 +231,9 @@ public sealed partial class RunTick(
     }
 
     /// <summary>T5.</summary>
-    private async Task ForgetDeadHostsAsync(IReadOnlyList<KnownHost> known, CancellationToken cancellationToken)
+    private async Task ForgetDeadHostsAsync(IReadOnlyList<KnownHost> known, HostWatch watch, CancellationToken cancellationToken)
     {
-        foreach (var host in known.Where(host => host.DeadFor > DeadHostAfter))
+        foreach (var host in known.Where(host => host.DeadFor > DeadHostAfter && watch.MayJudge(host.Heartbeat.HostId)))
         {
             await SweepSafelyAsync($"What is left of host {host.Heartbeat.HostId}", () => ForgetAsync(host, cancellationToken));
         }

@@ -18,6 +18,7 @@ internal static class AttemptRecords
         {
             Reason = verdict.Reason,
             Message = verdict.Message,
+            NotExecuted = agent is null && !scope.Journal.Has(JournalStep.AgentRequested) ? true : null,
             Artifacts = settlement.Kept is { Count: > 0 } kept ? kept : null,
             Attempt = before with
             {

@@ -10,7 +10,7 @@ internal sealed class Tick(OzCore core, RequestConsumer requests)
     [Function(nameof(Tick))]
     public async Task RunAsync([TimerTrigger("*/30 * * * * *", UseMonitor = false)] TimerInfo timer, CancellationToken cancellationToken)
     {
-        await core.Tick.TickAsync(cancellationToken);
+        await core.Tick.TickAsync(core.Watch, cancellationToken);
         await core.Fleet.LookAsync(cancellationToken);
         await requests.BuryGivenUpAsync(cancellationToken);
     }

@@ -17,7 +17,7 @@ public sealed class OutageTests
     private readonly ManualTimeProvider _clock = new();
 
     /// <summary>What a host does again and again, with its period and the longest pause after a failure.</summary>
-    private readonly Loop[] _loops =
+    private readonly List<Loop> _loops =
     [
         new(World.IsHeartbeat, TimeSpan.FromSeconds(30 + 15)),
         new(call => call is { Port: "blobs", Method: "ListAsync", Name: "schedules/" }, TimeSpan.FromSeconds(12 + 15)),
@@ -102,6 +102,75 @@ public sealed class OutageTests
         Assert.Empty(await world.FindBreachesAsync([run, next]));
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_agent_that_ended_in_an_outage_longer_than_the_lease_keeps_its_end_its_log_and_its_artifacts(bool anotherTicks)
+    {
+        await using var world = new World(_ => new InMemoryBlobStore(_clock)) { SharedLocks = false };
+        var machine = world.NewMachine();
+        var (host, process) = Start(world, machine);
+        var run = await RunningAsync(world, process, AgentPlan.UntilTold);
+        var (ticking, ticker) = anotherTicks ? Start(world, world.NewMachine("other")) : (host, process);
+        await UntilAsync(world, () => IsHeard(ticking));
+        var its = new Loop(call => IsHeartbeatOf(host, call), TimeSpan.FromSeconds(30 + 15));
+        _loops.Add(its);
+        Begin(world, Kind.Refuses);
+        await PassAsync(world, TimeSpan.FromMinutes(5));
+        world.AgentsEnd.SetResult();
+        await PassAsync(world, TimeSpan.FromMinutes(10));
+
+        // The store is back, and who ticks sees the run before its host's next heartbeat and its next try to store the log: each has its own pause.
+        var seen = new RecordRead(run);
+        ticker.Faults = seen;
+        world.Outage = call => IsHeartbeatOf(host, call) || (call.Writes && call.Name.StartsWith("data/", StringComparison.Ordinal)) ? new BlobStoreException("The store answers 503.", isTransient: true, null) : null;
+        await UntilAsync(world, () => seen.Made.IsCompleted);
+        world.Outage = null;
+        var beat = world.CallsAsync(1, call => IsHeartbeatOf(host, call));
+        await WithinAsync(beat, TimeSpan.FromSeconds(30));
+        await StandAsync(() => IsHeard(host));
+
+        await UntilAsync(world, () => world.Versions.Any(version => version.RunId == run && version.State.IsTerminal()));
+        await UntilAsync(world, () => machine.Directories.IsEmpty && world.CompletionIds(run).Count == 1);
+        var record = (await world.FindAsync(run))!;
+        Assert.Equal((RunState.Succeeded, RunReason.Completed, 0), (record.State, record.Reason, record.CurrentAttempt!.ExitCode));
+        Assert.Equal(SimulatedFiles.Log.ToArray(), (await world.Blobs.FindAsync(RunBlobs.Log(run, 1), Cancellation))!.Content.ToArray());
+        Assert.Equal(SimulatedFiles.Artifact.ToArray(), (await world.Blobs.FindAsync(RunBlobs.Artifact(run, 1, SimulatedFiles.ArtifactName), Cancellation))!.Content.ToArray());
+        _loops.Remove(its);
+        await EndAsync(world, host);
+        Assert.Empty(await world.FindBreachesAsync([run]));
+        if (anotherTicks)
+        {
+            await EndAsync(world, ticking);
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_machine_lost_in_an_outage_is_settled_once_those_that_live_have_had_time_to_beat()
+    {
+        await using var world = new World(_ => new InMemoryBlobStore(_clock)) { SharedLocks = false };
+        var machine = world.NewMachine();
+        var (_, process) = Start(world, machine);
+        var run = await RunningAsync(world, process, AgentPlan.UntilStopped);
+        var (other, _) = Start(world, world.NewMachine("other"));
+        await UntilAsync(world, () => IsHeard(other));
+        Begin(world, Kind.Refuses);
+        await PassAsync(world, TimeSpan.FromMinutes(1));
+        process.Kill();
+        machine.Lost = true;
+        await PassAsync(world, TimeSpan.FromMinutes(14));
+
+        world.Outage = null;
+        var back = _clock.GetUtcNow();
+        await UntilAsync(world, () => world.Versions.Any(version => version.RunId == run && version.State.IsTerminal()));
+
+        var record = (await world.FindAsync(run))!;
+        Assert.Equal(RunReason.HostLost, record.Reason);
+        Assert.True(record.FinishedAt - back >= HostWatch.Grace, $"It was settled {record.FinishedAt - back} after the outage.");
+        await UntilAsync(world, () => world.CompletionIds(run).Count == 1);
+        await EndAsync(world, other);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task An_idle_host_calls_the_store_as_often_as_the_documents_say()
     {
@@ -116,6 +185,30 @@ public sealed class OutageTests
         // 20 heartbeats; a listing and a look at control.json every 15 s; every 8 to 12 s a tick of seven listings and reads.
         Assert.InRange(world.Calls - calls, 100, 800);
         await EndAsync(world, host);
+    }
+
+    /// <summary>Its last heartbeat was written.</summary>
+    private static bool IsHeard(WorkerHost host) => !host.FindReasons().Contains("The last heartbeat did not reach the store.");
+
+    private static bool IsHeartbeatOf(WorkerHost host, PortCall call) => World.IsHeartbeat(call) && call.Name.Contains(host.HostId, StringComparison.Ordinal);
+
+    /// <summary>Done when this process has read the run's record.</summary>
+    private sealed class RecordRead(RunId run) : IPortFaults
+    {
+        private readonly TaskCompletionSource _made = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Made => _made.Task;
+
+        public async Task<T> CallAsync<T>(PortCall call, Func<Task<T>> make, Func<T>? refused)
+        {
+            var answer = await make();
+            if (call.Method == nameof(IBlobStore.FindAsync) && call.Name == RunBlobs.Record(run))
+            {
+                _made.TrySetResult();
+            }
+
+            return answer;
+        }
     }
 
     private sealed class Loop(Func<PortCall, bool> begins, TimeSpan atMost)
@@ -182,6 +275,16 @@ public sealed class OutageTests
                     (loop.Made, loop.Waited) = (null, TimeSpan.Zero);
                 }
             }
+        }
+    }
+
+    /// <summary>Time goes by until this has happened, for which so much of it is enough; then it all but stands, for what is late is late for want of a processor.</summary>
+    private async Task WithinAsync(Task happened, TimeSpan enough)
+    {
+        for (var passed = TimeSpan.Zero; !happened.IsCompleted; passed += Second)
+        {
+            _clock.Advance(Second);
+            await Task.WhenAny(happened, Task.Delay(passed < enough ? TimeSpan.FromMilliseconds(1) : Second, TimeProvider.System, Cancellation));
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using OzFunctions.Backends;
+using OzFunctions.Blobs;
 using OzFunctions.Hosts;
 using OzFunctions.Protocol;
 using OzFunctions.Runs;
@@ -142,7 +143,9 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         }
 
         await StepAsync(attempt, ProtocolStep.S1);
+        await StoreAsync(attempt, name => process.Core.Ports.Blobs.TryAppendAsync(RunBlobs.Log(name.RunId, name.Attempt), 0, SimulatedFiles.Log, detach), detach);
         await StepAsync(attempt, ProtocolStep.S2);
+        await StoreAsync(attempt, name => process.Core.Ports.Blobs.PutAsync(RunBlobs.Artifact(name.RunId, name.Attempt, SimulatedFiles.ArtifactName), SimulatedFiles.Artifact, detach), detach);
         await StepAsync(attempt, ProtocolStep.S3);
         directory.Teardown = true;
         await StepAsync(attempt, ProtocolStep.S4);
@@ -173,7 +176,7 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
             await process.AliveAsync();
             if (permission != StartPermission.Start)
             {
-                return new() { Reason = RunReason.TaskCancelled, Message = "cancelled before the start", Attempt = measured };
+                return new() { Reason = ReasonOf(attempt.StopOrder ?? StopOrder.Cancel), Message = "stopped before the start", Attempt = measured, NotExecuted = true };
             }
 
             await ExecuteAsync(attempt, directory, key);
@@ -187,25 +190,44 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
             throw new InvalidOperationException("a fault of the host");
         }
 
-        if (plan == AgentPlan.UntilStopped)
+        if (plan == AgentPlan.UntilTold)
+        {
+            await Task.WhenAny(process.World.AgentsEnd.Task, attempt.StopOrdered.FiredAsync(detach));
+        }
+
+        if (plan == AgentPlan.UntilStopped || (plan == AgentPlan.UntilTold && !process.World.AgentsEnd.Task.IsCompleted))
         {
             await attempt.StopOrdered.FiredAsync(detach);
-            return new()
-            {
-                Reason = attempt.StopOrder switch
-                {
-                    StopOrder.Cancel => RunReason.TaskCancelled,
-                    StopOrder.Shutdown => RunReason.GracefulShutdown,
-                    _ => RunReason.HostLost,
-                },
-                Message = "stopped",
-                Attempt = measured,
-            };
+            return new() { Reason = ReasonOf(attempt.StopOrder), Message = "stopped", Attempt = measured };
         }
 
         return plan == AgentPlan.Fails
             ? new() { Reason = RunReason.AgentInvocation, Message = "exit 3", Attempt = measured with { ExitCode = 3 } }
             : new() { Reason = RunReason.Completed, Attempt = measured with { ExitCode = 0 } };
+    }
+
+    private static RunReason ReasonOf(StopOrder? order) => order switch
+    {
+        StopOrder.Cancel => RunReason.TaskCancelled,
+        StopOrder.Shutdown => RunReason.GracefulShutdown,
+        _ => RunReason.HostLost,
+    };
+
+    /// <summary>Log and artifacts of an agent that has some; a store that is away is waited for.</summary>
+    private async Task StoreAsync<T>(IOwnedAttempt attempt, Func<(RunId RunId, int Attempt), Task<T>> store, CancellationToken detach)
+    {
+        while (World.PlanOf(attempt.Record) == AgentPlan.UntilTold)
+        {
+            try
+            {
+                await store((attempt.Record.RunId, attempt.Record.Attempt));
+                return;
+            }
+            catch (BlobStoreException)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), process.Core.Ports.Time, detach);
+            }
+        }
     }
 
     /// <summary>C10: the shim does it at most once, and only for a host that lives.</summary>
@@ -291,6 +313,19 @@ internal enum AgentPlan
     Fails,
     UntilStopped,
     CrashesBackend,
+
+    /// <summary>Ends by itself when the world says so, and leaves a log and an artifact.</summary>
+    UntilTold,
+}
+
+/// <summary>What <see cref="AgentPlan.UntilTold"/> leaves in the store.</summary>
+internal static class SimulatedFiles
+{
+    public const string ArtifactName = "report.txt";
+
+    public static ReadOnlyMemory<byte> Log => "{\"n\":1,\"s\":\"out\",\"m\":\"done\"}\n"u8.ToArray();
+
+    public static ReadOnlyMemory<byte> Artifact => "all is well"u8.ToArray();
 }
 
 /// <summary>What a killed process held is free; what it still runs holds nothing any more.</summary>

@@ -66,6 +66,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>Calls of all processes so far.</summary>
     public int Calls => Volatile.Read(ref _calls);
 
+    /// <summary>When those agents end that wait to be told (<see cref="AgentPlan.UntilTold"/>).</summary>
+    public TaskCompletionSource AgentsEnd { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public IReadOnlyList<SimulatedMachine> Machines => _machines;
 
     public IBell Bell { get; }
