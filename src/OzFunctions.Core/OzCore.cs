@@ -60,7 +60,7 @@ public sealed class OzCore
         Schedules = new(ports, Intake, options.Schedules, loggers.CreateLogger<ScheduleStore>());
         Removal = new(ports, Records);
         OldRuns = new(Records);
-        var retention = new RetentionTick(ports, OldRuns, Removal, options.Retention, loggers.CreateLogger<RetentionTick>());
+        var retention = new RetentionTick(ports, Records, OldRuns, Removal, options.Retention, loggers.CreateLogger<RetentionTick>());
         var schedules = new ScheduleTick(ports, Schedules, Records, Intake, loggers.CreateLogger<ScheduleTick>());
         Tick = new(ports, Records, _index, _unowned, _ending, _locks, Outbox, Deliveries, WebhookDeliveries, SignedBodies, Hosts, schedules, retention, options.Tick, loggers.CreateLogger<RunTick>());
     }

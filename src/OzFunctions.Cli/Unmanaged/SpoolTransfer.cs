@@ -57,9 +57,10 @@ internal static partial class SpoolTransfer
                 // It stays for a version that can; the others need not wait for that.
                 NotRead(logger, runId, ex);
             }
-            catch (Exception ex) when (ex is ArgumentException or BlobStoreException { IsOutage: false })
+            catch (Exception ex) when (ex is ArgumentException or BlobStoreException { IsTransient: false })
             {
-                // Nor for what the store will not take of this one, today or tomorrow.
+                // Nor for what the store will not take of this one, today or tomorrow. A store that takes nothing at all says so here.
+                await target.Ports.Blobs.FindEntryAsync(RunBlobs.Record(runId), cancellationToken);
                 refused++;
                 Refused(logger, runId, ex.Message);
             }

@@ -340,8 +340,22 @@ internal sealed partial class RunClaims(
     }
 
     /// <summary>For a claim that was cut off and went back: others have met its entry while it was claimed, and deleted it.</summary>
-    public Task PutBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken) =>
-        attempt.Record.State == RunState.Queued ? unowned.PutBackAsync(attempt.Record, cancellationToken) : Task.CompletedTask;
+    public async Task PutBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
+    {
+        if (attempt.Record.State != RunState.Queued)
+        {
+            return;
+        }
+
+        try
+        {
+            await unowned.PutBackAsync(attempt.Record, cancellationToken);
+        }
+        catch (BlobStoreException)
+        {
+            // T3 puts it.
+        }
+    }
 
     /// <summary>C6 without room: the record goes back, unless a cancel came meanwhile.</summary>
     private async Task GiveBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken)

@@ -101,7 +101,7 @@ public sealed partial class WorkerHost
         _consumer = consumer;
         _logger = logger;
         _presence = new(ports, options, logger);
-        _watch = new(ports.Time, options.Lease) { Self = () => _presence.HostId, Reaches = () => _connected };
+        _watch = new(ports.Time, options.Lease) { Self = () => _presence.HostId, Reaches = () => _connected, AtOnce = options.Once };
         _beatAt = ports.Time.GetTimestamp();
         metrics.Watch(new()
         {

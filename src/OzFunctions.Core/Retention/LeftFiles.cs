@@ -7,7 +7,7 @@ namespace OzFunctions.Retention;
 /// Files of attempts whose record is gone: a host that was away while its run was removed may still write some when it comes back. Looked for once a day, a few at a time, among those of
 /// runs that were asked for before the time that ended ones are kept.
 /// </summary>
-internal sealed class LeftFiles(IBlobStore blobs, TimeProvider time)
+internal sealed class LeftFiles(IBlobStore blobs, RunRecords records, TimeProvider time)
 {
     private const int AtOnce = 100;
 
@@ -50,7 +50,7 @@ internal sealed class LeftFiles(IBlobStore blobs, TimeProvider time)
 
             if (last?.RunId != runId)
             {
-                last = (runId, await blobs.FindEntryAsync(RunBlobs.Record(runId), cancellationToken) is not null);
+                last = (runId, await records.ExistsAsync(runId, cancellationToken));
             }
 
             if (!last.Value.HasRecord && entry.Age > LeftAfter && await TryRemoveAsync(entry, cancellationToken))

@@ -9,7 +9,7 @@ namespace OzFunctions.Retention;
 /// The tick's share of retention (T6): an hour after the last walk through the list of runs it begins the next. A tick looks at a few runs and removes fewer, so that neither a large
 /// clean-up nor many runs that may not go yet hold up what else it does. Several hosts may walk at once; a run that is gone already is passed over.
 /// </summary>
-public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval removal, RetentionOptions options, ILogger<RetentionTick> logger)
+public sealed partial class RetentionTick(OzPorts ports, RunRecords records, OldRuns old, RunRemoval removal, RetentionOptions options, ILogger<RetentionTick> logger)
 {
     private const int MostRemovals = 20;
 
@@ -20,7 +20,7 @@ public sealed partial class RetentionTick(OzPorts ports, OldRuns old, RunRemoval
 
     /// <summary>What is left of the page that was read last.</summary>
     private readonly Queue<RunId> _page = new();
-    private readonly LeftFiles _left = new(ports.Blobs, ports.Time);
+    private readonly LeftFiles _left = new(ports.Blobs, records, ports.Time);
 
     private string? _continuation;
     private (RunId RunId, string Message)? _problem;

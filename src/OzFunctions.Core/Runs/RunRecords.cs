@@ -15,6 +15,10 @@ public sealed class RunRecords(IBlobStore blobs, TimeProvider time)
     public async Task<StoredRun?> FindAsync(RunId runId, CancellationToken cancellationToken) =>
         await blobs.FindAsync(RunBlobs.Record(runId), cancellationToken) is { } blob ? Read(runId, blob) : null;
 
+    /// <summary>Whether a record stands there, also one that nobody can read.</summary>
+    public async Task<bool> ExistsAsync(RunId runId, CancellationToken cancellationToken) =>
+        await blobs.FindEntryAsync(RunBlobs.Record(runId), cancellationToken) is not null;
+
     /// <summary>Creates the record. False: one is there that is not this very one.</summary>
     /// <param name="unique">Nobody else can write these very bytes, so that finding them means that the answer to my own write was lost.</param>
     public async Task<bool> TryCreateAsync(RunRecord record, CancellationToken cancellationToken, bool unique = true)

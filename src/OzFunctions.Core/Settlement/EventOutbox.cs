@@ -23,7 +23,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private static readonly TimeSpan OwnRetryWithin = TimeSpan.FromMinutes(10);
 
     /// <summary>A process that stops waits this long for the store to take what came of a try that is over.</summary>
-    private static readonly TimeSpan NotedWithin = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan NotedWithin = TimeSpan.FromSeconds(1);
 
     private readonly OzPorts _ports;
     private readonly RunRecords _records;

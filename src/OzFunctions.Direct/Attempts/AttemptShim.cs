@@ -230,13 +230,14 @@ internal sealed class AttemptShim(IShims shims, AttemptScope scope) : IAsyncDisp
     private async Task<IShimSession?> TryAttachAsync(CancellationToken cancellationToken)
     {
         IShimSession? session = null;
-        var lease = scope.Owned.LeaseLeft + LeewayFor(ShimStopCause.Lease);
-        var time = TimeOfAgentLeft() + LeewayFor(ShimStopCause.Timeout);
+        var (leaseLeft, timeLeft) = (scope.Owned.LeaseLeft, TimeOfAgentLeft());
+        var lease = leaseLeft + LeewayFor(ShimStopCause.Lease);
+        var time = timeLeft + LeewayFor(ShimStopCause.Timeout);
         await PatientlyAsync(
             async patience => session = await shims.AttachAsync(scope.Places.Directory, exception => scope.Warn(exception.Message), scope.Time, patience),
             time < lease ? time.Value : lease,
             cancellationToken);
-        OutOfTime = GivenUp && time < lease;
+        OutOfTime = GivenUp && timeLeft < leaseLeft;
         return session;
     }
 
