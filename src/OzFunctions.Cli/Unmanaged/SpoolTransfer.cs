@@ -77,7 +77,7 @@ internal static partial class SpoolTransfer
         await source.Outbox.PublishAsync(runId, cancellationToken);
         var artifacts = RunBlobs.Artifact(runId, run.Record.Attempt, "");
         var (data, leftOut) = (new List<string>(), new HashSet<string>(StringComparer.Ordinal));
-        await foreach (var blob in from.ListAllAsync($"data/{runId}/", cancellationToken))
+        await foreach (var blob in from.ListAllAsync(RunBlobs.DataOf(runId), cancellationToken))
         {
             data.Add(blob.Name);
             try

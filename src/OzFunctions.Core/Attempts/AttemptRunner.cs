@@ -202,7 +202,7 @@ internal sealed partial class AttemptRunner(
             Host = outcome.Attempt.Host ?? known?.Host,
             ClaimedAt = known?.ClaimedAt,
             StartedAt = known?.StartedAt ?? outcome.Attempt.StartedAt,
-            FinishedAt = outcome.Attempt.FinishedAt ?? DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds()),
+            FinishedAt = outcome.Attempt.FinishedAt ?? ports.Time.GetWireTime(),
             State = outcome.Reason.State(),
             Reason = outcome.Reason,
             Message = outcome.Message,

@@ -262,7 +262,7 @@ internal sealed class OwnedAttempt : IOwnedAttempt, IDisposable
                     return RecordDecision.Done;
                 }
 
-                var now = DateTimeOffset.FromUnixTimeMilliseconds(_ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+                var now = _ports.Time.GetWireTime();
                 return RecordDecision.Write(record with
                 {
                     State = RunState.InProgress,

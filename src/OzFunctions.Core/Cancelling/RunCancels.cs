@@ -124,7 +124,7 @@ public sealed class RunCancels(OzPorts ports, RunRecords records, DispatchIndex 
     /// <summary>The durable part: the wish in the record, and the end of a run that waits. An owner is not told yet.</summary>
     private async Task<CancelAnswer> WishAsync(RunId runId, StoredRun? known, string by, string? reason, CancellationToken cancellationToken)
     {
-        var asked = new RunCancel(by, DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds()), reason);
+        var asked = new RunCancel(by, ports.Time.GetWireTime(), reason);
         known ??= await records.FindAsync(runId, cancellationToken);
         if (known is null)
         {

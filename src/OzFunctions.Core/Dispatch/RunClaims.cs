@@ -294,7 +294,7 @@ internal sealed partial class RunClaims(
     /// <summary>C5.</summary>
     private async Task<StoredRun?> TryOwnAsync(StoredRun run, string hostId, string dir, CancellationToken cancellationToken)
     {
-        var now = DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+        var now = ports.Time.GetWireTime();
         var update = await records.UpdateAsync(
             run.Record.RunId,
             run,

@@ -21,14 +21,14 @@ public sealed class HostWatch(TimeProvider time, TimeSpan lease)
     /// <summary>Whether the store takes what this process writes. Default: as far as it can tell.</summary>
     public Func<bool> Reaches { get; init; } = () => true;
 
-    /// <summary>Its first look counts as if it had watched all along: it may be gone before it has. Where all hosts are like that, nobody else would settle what a lost machine ran.</summary>
+    /// <summary>
+    /// Its first look counts as if it had watched all along: who ticks once has nothing to wait with, and a host of one run may be gone before it has. Where all hosts are
+    /// like that, nobody else would settle what a lost machine ran.
+    /// </summary>
     public bool AtOnce
     {
         init => _settled = value;
     }
-
-    /// <summary>Its first look counts as if it had watched all along: for who ticks once and has nothing to wait with.</summary>
-    public static HostWatch OfOneLook(TimeProvider time, TimeSpan lease) => new(time, lease) { AtOnce = true };
 
     /// <summary>The heartbeats were read just now.</summary>
     public void NoteLook()

@@ -92,7 +92,7 @@ public sealed partial class UnmanagedHost
         }
 
         _outbox.Start(() => _presence.NameForOthers, _locks);
-        var now = DateTimeOffset.FromUnixTimeMilliseconds(_ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+        var now = _ports.Time.GetWireTime();
         await _ports.Blobs.PutAsync(RunBlobs.Active(runId), ReadOnlyMemory<byte>.Empty, cancellationToken);
         var record = new RunRecord
         {

@@ -29,7 +29,7 @@ public sealed partial class RunIntake(
     {
         using var span = OzTelemetry.Start(OzTelemetry.SubmitSpan, System.Diagnostics.ActivityKind.Producer, submission.Traceparent);
         var workerId = submission.Request.WorkerId ?? options.DefaultWorkerId;
-        var now = DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+        var now = ports.Time.GetWireTime();
         var record = new RunRecord
         {
             RunId = RunId.Create(ports.Time),

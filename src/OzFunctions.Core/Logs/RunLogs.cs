@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using OzFunctions.Blobs;
 using OzFunctions.Runs;
@@ -12,8 +11,7 @@ public sealed class RunLogs(IBlobStore blobs, TimeProvider time)
     private const int ChunkBytes = 1 << 20;
 
     /// <summary>Name of an attempt's log in the store.</summary>
-    public static string NameOf(RunId runId, int attempt) =>
-        string.Create(CultureInfo.InvariantCulture, $"data/{runId.Value}/{attempt}/log.ndjson");
+    public static string NameOf(RunId runId, int attempt) => RunBlobs.Log(runId, attempt);
 
     public async IAsyncEnumerable<LogLine> ReadAsync(RunLogQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -182,7 +182,7 @@ public sealed class RunRecords(IBlobStore blobs, TimeProvider time)
     private static byte[] Write(RunRecord record) => JsonSerializer.SerializeToUtf8Bytes(record, RunJson.Wire.RunRecord);
 
     /// <summary>Milliseconds, as on the wire: what is written reads back equal.</summary>
-    private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
+    private DateTimeOffset Now() => time.GetWireTime();
 }
 
 /// <summary>A record with the version it was read at.</summary>

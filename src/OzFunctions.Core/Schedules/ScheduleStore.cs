@@ -259,7 +259,7 @@ public sealed partial class ScheduleStore(OzPorts ports, RunIntake intake, IRead
 
     internal static string? FindName(string blob) => blob.EndsWith(Suffix, StringComparison.Ordinal) ? blob[Prefix.Length..^Suffix.Length] : null;
 
-    internal DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+    internal DateTimeOffset Now() => ports.Time.GetWireTime();
 
     private static string BlobName(string name) => Prefix + name + Suffix;
 

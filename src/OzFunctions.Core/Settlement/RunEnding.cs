@@ -120,5 +120,5 @@ public sealed class RunEnding(OzPorts ports, RunEvents events, OwedPublishers pu
             ? Replace(record, open with { State = reason.State(), Reason = reason, Message = message, FinishedAt = open.FinishedAt ?? now, MasksSha256 = null })
             : record.Attempts;
 
-    private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds());
+    private DateTimeOffset Now() => ports.Time.GetWireTime();
 }

@@ -24,7 +24,7 @@ public sealed partial class RunTick(
 
     private readonly HashSet<RunId> _named = [];
     private readonly HashSet<string> _staying = [];
-    private readonly HostWatch _alone = HostWatch.OfOneLook(ports.Time, options.Lease);
+    private readonly HostWatch _alone = new(ports.Time, options.Lease) { AtOnce = true };
     private long? _lastFullLook;
     private long? _lastSweep;
 
@@ -227,7 +227,7 @@ public sealed partial class RunTick(
             return null;
         }
 
-        return attempt with { Log = log, State = RunState.Error, Reason = RunReason.HostLost, FinishedAt = DateTimeOffset.FromUnixTimeMilliseconds(ports.Time.GetUtcNow().ToUnixTimeMilliseconds()) };
+        return attempt with { Log = log, State = RunState.Error, Reason = RunReason.HostLost, FinishedAt = ports.Time.GetWireTime() };
     }
 
     /// <summary>T5.</summary>

@@ -20,7 +20,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
     /// <summary>A repeat uploads the same again. Faults of a store that is away, or that refuses everybody, are thrown as they are.</summary>
     public async Task<CollectedArtifacts> CollectAsync(RunId runId, int attempt, IEnumerable<ArtifactSource> sources, CancellationToken cancellationToken)
     {
-        var prefix = $"data/{runId}/{attempt}/";
+        var prefix = RunBlobs.Data(runId, attempt);
         var entries = new List<ArtifactEntry>();
         var names = new HashSet<string>(StringComparer.Ordinal);
         var (count, bytes, leftOut) = (0, 0L, 0);

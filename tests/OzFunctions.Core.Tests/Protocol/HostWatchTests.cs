@@ -17,20 +17,14 @@ public sealed class HostWatchTests
     public void Who_has_just_begun_to_tick_gives_others_time_to_beat()
     {
         var watch = new HostWatch(_clock, World.Lease);
-        Assert.False(watch.MayJudge(Silent));
 
-        watch.NoteLook();
-        Look(watch, HostWatch.Grace - Second);
-        Assert.False(watch.MayJudge(Silent));
-
-        Look(watch, Second);
-        Assert.True(watch.MayJudge(Silent));
+        AssertGivesTimeToBeat(watch);
     }
 
     [Fact]
     public void Who_ticks_once_judges_by_what_it_sees()
     {
-        var watch = HostWatch.OfOneLook(_clock, World.Lease);
+        var watch = new HostWatch(_clock, World.Lease) { AtOnce = true };
 
         watch.NoteLook();
 
@@ -42,14 +36,8 @@ public sealed class HostWatchTests
     {
         var watch = Settled();
         _clock.Advance(World.Lease + Second);
-        Assert.False(watch.MayJudge(Silent));
 
-        watch.NoteLook();
-        Look(watch, HostWatch.Grace - Second);
-        Assert.False(watch.MayJudge(Silent));
-
-        Look(watch, Second);
-        Assert.True(watch.MayJudge(Silent));
+        AssertGivesTimeToBeat(watch);
     }
 
     [Fact]
@@ -97,6 +85,18 @@ public sealed class HostWatchTests
 
         Assert.True(watch.MayJudge(Silent));
         Assert.False(watch.MayJudge("h-self"));
+    }
+
+    private void AssertGivesTimeToBeat(HostWatch watch)
+    {
+        Assert.False(watch.MayJudge(Silent));
+
+        watch.NoteLook();
+        Look(watch, HostWatch.Grace - Second);
+        Assert.False(watch.MayJudge(Silent));
+
+        Look(watch, Second);
+        Assert.True(watch.MayJudge(Silent));
     }
 
     private HostWatch Settled(Func<bool>? reaches = null)
