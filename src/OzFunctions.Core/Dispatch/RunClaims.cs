@@ -339,24 +339,6 @@ internal sealed partial class RunClaims(
         return false;
     }
 
-    /// <summary>For a claim that was cut off and went back: others have met its entry while it was claimed, and deleted it.</summary>
-    public async Task PutBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
-    {
-        if (attempt.Record.State != RunState.Queued)
-        {
-            return;
-        }
-
-        try
-        {
-            await unowned.PutBackAsync(attempt.Record, cancellationToken);
-        }
-        catch (BlobStoreException)
-        {
-            // T3 puts it.
-        }
-    }
-
     /// <summary>C6 without room: the record goes back, unless a cancel came meanwhile.</summary>
     private async Task GiveBackAsync(OwnedAttempt attempt, CancellationToken cancellationToken)
     {
@@ -370,6 +352,18 @@ internal sealed partial class RunClaims(
         if (written?.Record.State.IsTerminal() == true)
         {
             await unowned.FinishAsync(written, marker, cancellationToken);
+        }
+        else if (written is not null)
+        {
+            // Whoever listed the run while it was claimed has deleted its entry (C3), and the tick would believe the last heartbeat of a claimer that is gone until its lease is over.
+            try
+            {
+                await index.PutAsync(written.Record, cancellationToken);
+            }
+            catch (BlobStoreException)
+            {
+                // T3 puts it.
+            }
         }
     }
 

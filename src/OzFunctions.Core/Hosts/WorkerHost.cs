@@ -473,7 +473,6 @@ public sealed partial class WorkerHost
         if (attempt.Record.State == RunState.Claimed && !await _claims.TryHoldKeyAsync(attempt, _detach.Token))
         {
             attempt.LeaveRunning();
-            await _claims.PutBackAsync(attempt, _detach.Token);
             await attempt.Directory.DiscardAsync(_detach.Token);
             return;
         }

@@ -322,6 +322,29 @@ public sealed class HostFaultTests
         Assert.Equal([run], machine.Discarded);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_run_that_its_adopter_gives_back_for_want_of_room_is_in_the_index_again()
+    {
+        await using var world = new World();
+        var core = world.NewProcess().Core;
+        var run = (await core.Intake.SubmitAsync(Keyed(AgentPlan.Succeeds), Cancellation)).Run.RunId;
+        var dying = world.NewProcess(ProtocolStep.C5);
+        var machine = world.NewMachine();
+        world.StartHost(dying, machine);
+        await dying.Killed.WaitAsync(Cancellation);
+        var holder = (await core.Intake.SubmitAsync(Keyed(AgentPlan.UntilStopped), Cancellation)).Run.RunId;
+        world.StartHost(world.NewMachine("m2"));
+        await world.UntilAsync(holder, record => record.State == RunState.InProgress, Cancellation);
+        await world.UntilAsync(async () => (await world.NamesAsync("ready/")).Count == 0, Cancellation);
+
+        world.StartHost(machine);
+        await world.UntilAsync(run, record => record.WaitingFor == WaitingFor.ConcurrencyKey, Cancellation);
+        await world.UntilAsync(async () => (await world.NamesAsync("ready/")).Count == 1, Cancellation);
+        await core.Cancels.CancelAsync(holder, "ann", null, Cancellation);
+
+        Assert.Equal(RunState.Succeeded, (await world.UntilSettledAsync(run, Cancellation)).State);
+    }
+
     /// <summary>What T4 writes when the owner is dead and no more tries are left; the owner stays in a terminal record.</summary>
     private static async Task EndAsHostLostAsync(World world, RunId run)
     {

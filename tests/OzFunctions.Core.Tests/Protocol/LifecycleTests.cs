@@ -140,6 +140,24 @@ public sealed class LifecycleTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_run_that_ended_with_its_machine_leaves_no_lock_of_its_concurrency_key()
+    {
+        await using var world = new World { SharedLocks = false };
+        var ask = World.Ask();
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(ask with { Request = ask.Request with { ConcurrencyKey = "repo" } }, Cancellation)).Run.RunId;
+        var process = world.NewProcess(ProtocolStep.C10);
+        world.StartHost(process, world.NewMachine("lost"));
+        await process.Killed.WaitAsync(Cancellation);
+        Assert.Single(await world.NamesAsync("locks/"));
+        world.Clock.Shift(World.Lease + TimeSpan.FromMinutes(2));
+
+        await world.NewProcess().Core.Tick.TickAsync(Cancellation);
+
+        Assert.Equal(RunState.Error, (await world.FindAsync(run))!.State);
+        Assert.Empty(await world.NamesAsync("locks/"));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_host_that_was_taken_over_from_writes_nothing_more()
     {
         await using var world = new World { SharedLocks = false };

@@ -16,6 +16,9 @@ public sealed class OutageTests
 
     private readonly ManualTimeProvider _clock = new();
 
+    /// <summary>What the adapter of a store beyond a network gives a call, and each of its tries.</summary>
+    private static readonly (TimeSpan Call, TimeSpan Try) CallTimes = (TimeSpan.FromSeconds(25), TimeSpan.FromSeconds(10));
+
     /// <summary>What a host does again and again, with its period and the longest pause after a failure.</summary>
     private readonly List<Loop> _loops =
     [
@@ -29,7 +32,7 @@ public sealed class OutageTests
         /// <summary>Answers 503.</summary>
         Refuses,
 
-        /// <summary>Does not answer; the client gives up.</summary>
+        /// <summary>Does not answer; the client gives up after 25 seconds of tries.</summary>
         TimesOut,
 
         /// <summary>Does what it is asked, and the connection drops before the answer.</summary>
@@ -74,6 +77,7 @@ public sealed class OutageTests
 
     [Theory(Timeout = Limit)]
     [InlineData(Kind.Refuses)]
+    [InlineData(Kind.TimesOut)]
     [InlineData(Kind.DropsAnswers)]
     public async Task Fifteen_minutes_without_the_store_stop_the_agents_and_lose_no_outcome(Kind kind)
     {
@@ -215,7 +219,7 @@ public sealed class OutageTests
     {
         public Func<PortCall, bool> Begins => begins;
 
-        public TimeSpan AtMost => atMost;
+        public TimeSpan AtMost { get; set; } = atMost;
 
         public TimeSpan Waited { get; set; }
 
@@ -235,8 +239,18 @@ public sealed class OutageTests
         return run;
     }
 
-    private static void Begin(World world, Kind kind)
+    private void Begin(World world, Kind kind)
     {
+        if (kind == Kind.TimesOut)
+        {
+            // A heartbeat and the look at a run that follows it, each to its end.
+            world.OutageTakes = CallTimes;
+            foreach (var loop in _loops)
+            {
+                loop.AtMost += 2 * CallTimes.Call;
+            }
+        }
+
         if (kind == Kind.DropsAnswers)
         {
             world.DropsAnswers = true;

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using OzFunctions.Blobs;
+using OzFunctions.Hosts;
 using OzFunctions.Intake;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
@@ -19,12 +20,17 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
     private const int Submissions = 18;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(300);
 
+    /// <summary>So much time goes by until it is looked whether everybody keeps up: well below the lease less a minute, after which a host that lives may be taken for dead.</summary>
+    private static readonly TimeSpan Unlooked = TimeSpan.FromMinutes(5);
+
     private readonly Random _random = new(seed);
     private readonly ConcurrentDictionary<string, int> _runs = new();
     private readonly ConcurrentDictionary<RunId, bool> _accepted = new();
     private readonly ConcurrentBag<SeededFaults> _faults = [];
-    private readonly List<(SimulatedProcess Process, SimulatedMachine Machine)> _hosts = [];
+    private readonly List<(SimulatedProcess Process, WorkerHost Host, SimulatedMachine Machine)> _hosts = [];
     private int _processes;
+    private TimeSpan _passed;
+    private Dictionary<SimulatedProcess, int>? _standing;
 
     /// <summary>The store is beyond a network: hosts call it less often.</summary>
     public bool IsRemote { get; init; }
@@ -40,8 +46,8 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
         await using var world = new World(store) { SharedLocks = false, BellDecorator = bell => new UnreliableBell(bell, seed), Often = TimeSpan.FromMilliseconds(IsRemote ? 250 : 50) };
         var queue = new InMemoryRequestQueue("oz-requests", world.Clock);
         SimulatedMachine[] machines = [world.NewMachine("m1"), world.NewMachine("m2"), world.NewMachine("m3")];
-        _hosts.Add((StartHost(world, machines[0], queue), machines[0]));
-        _hosts.Add((StartHost(world, machines[1], queue), machines[1]));
+        _hosts.Add(StartHost(world, machines[0], queue));
+        _hosts.Add(StartHost(world, machines[1], queue));
 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var asking = Enumerable.Range(0, Submissions).Select(index => Plan(index, world)).ToList();
@@ -51,7 +57,7 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
         {
             Restart(world, queue, losesMachine ? machines[2] : null);
             losesMachine &= !machines.Any(machine => machine.Lost);
-            world.Clock.Shift(TimeSpan.FromSeconds(_random.Next(20)));
+            await PassAsync(world, TimeSpan.FromSeconds(_random.Next(20)));
             await Task.WhenAny(submitting, Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, cancellationToken));
         }
 
@@ -63,16 +69,92 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
 
         var settled = await SettleAsync(world, queue, cancellationToken);
         await over.CancelAsync();
-        var breaches = await world.FindBreachesAsync([.. _accepted.Keys]);
-        Runs = (await world.NamesAsync("runs/")).Count;
+        var records = await RecordsAsync(world);
+        var sent = asking.Where(ask => ask.ByQueue).Select(ask => ask.Request.IdempotencyKey!).Distinct().Where(key => !records.Any(record => record.Trigger.Kind == TriggerKind.Queue && record.Request.IdempotencyKey == key));
+        IReadOnlyList<string> breaches =
+        [
+            .. await world.FindBreachesAsync([.. _accepted.Keys]),
+            .. records.Select(record => FindOther(record, world)).OfType<string>(),
+            .. sent.Select(key => $"1: what was put on the queue with the key {key} has no run"),
+        ];
+        Runs = records.Count;
         return settled ? breaches : [$"4: not everything was settled in {Patience.TotalSeconds} s", .. breaches];
     }
 
-    private SimulatedProcess StartHost(World world, SimulatedMachine machine, InMemoryRequestQueue queue)
+    /// <summary>
+    /// Time goes by for hosts that live no faster than they can follow, however slow the machine is on which this runs: what they have they carry on, and their heartbeats are
+    /// written. Else the clock stands until the next look.
+    /// </summary>
+    private async Task PassAsync(World world, TimeSpan time)
+    {
+        if (_passed + time > Unlooked)
+        {
+            _standing ??= _hosts.ToDictionary(host => host.Process, host => host.Process.Beats);
+            if (_hosts.Exists(host => host.Process.IsKilled || host.Process.Beats <= _standing.GetValueOrDefault(host.Process) + 1) || !await IsCarriedOnAsync(world))
+            {
+                return;
+            }
+
+            (_passed, _standing) = (TimeSpan.Zero, null);
+        }
+
+        _passed += time;
+        world.Clock.Shift(time);
+    }
+
+    /// <summary>Every run that is owned by an attempt on a machine that is there is owned by a host that lives: adoption needs no time, only a lost machine's runs do (T4).</summary>
+    private async Task<bool> IsCarriedOnAsync(World world)
+    {
+        foreach (var marker in await world.NamesAsync(RunBlobs.ActivePrefix))
+        {
+            if (await world.FindAsync(RunId.Parse(marker[RunBlobs.ActivePrefix.Length..])) is { Owner: { } owner } record && record.State.IsOwned()
+                && world.Machines.Any(machine => !machine.Lost && machine.Directories.ContainsKey(owner.Dir)) && !_hosts.Exists(host => !host.Process.IsKilled && host.Host.HostId == owner.HostId))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static async Task<IReadOnlyList<RunRecord>> RecordsAsync(World world)
+    {
+        var records = new List<RunRecord>();
+        foreach (var name in await world.NamesAsync(RunBlobs.RecordPrefix))
+        {
+            if (RunBlobs.TryParseRecord(name, out var run) && await world.FindAsync(run) is { } record)
+            {
+                records.Add(record);
+            }
+        }
+
+        return records;
+    }
+
+    /// <summary>An end that neither its agent nor a cancel, a rule of its own or the loss of its machine (T4, the rows C9 to S6) brought about; null: none.</summary>
+    private static string? FindOther(RunRecord record, World world)
+    {
+        var lost = world.Machines.Where(machine => machine.Lost).Select(machine => machine.Name).ToList();
+        var isRight = record.Reason switch
+        {
+            RunReason.Completed => World.PlanOf(record) == AgentPlan.Succeeds,
+            RunReason.AgentInvocation => World.PlanOf(record) == AgentPlan.Fails,
+            RunReason.TaskCancelled => record.Cancel is not null || record.Request.OnConflict == ConflictRule.Skip,
+            RunReason.HostLost => lost.Contains(record.CurrentAttempt?.Host ?? ""),
+            _ => false,
+        };
+        var executed = world.ExecutionsOf(record.RunId);
+        var isStarted = record.Reason is RunReason.Completed or RunReason.AgentInvocation;
+        var isOnce = record.Attempts.Any(attempt => lost.Contains(attempt.Host ?? "")) || (record.Starts <= 1 && record.PrestartFailures == 0 && (!isStarted || (record.Starts, executed) == (1, 1)));
+        return isRight && isOnce
+            ? null
+            : $"4: run {record.RunId} ({record.Request.Prompt}, {record.Request.OnConflict}) is {record.State.Text()} ({record.Reason?.Text()}: {record.Message}) after {record.Starts} start(s), {executed} execution(s) and {record.PrestartFailures} failure(s) before a start; lost: {string.Join(", ", lost)}";
+    }
+
+    private (SimulatedProcess Process, WorkerHost Host, SimulatedMachine Machine) StartHost(World world, SimulatedMachine machine, InMemoryRequestQueue queue)
     {
         var process = NewProcess(world, $"h{++_processes}");
-        world.StartHost(process, machine, slots: 3, new FaultyRequestQueue(queue, process));
-        return process;
+        return (process, world.StartHost(process, machine, slots: 3, new FaultyRequestQueue(queue, process)), machine);
     }
 
     private SimulatedProcess NewProcess(World world, string name, int? submission = null)
@@ -162,7 +244,7 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
     {
         for (var i = 0; i < _hosts.Count; i++)
         {
-            var (process, machine) = _hosts[i];
+            var (process, _, machine) = _hosts[i];
             if (process.IsKilled)
             {
                 if (spare is not null)
@@ -171,7 +253,7 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
                     (machine, spare) = (spare, null);
                 }
 
-                _hosts[i] = (StartHost(world, machine, queue), machine);
+                _hosts[i] = StartHost(world, machine, queue);
             }
         }
     }
@@ -201,12 +283,12 @@ internal sealed partial class RandomRound(int seed, Func<ShiftedTimeProvider, IB
 
                 for (var i = 0; i < _hosts.Count; i++)
                 {
-                    _hosts[i] = (StartHost(world, _hosts[i].Machine, queue), _hosts[i].Machine);
+                    _hosts[i] = StartHost(world, _hosts[i].Machine, queue);
                 }
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, cancellationToken);
-            world.Clock.Shift(TimeSpan.FromSeconds(61));
+            await PassAsync(world, TimeSpan.FromSeconds(61));
         }
 
         return false;

@@ -4,7 +4,7 @@ using OzFunctions.Testing;
 
 namespace OzFunctions.Core.Tests.Simulation;
 
-/// <summary>A store with a clock of its own, in a world whose clock is moved: ages grow by as much as the world moved since the blob was written.</summary>
+/// <summary>A store in a world whose clock is moved: ages grow by as much as the world moved since the blob was written, and by nothing else. However slow the machine is on which this runs, nobody is dead, and no marker old, before the world says so.</summary>
 internal sealed class ShiftedAges(IBlobStore inner, ShiftedTimeProvider clock) : WrappedBlobStore(inner)
 {
     private readonly ConcurrentDictionary<string, TimeSpan> _written = new(StringComparer.Ordinal);
@@ -37,7 +37,7 @@ internal sealed class ShiftedAges(IBlobStore inner, ShiftedTimeProvider clock) :
         return page with { Entries = [.. page.Entries.Select(entry => entry with { Age = AgeOf(entry) })] };
     }
 
-    private TimeSpan AgeOf(BlobEntry entry) => entry.Age + clock.Shifted - _written.GetValueOrDefault(entry.Name);
+    private TimeSpan AgeOf(BlobEntry entry) => clock.Shifted - _written.GetValueOrDefault(entry.Name);
 
     private async Task<T> Note<T>(string name, Task<T> writing, Func<T, bool> written)
     {

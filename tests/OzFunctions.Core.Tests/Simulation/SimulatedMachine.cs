@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
 using OzFunctions.Backends;
 using OzFunctions.Blobs;
 using OzFunctions.Hosts;
@@ -34,6 +35,12 @@ internal sealed class SimulatedMachine(string name)
 
     /// <summary>A fault on purpose: the agent is executed before the record says so (C9 and C10 changed places).</summary>
     public bool StartsTooEarly { get; init; }
+
+    /// <summary>A fault on purpose: adoption throws away what it finds, whosever it is (A2 undone).</summary>
+    public bool ThrowsAway { get; init; }
+
+    /// <summary>A fault on purpose: attempts end without their log (S2 left out).</summary>
+    public bool KeepsNoLog { get; init; }
 
     /// <summary>Runs whose directory was discarded: processes ended, workspace removed.</summary>
     public ConcurrentQueue<RunId> Discarded { get; } = new();
@@ -115,6 +122,12 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
             {
                 if (directory.LockedBy is null && !process.IsKilled)
                 {
+                    if (machine.ThrowsAway)
+                    {
+                        machine.Directories.TryRemove(name, out _);
+                        continue;
+                    }
+
                     directory.LockedBy = process;
                     taken.Add(new Handle(process, machine, name));
                 }
@@ -143,9 +156,19 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         }
 
         await StepAsync(attempt, ProtocolStep.S1);
-        await StoreAsync(attempt, name => process.Core.Ports.Blobs.TryAppendAsync(RunBlobs.Log(name.RunId, name.Attempt), 0, SimulatedFiles.Log, detach), detach);
+        var leavesFiles = directory.AgentExecuted && (process.World.AgentsLeaveFiles || World.PlanOf(attempt.Record) == AgentPlan.UntilTold);
+        if (leavesFiles && !machine.KeepsNoLog)
+        {
+            await StoreAsync(() => StoreLogAsync(RunBlobs.Log(runId, attempt.Record.Attempt), detach), detach);
+            outcome = outcome with { Attempt = outcome.Attempt with { Log = SimulatedFiles.SealedLog } };
+        }
+
         await StepAsync(attempt, ProtocolStep.S2);
-        await StoreAsync(attempt, name => process.Core.Ports.Blobs.PutAsync(RunBlobs.Artifact(name.RunId, name.Attempt, SimulatedFiles.ArtifactName), SimulatedFiles.Artifact, detach), detach);
+        if (leavesFiles)
+        {
+            await StoreAsync(() => process.Core.Ports.Blobs.PutAsync(RunBlobs.Artifact(runId, attempt.Record.Attempt, SimulatedFiles.ArtifactName), SimulatedFiles.Artifact, detach), detach);
+        }
+
         await StepAsync(attempt, ProtocolStep.S3);
         directory.Teardown = true;
         await StepAsync(attempt, ProtocolStep.S4);
@@ -213,20 +236,30 @@ internal sealed class SimulatedBackend(SimulatedProcess process, SimulatedMachin
         _ => RunReason.HostLost,
     };
 
-    /// <summary>Log and artifacts of an agent that has some; a store that is away is waited for.</summary>
-    private async Task StoreAsync<T>(IOwnedAttempt attempt, Func<(RunId RunId, int Attempt), Task<T>> store, CancellationToken detach)
+    /// <summary>Log and artifacts of an agent; a store that is away is waited for.</summary>
+    private async Task StoreAsync(Func<Task> store, CancellationToken detach)
     {
-        while (World.PlanOf(attempt.Record) == AgentPlan.UntilTold)
+        while (true)
         {
             try
             {
-                await store((attempt.Record.RunId, attempt.Record.Attempt));
+                await store();
                 return;
             }
             catch (BlobStoreException)
             {
-                await Task.Delay(TimeSpan.FromSeconds(1), process.Core.Ports.Time, detach);
+                await Task.Delay(TimeSpan.FromMilliseconds(100), process.Core.Ports.Time, detach);
             }
+        }
+    }
+
+    private async Task StoreLogAsync(string name, CancellationToken detach)
+    {
+        // Refused: a host before this one stored it, or an answer was lost.
+        if (!await process.Core.Ports.Blobs.TryAppendAsync(name, 0, SimulatedFiles.Log, detach)
+            && (await process.Core.Ports.Blobs.FindAsync(name, detach))?.Content.Span.SequenceEqual(SimulatedFiles.Log.Span) != true)
+        {
+            throw new InvalidOperationException($"{name} holds something else.");
         }
     }
 
@@ -318,12 +351,14 @@ internal enum AgentPlan
     UntilTold,
 }
 
-/// <summary>What <see cref="AgentPlan.UntilTold"/> leaves in the store.</summary>
+/// <summary>What an agent leaves in the store.</summary>
 internal static class SimulatedFiles
 {
     public const string ArtifactName = "report.txt";
 
     public static ReadOnlyMemory<byte> Log => "{\"n\":1,\"s\":\"out\",\"m\":\"done\"}\n"u8.ToArray();
+
+    public static LogSummary SealedLog { get; } = new() { Lines = 1, Bytes = Log.Length, Sha256 = Convert.ToHexStringLower(SHA256.HashData(Log.Span)), Sealed = true };
 
     public static ReadOnlyMemory<byte> Artifact => "all is well"u8.ToArray();
 }

@@ -19,6 +19,9 @@ namespace OzFunctions.Core.Tests.Simulation;
 internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
 {
     private readonly World _world;
+    private readonly TimeProvider _time;
+    private int _beats;
+    private int _ticks;
     private readonly bool _quick;
     private volatile bool _dead;
     private int _onTheWay;
@@ -33,6 +36,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     public SimulatedProcess(World world, ProtocolStep? killAfter, ProtocolStep? pauseAfter = null, IReadOnlyList<IEventPublisher>? publishers = null, TimeProvider? time = null, ILoggerFactory? loggers = null)
     {
         _world = world;
+        _time = time ?? world.Clock;
         _killAfter = killAfter;
         _pauseAfter = pauseAfter;
         var ports = new OzPorts
@@ -42,7 +46,7 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
             Bell = new FaultyBell(world.BellDecorator?.Invoke(new BreakableBell(world)) ?? new BreakableBell(world), this),
             HostLock = new KillableHostLock(this, world),
             Publishers = [.. ((IReadOnlyList<IEventPublisher>)[new WorldPublisher(world), .. publishers ?? world.Publishers]).Select(publisher => new FaultyPublisher(publisher, this))],
-            Time = time ?? world.Clock,
+            Time = _time,
             Probe = this,
         };
         _quick = time is not ManualTimeProvider;
@@ -64,6 +68,12 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
 
     /// <summary>Its threads run on until their next call, as the test's own; what they would do to the machine is checked against this under the directory's lock.</summary>
     public bool IsKilled => _dead;
+
+    /// <summary>Heartbeats that the store took.</summary>
+    public int Beats => Volatile.Read(ref _beats);
+
+    /// <summary>Ticks that have begun.</summary>
+    public int Ticks => Volatile.Read(ref _ticks);
 
     /// <summary>Completes when the process was killed.</summary>
     public Task Killed => _killed.Task;
@@ -120,6 +130,11 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
     {
         await AliveAsync();
         _world.Count(call);
+        if (call is { Port: "blobs", Method: "ListAsync", Name: RunBlobs.ActivePrefix })
+        {
+            Interlocked.Increment(ref _ticks);
+        }
+
         if (IsCutOff)
         {
             throw new BlobStoreException("cut off", isTransient: true, null);
@@ -132,7 +147,10 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
                 await SendAsync(call, make);
             }
 
-            throw outage;
+            if (!await IsBackInTimeAsync(call))
+            {
+                throw outage;
+            }
         }
 
         var answer = Faults is null ? await SendAsync(call, make) : await Faults.CallAsync(call, () => SendAsync(call, make), refused);
@@ -141,10 +159,36 @@ internal sealed class SimulatedProcess : IProtocolProbe, IPortFaults
             return answer;
         }
 
+        if (answer is not null && Simulation.World.IsHeartbeat(call))
+        {
+            Interlocked.Increment(ref _beats);
+        }
+
         _world.Pulse();
 
         // What the Azure SDK makes of a lost answer: it repeats the call and reports our own success as a refusal.
         return _world.TakeLostAnswer() && refused is not null ? refused() : answer;
+    }
+
+    /// <summary>As a client does: it tries again until the call's time is over, and a store that is back meanwhile is asked once more.</summary>
+    private async Task<bool> IsBackInTimeAsync(PortCall call)
+    {
+        if (_world.OutageTakes is not { } takes)
+        {
+            return false;
+        }
+
+        for (var waited = TimeSpan.Zero; waited < takes.Call; waited += takes.Try)
+        {
+            await Task.Delay(takes.Call - waited < takes.Try ? takes.Call - waited : takes.Try, _time);
+            await AliveAsync();
+            if (_world.Outage?.Invoke(call) is null)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private async Task<T> SendAsync<T>(PortCall call, Func<Task<T>> make)

@@ -16,6 +16,8 @@ internal sealed class World : IAsyncDisposable
 {
     public static readonly TimeSpan Lease = TimeSpan.FromMinutes(10);
 
+    private const int MostTries = 20;
+
     private readonly ConcurrentDictionary<string, SimulatedProcess> _locks = new();
     private readonly List<(WorkerHost Host, SimulatedProcess Process, Task Running)> _hosts = [];
     private readonly List<SimulatedMachine> _machines = [];
@@ -60,6 +62,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>What the store answers instead of doing what it is asked; null: nothing.</summary>
     public Func<PortCall, Exception?>? Outage { get; set; }
 
+    /// <summary>How long a call waits for a store that is away, by its process' clock, and how long each of its tries does; null: it fails at once.</summary>
+    public (TimeSpan Call, TimeSpan Try)? OutageTakes { get; set; }
+
     /// <summary>While the store is away it does what it is asked all the same; only its answers are lost.</summary>
     public bool DropsAnswers { get; set; }
 
@@ -68,6 +73,9 @@ internal sealed class World : IAsyncDisposable
 
     /// <summary>When those agents end that wait to be told (<see cref="AgentPlan.UntilTold"/>).</summary>
     public TaskCompletionSource AgentsEnd { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Every agent that was executed leaves a log and an artifact, not only those that wait to be told.</summary>
+    public bool AgentsLeaveFiles { get; init; }
 
     public IReadOnlyList<SimulatedMachine> Machines => _machines;
 
@@ -133,6 +141,9 @@ internal sealed class World : IAsyncDisposable
         _hosts.Add((host, process, Task.Run(() => host.RunAsync(CancellationToken.None))));
         return host;
     }
+
+    /// <summary>Of hosts that have neither ended nor been killed.</summary>
+    public IReadOnlyList<SimulatedProcess> LivingHosts => [.. _hosts.Where(known => !known.Running.IsCompleted && !known.Process.IsKilled).Select(known => known.Process)];
 
     public Task RunningOf(WorkerHost host) => _hosts.Single(known => known.Host == host).Running;
 
@@ -220,18 +231,9 @@ internal sealed class World : IAsyncDisposable
         while (true)
         {
             var pulse = Volatile.Read(ref _pulse).Task;
-            try
+            if (await PatientlyAsync(condition, cancellationToken))
             {
-                if (await condition())
-                {
-                    return;
-                }
-            }
-            catch (BlobStoreException ex) when (ex.IsTransient)
-            {
-                // An emulator on a busy machine: who looks on is not what is tested.
-                await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, cancellationToken);
-                continue;
+                return;
             }
 
             await pulse.WaitAsync(cancellationToken);
@@ -257,17 +259,43 @@ internal sealed class World : IAsyncDisposable
         return record;
     }
 
-    public async Task<RunRecord?> FindAsync(RunId runId) => (await new RunRecords(Blobs, Clock).FindAsync(runId, CancellationToken.None))?.Record;
+    /// <summary>Whether there are runs and all of them are terminal: an end is for good.</summary>
+    public bool HasEnded() => Versions.GroupBy(version => version.RunId).Select(run => run.Any(version => version.State.IsTerminal())).ToList() is { Count: > 0 } runs && runs.TrueForAll(ended => ended);
 
-    public async Task<List<string>> NamesAsync(string prefix)
-    {
-        var names = new List<string>();
-        await foreach (var entry in Blobs.ListAllAsync(prefix, CancellationToken.None))
+    /// <summary>How often the agent of any attempt of the run was really executed.</summary>
+    public int ExecutionsOf(RunId runId) => _machines.SelectMany(machine => machine.Executions).Where(execution => execution.Key.Item1 == runId).Sum(execution => execution.Value);
+
+    public Task<RunRecord?> FindAsync(RunId runId) => PatientlyAsync(async () => (await new RunRecords(Blobs, Clock).FindAsync(runId, CancellationToken.None))?.Record, CancellationToken.None);
+
+    public Task<bool> IsThereAsync(string name) => PatientlyAsync(async () => await Blobs.FindEntryAsync(name, CancellationToken.None) is not null, CancellationToken.None);
+
+    public Task<List<string>> NamesAsync(string prefix) => PatientlyAsync(
+        async () =>
         {
-            names.Add(entry.Name);
-        }
+            var names = new List<string>();
+            await foreach (var entry in Blobs.ListAllAsync(prefix, CancellationToken.None))
+            {
+                names.Add(entry.Name);
+            }
 
-        return names;
+            return names;
+        },
+        CancellationToken.None);
+
+    /// <summary>An emulator on a busy machine may not answer in time: who looks on, or only begins what is tested, is not what is tested, and tries again.</summary>
+    public static async Task<T> PatientlyAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                return await work();
+            }
+            catch (BlobStoreException ex) when (ex.IsTransient && tries < MostTries)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, cancellationToken);
+            }
+        }
     }
 
     /// <summary>Guarantees 1 to 5 as they stand, a sentence for each breach.</summary>
@@ -275,7 +303,7 @@ internal sealed class World : IAsyncDisposable
     {
         var check = new GuaranteeCheck
         {
-            Store = await StoreSnapshot.OfAsync(Blobs, CancellationToken.None),
+            Store = await PatientlyAsync(() => StoreSnapshot.OfAsync(Blobs, CancellationToken.None), CancellationToken.None),
             Accepted = accepted,
             CompletionIds = [.. Events.Where(sent => sent.Type == RunEvents.CompletedType).Select(sent => sent.Id)],
             Executions = _machines.SelectMany(machine => machine.Executions).GroupBy(execution => execution.Key)

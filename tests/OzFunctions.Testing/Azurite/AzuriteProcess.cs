@@ -14,7 +14,7 @@ public sealed class AzuriteProcess : IAsyncDisposable
     public const string Key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
     /// <summary>Accounts beside the first, for tests that share an emulator and want to be alone in theirs.</summary>
-    private const int OtherAccounts = 600;
+    private const int OtherAccounts = 1_200;
 
     private const string Listening = "is successfully listening at ";
 

@@ -27,6 +27,9 @@ public enum FaultKind
 
     /// <summary>The same, before the write after that.</summary>
     LateByTwo,
+
+    /// <summary>It is done, and answered only after minutes: what the process knows then is old.</summary>
+    Slow,
 }
 
 /// <summary>
@@ -35,7 +38,8 @@ public enum FaultKind
 /// </summary>
 /// <param name="counts">Which calls are steps. Those of timers that go round and round are not: a run would have other numbers each time.</param>
 /// <param name="kill">Ends the process at once.</param>
-public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> counts, Action kill) : IPortFaults, IProtocolProbe
+/// <param name="hold">Lets minutes go by (<see cref="FaultKind.Slow"/>); null: none.</param>
+public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> counts, Action kill, Func<Task>? hold = null) : IPortFaults, IProtocolProbe
 {
     private static readonly FaultKind[] Kinds = Enum.GetValues<FaultKind>();
     private static readonly string[] RunPrefixes = ["runs/", "active/", "ready/", "later/", "keys/", "locks/", "data/"];
@@ -44,7 +48,9 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
 
     private readonly Lock _gate = new();
     private readonly int[] _passed = new int[Kinds.Length];
+    private readonly TaskCompletionSource _meeting = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _writesSince;
+    private int _times;
     private Func<Task>? _late;
 
     /// <summary>How many steps there were.</summary>
@@ -52,6 +58,15 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
 
     /// <summary>The call that the fault met; null: it did not come to it.</summary>
     public PortCall? Met { get; private set; }
+
+    /// <summary>How often it has come so far: what is late comes once more when it lands, and what is slow when it is answered.</summary>
+    public int Times => Volatile.Read(ref _times);
+
+    /// <summary>Completes when the fault has come.</summary>
+    public Task Meeting => _meeting.Task;
+
+    /// <summary>The process does not outlive it.</summary>
+    public bool Kills => kind is FaultKind.KillBefore or FaultKind.KillAfter;
 
     /// <summary>Counts what belongs to runs: their records, markers, entries, keys and locks, rings, events, and the protocol's steps.</summary>
     public static bool OfRuns(PortCall call) => call.Port != "blobs" || (call.Method != "ListAsync" && RunPrefixes.Any(prefix => call.Name.StartsWith(prefix, StringComparison.Ordinal)));
@@ -69,6 +84,7 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
         if (call.Writes && TakeDue() is { } due)
         {
             await due();
+            Interlocked.Increment(ref _times);
         }
 
         if (!IsIt(call, refused is not null))
@@ -91,6 +107,17 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
             case FaultKind.Refused:
                 await make();
                 return refused!();
+            case FaultKind.Slow:
+                try
+                {
+                    return await make();
+                }
+                finally
+                {
+                    await (hold?.Invoke() ?? Task.CompletedTask);
+                    Interlocked.Increment(ref _times);
+                }
+
             case FaultKind.LateByOne or FaultKind.LateByTwo:
                 lock (_gate)
                 {
@@ -115,7 +142,7 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
     private static bool IsFaultAt(FaultKind kind, PortCall call, bool refusable) => kind switch
     {
         FaultKind.KillBefore => true,
-        FaultKind.FailBefore => call.Port != Step,
+        FaultKind.FailBefore or FaultKind.Slow => call.Port != Step,
         FaultKind.Refused => refusable,
         _ => call.Writes,
     };
@@ -131,6 +158,8 @@ public sealed class StepFault(int step, FaultKind kind, Func<PortCall, bool> cou
         if (isIt)
         {
             Met = call;
+            Interlocked.Increment(ref _times);
+            _meeting.TrySetResult();
         }
 
         return isIt;
