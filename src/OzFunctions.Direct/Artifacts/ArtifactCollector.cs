@@ -11,19 +11,30 @@ namespace OzFunctions.Direct.Artifacts;
 
 /// <summary>Uploads artifacts within their limits and writes the manifest, in which also stands what was left out and why.</summary>
 /// <param name="withheld">Why no text is kept; null: it is.</param>
-internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits, Masker masker, string? withheld = null)
+internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits, Masker masker, TimeProvider time, string? withheld = null)
 {
+    /// <summary>
+    /// An artifact that is refused as if everything were, while the store takes the manifest, is waited for this long: a role that was just given is not known
+    /// everywhere at once (Azure RBAC: up to 10 minutes). Then it is this file that somebody in between does not let through, such as a proxy that looks into what is sent.
+    /// </summary>
+    private static readonly TimeSpan RefusedAloneFor = TimeSpan.FromMinutes(10);
+
     private const int MostLeftOut = 1_000;
     private const int LongestName = 600;
     private const int MostShown = 50;
 
-    /// <summary>A repeat uploads the same again. Faults of a store that is away, or that refuses everybody, are thrown as they are.</summary>
+    private readonly Dictionary<string, ArtifactEntry> _kept = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _refusedAlone = new(StringComparer.Ordinal);
+    private BlobStoreException? _refusal;
+
+    /// <summary>A repeat uploads what the store has not taken yet. Faults of a store that is away, or that refuses everybody, are thrown as they are.</summary>
     public async Task<CollectedArtifacts> CollectAsync(RunId runId, int attempt, IEnumerable<ArtifactSource> sources, CancellationToken cancellationToken)
     {
         var prefix = RunBlobs.Data(runId, attempt);
         var entries = new List<ArtifactEntry>();
         var names = new HashSet<string>(StringComparer.Ordinal);
         var (count, bytes, leftOut) = (0, 0L, 0);
+        _refusal = null;
         foreach (var found in sources)
         {
             // A name is seen by more people than a file.
@@ -34,7 +45,11 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
                 continue;
             }
 
-            var entry = await CollectOneAsync(prefix, source, names.Add(source.Name), count, bytes, cancellationToken);
+            if (await CollectOneAsync(prefix, source, names.Add(source.Name), entries, count, bytes, cancellationToken) is not { } entry)
+            {
+                continue;
+            }
+
             if (entry.LeftOut is null)
             {
                 count++;
@@ -53,17 +68,46 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
             entries.Add(LeaveOut("…", 0, $"{leftOut - MostLeftOut} more files were left out"));
         }
 
+        if (_refusal is not null)
+        {
+            throw _refusal;
+        }
+
         if (entries.Count > 0)
         {
-            var manifest = JsonSerializer.SerializeToUtf8Bytes(new ArtifactManifest { Artifacts = entries }, RunJson.Wire.ArtifactManifest);
-            using var content = new MemoryStream(manifest, writable: false);
-            await blobs.UploadAsync(prefix + "artifacts.json", content, "application/json", null, cancellationToken);
+            await WriteManifestAsync(prefix, entries, cancellationToken);
         }
 
         return new CollectedArtifacts(new ArtifactSummary(count, bytes, leftOut), [.. entries.Where(entry => entry.LeftOut is null).Take(MostShown)]);
     }
 
-    private async Task<ArtifactEntry> CollectOneAsync(string prefix, ArtifactSource source, bool isNew, int count, long bytes, CancellationToken cancellationToken)
+    private async Task WriteManifestAsync(string prefix, IReadOnlyList<ArtifactEntry> entries, CancellationToken cancellationToken)
+    {
+        var manifest = JsonSerializer.SerializeToUtf8Bytes(new ArtifactManifest { Artifacts = entries }, RunJson.Wire.ArtifactManifest);
+        using var content = new MemoryStream(manifest, writable: false);
+        await blobs.UploadAsync(prefix + "artifacts.json", content, "application/json", null, cancellationToken);
+    }
+
+    /// <summary>Of one that was refused. Where it is everything that is refused, the manifest is too, and that is thrown.</summary>
+    private async Task<bool> IsWaitedForAsync(string prefix, string name, IReadOnlyList<ArtifactEntry> entries, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await WriteManifestAsync(prefix, entries, cancellationToken);
+        }
+        catch (BlobStoreException)
+        {
+            _refusedAlone.Clear();
+            throw;
+        }
+
+        _refusedAlone.TryAdd(name, time.GetTimestamp());
+        return time.GetElapsedTime(_refusedAlone[name]) < RefusedAloneFor;
+    }
+
+    /// <summary>Null: it is refused and waited for.</summary>
+    /// <param name="entries">Before it: what is written to see whether everything is refused.</param>
+    private async Task<ArtifactEntry?> CollectOneAsync(string prefix, ArtifactSource source, bool isNew, IReadOnlyList<ArtifactEntry> entries, int count, long bytes, CancellationToken cancellationToken)
     {
         var name = Shown(source.Name);
         if (!isNew)
@@ -79,6 +123,11 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         if (source.LeftOut is { } known)
         {
             return LeaveOut(name, source.Bytes, known);
+        }
+
+        if (_kept.TryGetValue(name, out var kept))
+        {
+            return kept;
         }
 
         using var file = RegularFile.TryOpen(source.Path, source.Root, out var reason, out var length);
@@ -107,7 +156,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
                     return LeaveOut(name, length, withheld);
                 }
 
-                return await UploadMaskedAsync(prefix, name, file, length, cancellationToken);
+                return _kept[name] = await UploadMaskedAsync(prefix, name, file, length, cancellationToken);
             }
 
             await blobs.UploadAsync($"{prefix}artifacts/{name}", content, contentType, null, cancellationToken);
@@ -123,10 +172,20 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         catch (BlobStoreException exception) when (!exception.IsOutage)
         {
             // One that the store refuses for good must not cost the others.
-            return LeaveOut(name, length, masker.MaskText($"the store does not take it: {exception.Message}"));
+            return LeaveOut(name, length, Refused(exception));
+        }
+        catch (BlobStoreException exception) when (exception.RefusesAll)
+        {
+            if (await IsWaitedForAsync(prefix, name, entries, cancellationToken))
+            {
+                _refusal = exception;
+                return null;
+            }
+
+            return LeaveOut(name, length, Refused(exception));
         }
 
-        return new ArtifactEntry { Path = name, Bytes = content.Position, Sha256 = content.GetSha256(), ContentType = contentType };
+        return _kept[name] = new ArtifactEntry { Path = name, Bytes = content.Position, Sha256 = content.GetSha256(), ContentType = contentType };
     }
 
     private async Task<bool> IsTextAsync(ArtifactSource source, Stream file, long length, CancellationToken cancellationToken)
@@ -164,6 +223,8 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
 
         return Encoding.UTF8.GetByteCount(name) > LongestName ? $"its name is longer than {LongestName} bytes" : null;
     }
+
+    private string Refused(BlobStoreException exception) => masker.MaskText($"the store does not take it: {exception.Message}");
 
     private static string Shown(string name) => name.Length <= LongestName ? name : name[..LongestName];
 

@@ -105,7 +105,7 @@ internal sealed class AttemptSettlement(AttemptScope scope, AttemptShim shim, IB
         var changes = new ChangesCommand(scope.Options, scope.Places, scope.Workspace.Path);
         var recorded = await RecordChangesAsync(changes, cancellationToken);
         var finder = new ArtifactFinder(scope.Places, scope.Workspace.Path);
-        var collector = new ArtifactCollector(blobs, scope.Options.Artifacts, scope.Masks.Late, scope.Masks.IsLost ? "what is to be masked in it is not known any more" : null);
+        var collector = new ArtifactCollector(blobs, scope.Options.Artifacts, scope.Masks.Late, scope.Time, scope.Masks.IsLost ? "what is to be masked in it is not known any more" : null);
         try
         {
             var failed = await _retry.RunAsync(

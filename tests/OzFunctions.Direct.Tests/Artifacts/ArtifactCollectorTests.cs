@@ -9,6 +9,7 @@ using OzFunctions.Direct.Changes;
 using OzFunctions.Masking;
 using OzFunctions.Requests;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Direct.Tests.Artifacts;
 
@@ -16,6 +17,7 @@ public sealed class ArtifactCollectorTests : IDisposable
 {
     private readonly TempDirectory _temp = new();
     private readonly MemoryBlobs _blobs = new();
+    private readonly ManualTimeProvider _time = new();
 
     // Each name is short enough; the whole path is longer than the 4,096 bytes that the kernel takes.
     private const string TooDeep = "n=$(printf '%0200d' 0) && for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do mkdir $n && cd $n || break; done";
@@ -164,6 +166,47 @@ public sealed class ArtifactCollectorTests : IDisposable
         await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync());
     }
 
+    /// <summary>What a proxy does that looks into what is sent: its refusal looks like the account's.</summary>
+    [Fact]
+    public async Task An_artifact_that_is_refused_while_others_are_taken_is_left_out_after_ten_minutes()
+    {
+        _temp.Write("private/artifacts/a.txt", "a");
+        _temp.Write("private/artifacts/b.exe", "MZ");
+        _temp.Write("private/artifacts/c.txt", "c");
+        _blobs.Refuses = name => name.EndsWith(".exe", StringComparison.Ordinal) ? Refusal : null;
+        var collector = NewCollector();
+
+        await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync(collector));
+        _time.Advance(TimeSpan.FromMinutes(9));
+        await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync(collector));
+        _blobs.Refuses = name => name.Contains("/artifacts/", StringComparison.Ordinal) ? Refusal : null;
+        _time.Advance(TimeSpan.FromMinutes(1));
+
+        // What was taken once is not sent again: nothing but the one is refused.
+        Assert.Equal(new ArtifactSummary(2, 2, 1), await CollectAsync(collector));
+        Assert.Equal(["a.txt: 1 ", "b.exe: 2 the store does not take it: 403", "c.txt: 1 "], Manifest().Select(entry => $"{entry.Path}: {entry.Bytes} {entry.LeftOut}"));
+    }
+
+    [Fact]
+    public async Task A_store_that_refuses_everything_is_waited_for_however_long_and_nothing_is_left_out()
+    {
+        _temp.Write("private/artifacts/a.txt", "a");
+        _temp.Write("private/artifacts/z.txt", "z");
+        _blobs.Refuses = name => name.EndsWith("z.txt", StringComparison.Ordinal) ? Refusal : null;
+        var collector = NewCollector();
+        await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync(collector));
+
+        _blobs.Refuses = _ => Refusal;
+        _time.Advance(TimeSpan.FromDays(1));
+        await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync(collector));
+        _blobs.Refuses = name => name.EndsWith("z.txt", StringComparison.Ordinal) ? Refusal : null;
+        await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync(collector));
+
+        _blobs.Refuses = _ => null;
+        Assert.Equal(new ArtifactSummary(2, 2, 0), await CollectAsync(collector));
+        Assert.Equal(["a.txt", "z.txt"], Manifest().Select(entry => entry.Path));
+    }
+
     [Fact]
     public async Task Secrets_are_masked_in_text_and_in_names_and_other_bytes_are_left_alone()
     {
@@ -192,11 +235,17 @@ public sealed class ArtifactCollectorTests : IDisposable
         Assert.DoesNotContain("null", _blobs.Text($"data/{_record.RunId}/1/artifacts.json"), StringComparison.Ordinal);
     }
 
-    private async Task<ArtifactSummary> CollectAsync(ArtifactLimits? limits = null)
+    private static BlobStoreException Refusal => new("403", isTransient: false, null) { RefusesAll = true };
+
+    private ArtifactCollector NewCollector(ArtifactLimits? limits = null) => new(_blobs, limits ?? new ArtifactLimits(), _masker, _time);
+
+    private Task<ArtifactSummary> CollectAsync(ArtifactLimits? limits = null) => CollectAsync(NewCollector(limits));
+
+    private async Task<ArtifactSummary> CollectAsync(ArtifactCollector collector)
     {
         var places = new AttemptPlaces(_temp["private"]);
         var finder = new ArtifactFinder(places, _temp["ws"]);
-        var collected = await new ArtifactCollector(_blobs, limits ?? new ArtifactLimits(), _masker).CollectAsync(
+        var collected = await collector.CollectAsync(
             _record.RunId, 1, finder.Find(_record, new ChangesCommand(new DirectOptions(), places, _temp["ws"])), Cancellation);
         Assert.Equal(collected.Summary.Count, collected.First.Count);
         return collected.Summary;
