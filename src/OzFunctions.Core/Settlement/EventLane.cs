@@ -22,6 +22,7 @@ internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Fu
     private readonly HashSet<RunId> _busy = [];
     private readonly ConcurrentDictionary<Task, bool> _notices = new();
     private readonly SemaphoreSlim _room = new(AtOnce);
+    private readonly SemaphoreSlim _noticeRoom = new(AtOnce);
     private readonly WakeSignal _wake = new();
     private readonly WakeSignal _moved = new();
 
@@ -43,12 +44,12 @@ internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Fu
         _wake.Set();
     }
 
-    /// <summary>An event that is best effort: sent beside the caller's work, and dropped when too many wait.</summary>
+    /// <summary>An event that is best effort: sent beside the caller's work, a few at once beside those that are owed, and dropped when too many wait.</summary>
     public void Notify(Func<CancellationToken, Task> send)
     {
         if (_notices.Count < MostNotices)
         {
-            var task = Task.Run(() => send(stop), CancellationToken.None);
+            var task = Task.Run(() => NotifyAsync(send), CancellationToken.None);
             _notices[task] = true;
             _ = task.ContinueWith(ended => { _notices.TryRemove(ended, out _); _moved.Set(); }, TaskScheduler.Default);
         }
@@ -90,8 +91,22 @@ internal sealed class EventLane(IEventPublisher publisher, TimeProvider time, Fu
     public void Dispose()
     {
         _room.Dispose();
+        _noticeRoom.Dispose();
         _wake.Dispose();
         _moved.Dispose();
+    }
+
+    private async Task NotifyAsync(Func<CancellationToken, Task> send)
+    {
+        await _noticeRoom.WaitAsync(stop);
+        try
+        {
+            await send(stop);
+        }
+        finally
+        {
+            _noticeRoom.Release();
+        }
     }
 
     private bool IsIdle()

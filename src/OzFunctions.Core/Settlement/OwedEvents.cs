@@ -25,9 +25,10 @@ internal sealed class OwedEvents(OzPorts ports, RunRecords records, OwedPublishe
             return null;
         }
 
+        var again = await owing.FindAgainAsync(found.WorkerId, publishers, cancellationToken);
+
         // Looked for after the record was read: without a marker all was sent that stands in this version, and in this one only. A later one is of somebody who owes the event again, as we do.
         var owed = await FindMarkerAsync(runId, cancellationToken) is not null;
-        var again = await owing.FindAgainAsync(found.WorkerId, publishers, cancellationToken);
         await PutMarkerAsync(runId, cancellationToken);
         var update = await records.UpdateAsync(
             runId,
