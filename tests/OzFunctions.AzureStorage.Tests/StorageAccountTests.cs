@@ -34,6 +34,28 @@ public sealed class StorageAccountTests(SharedAzurite azurite)
         Assert.DoesNotContain(Secret, refused.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=1&sig=" + Secret, "it names no QueueEndpoint")]
+    [InlineData("QueueEndpoint=https://a.queue.core.windows.net;SharedAccessSignature=sv=1&sig=" + Secret, "it names no BlobEndpoint")]
+    [InlineData("TableEndpoint=https://a.table.core.windows.net;SharedAccessSignature=sv=1&sig=" + Secret, "it names no QueueEndpoint")]
+    public void A_string_that_names_other_services_says_which_endpoint_it_lacks(string setting, string fault)
+    {
+        var refused = Assert.Throws<StorageSettingException>(() => StorageAccount.Open(setting, new(), TimeProvider.System));
+
+        Assert.StartsWith(fault, refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(Secret, refused.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_queue_of_events_needs_no_more_than_the_queue_service()
+    {
+        var account = StorageAccount.OpenQueues("QueueEndpoint=https://a.queue.core.windows.net;SharedAccessSignature=sv=1&sig=" + Secret, new(), TimeProvider.System);
+
+        Assert.Equal("https://a.queue.core.windows.net/done", account.Queue("done").Uri.GetLeftPart(UriPartial.Path));
+        var refused = Assert.Throws<StorageSettingException>(() => StorageAccount.OpenQueues("BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=1", new(), TimeProvider.System));
+        Assert.StartsWith("it names no QueueEndpoint", refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_reference_to_a_vault_that_nobody_resolved_is_called_that()
     {

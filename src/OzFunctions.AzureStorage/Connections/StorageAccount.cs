@@ -55,7 +55,15 @@ public sealed class StorageAccount
     internal bool HasIdentity { get; }
 
     /// <param name="setting">A connection string or an https address.</param>
-    public static StorageAccount Open(string setting, StorageAccountOptions options, TimeProvider time)
+    /// <exception cref="StorageSettingException">It cannot name an account with its blobs and queues.</exception>
+    public static StorageAccount Open(string setting, StorageAccountOptions options, TimeProvider time) => Open(setting, options, time, queuesAlone: false);
+
+    /// <summary>An account of which nothing but queues is asked: a signature for the queue service and its <c>QueueEndpoint</c> are enough.</summary>
+    /// <param name="setting">A connection string or an https address.</param>
+    /// <exception cref="StorageSettingException">It cannot name an account with its queues.</exception>
+    public static StorageAccount OpenQueues(string setting, StorageAccountOptions options, TimeProvider time) => Open(setting, options, time, queuesAlone: true);
+
+    private static StorageAccount Open(string setting, StorageAccountOptions options, TimeProvider time, bool queuesAlone)
     {
         var (blobs, queues) = (BlobOptions(options), QueueOptions(options));
         setting = setting.Trim();
@@ -73,7 +81,14 @@ public sealed class StorageAccount
 
         try
         {
-            return new(new(setting, blobs), new(setting, queues), hasIdentity: false, options, time);
+            var queueService = new QueueServiceClient(setting, queues);
+            if (queueService.Uri is null)
+            {
+                throw Lacks("QueueEndpoint");
+            }
+
+            var blobService = queuesAlone ? new(queueService.Uri, blobs) : OpenBlobs(setting, blobs);
+            return new(blobService, queueService, hasIdentity: false, options, time);
         }
         catch (Exception ex) when (ex is FormatException or ArgumentException or InvalidOperationException)
         {
@@ -100,6 +115,22 @@ public sealed class StorageAccount
             }
         });
     }
+
+    private static BlobServiceClient OpenBlobs(string setting, BlobClientOptions options)
+    {
+        try
+        {
+            return new(setting, options);
+        }
+        catch (NullReferenceException)
+        {
+            // The SDK takes a string that names other services only, and then reads the address that is not there.
+            throw Lacks("BlobEndpoint");
+        }
+    }
+
+    private static StorageSettingException Lacks(string endpoint) => new(
+        $"it names no {endpoint}: without AccountName and AccountKey give both BlobEndpoint and QueueEndpoint, with a SharedAccessSignature for both services; for a queue of events QueueEndpoint alone will do.");
 
     internal QueueClient Queue(string name) => _queues.GetQueueClient(name);
 
@@ -160,14 +191,6 @@ public sealed class StorageAccount
         return made;
     }
 
-    /// <summary>Shared: connections are kept for as long as a load balancer keeps them, and a dead address is given up quickly.</summary>
-    private static readonly HttpClientTransport Transport = new(new HttpClient(new SocketsHttpHandler
-    {
-        ConnectTimeout = TimeSpan.FromSeconds(5),
-        PooledConnectionLifetime = TimeSpan.FromMinutes(10),
-        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90),
-        AllowAutoRedirect = false,
-        UseCookies = false,
-    })
-    { Timeout = System.Threading.Timeout.InfiniteTimeSpan });
+    /// <summary>Shared by all accounts of the process, as its connections are.</summary>
+    private static readonly HttpClientTransport Transport = new(new HttpClient(StorageSockets.CreateHandler(StorageSockets.DeadAfter)) { Timeout = System.Threading.Timeout.InfiniteTimeSpan });
 }

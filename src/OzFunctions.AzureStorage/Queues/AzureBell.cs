@@ -28,6 +28,9 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
 
     private static readonly TimeSpan HiddenEvery = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>Timers count whole milliseconds: a pause of 47.9 ends after 46.9 or later. That look is due, not another pause.</summary>
+    private static readonly TimeSpan TimersEndEarly = TimeSpan.FromMilliseconds(2);
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, StorageQueue> _queues = new(StringComparer.Ordinal);
     private readonly List<Listener> _listeners = [];
@@ -190,7 +193,7 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
         }
 
         /// <summary>Who has just heard a ring is on his way to a claim: another look at once would only stand in its way.</summary>
-        private bool IsLookDue() => _looked is not { } looked || bell.Time.GetElapsedTime(looked) >= PollPace.Fast;
+        private bool IsLookDue() => _looked is not { } looked || bell.Time.GetElapsedTime(looked) >= PollPace.Fast - TimersEndEarly;
 
         public ValueTask DisposeAsync()
         {

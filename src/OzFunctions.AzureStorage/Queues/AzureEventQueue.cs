@@ -22,7 +22,7 @@ public sealed class AzureEventQueue(StorageAccount account, string queue, string
     /// <param name="setting">The setting that gave it, which messages about a refusal name.</param>
     /// <exception cref="StorageSettingException">The connection cannot name an account.</exception>
     public static AzureEventQueue OpenForeign(string connection, string setting, string queue, string name, IReadOnlyList<RunEventKind> kinds, TimeProvider time) =>
-        new(StorageAccount.Open(connection, new() { Setting = setting }, time), queue, name, kinds) { IsForeign = true };
+        new(StorageAccount.OpenQueues(connection, new() { Setting = setting }, time), queue, name, kinds) { IsForeign = true };
 
     /// <summary>Not of the account that holds the runs: its outages are its own, and must keep no run from its end.</summary>
     public bool IsForeign { get; init; }

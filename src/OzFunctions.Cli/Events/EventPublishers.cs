@@ -21,7 +21,7 @@ internal static class EventPublishers
                 faults.Add($"events.{sink.Name}.topic: the function app sends to Azure Service Bus, and it shares Azure Storage with its hosts; with plain files use queue, url or command.");
             }
 
-            if (sink is { Queue: not null, Connection: { } connection } && settings.Secrets.Find(connection) is { } account && AzureStore.FindFault(account) is { } fault)
+            if (sink is { Queue: not null, Connection: { } connection } && settings.Secrets.Find(connection) is { } account && AzureStore.FindQueueFault(account) is { } fault)
             {
                 faults.Add($"{sink.ConnectionKey}: {connection}: {fault}");
             }

@@ -79,12 +79,12 @@ internal static class AzureStore
     public static IEventPublisher OpenEventQueue(EventConfiguration sink, string connection, TimeProvider time) =>
         AzureEventQueue.OpenForeign(connection, sink.ConnectionKey, sink.Queue!, sink.Name, sink.Kinds, time);
 
-    /// <summary>Why a value cannot name a storage account; null: it can.</summary>
-    public static string? FindFault(string connection)
+    /// <summary>Why a value cannot name the account of a queue; null: it can.</summary>
+    public static string? FindQueueFault(string connection)
     {
         try
         {
-            _ = StorageAccount.Open(connection, new(), TimeProvider.System);
+            _ = StorageAccount.OpenQueues(connection, new(), TimeProvider.System);
             return null;
         }
         catch (StorageSettingException ex)
