@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Logging;
 using OzFunctions.Cli.Stores;
@@ -30,6 +31,9 @@ internal sealed class OzfRig : IDisposable
         return path;
     }
 
+    /// <summary>Put around the store that commands open.</summary>
+    public Func<IBlobStore, IBlobStore> Blobs { get; set; } = blobs => blobs;
+
     public Task<OzfAnswer> RunAsync(params string[] args) => RunAsync(args, stdin: "");
 
     public async Task<OzfAnswer> RunAsync(string[] args, string stdin)
@@ -59,6 +63,7 @@ internal sealed class OzfRig : IDisposable
         In = () => new MemoryStream(Encoding.UTF8.GetBytes(stdin)),
         Environment = Environment,
         Directory = _place.Path,
+        Ports = ports => ports with { Blobs = Blobs(ports.Blobs) },
     };
 }
 

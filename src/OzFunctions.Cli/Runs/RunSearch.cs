@@ -30,13 +30,20 @@ internal static class RunSearch
         return await find(runId, cancellationToken) ?? throw CommandException.Usage($"there is no run {runId} in {place}.");
     }
 
-    /// <summary>The ids of all of them, or none.</summary>
+    /// <summary>The ids of all of them, or none. One whose record cannot be read is there, too: what is done with it says what is wrong.</summary>
     public static async Task<IReadOnlyList<RunId>> FindAllAsync(OzCore core, IEnumerable<string> texts, CancellationToken cancellationToken)
     {
         var runs = new List<RunId>();
         foreach (var text in texts)
         {
-            runs.Add((await GetAsync(core, text, cancellationToken)).RunId);
+            try
+            {
+                runs.Add((await GetAsync(core, text, cancellationToken)).RunId);
+            }
+            catch (UnreadableRecordException ex)
+            {
+                runs.Add(ex.RunId);
+            }
         }
 
         return runs;

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Text.Json;
+using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Cli.Screens;
 using OzFunctions.Requests;
@@ -29,31 +31,49 @@ internal static class RunsDeleteCommand
             }
 
             await using var store = context.OpenStore();
-            var answers = new List<(RunId RunId, RemovalAnswer Answer)>();
-            if (named.Length > 0)
+
+            // Those that are named are all looked up before the first is removed: a slip in one changes nothing.
+            var chosen = named.Length > 0
+                ? (await RunSearch.FindAllAsync(store.Core, named, cancellationToken)).ToAsyncEnumerable()
+                : store.Core.OldRuns.FindAsync(context.Now - age, broken => context.Screen.Warn(broken.Message), cancellationToken);
+            var outcomes = new List<Outcome>();
+            try
             {
-                // All are looked up before the first is removed: a slip in one changes nothing.
-                foreach (var runId in await RunSearch.FindAllAsync(store.Core, named, cancellationToken))
+                await foreach (var runId in chosen)
                 {
-                    answers.Add((runId, await store.Core.Removal.RemoveAsync(runId, cancellationToken)));
+                    outcomes.Add(await RemoveAsync(store.Core, runId, cancellationToken));
                 }
             }
-            else
+            catch (Exception) when (outcomes.Count > 0)
             {
-                await foreach (var runId in store.Core.OldRuns.FindAsync(context.Now - age, broken => context.Screen.Warn(broken.Message), cancellationToken))
-                {
-                    answers.Add((runId, await store.Core.Removal.RemoveAsync(runId, cancellationToken)));
-                }
+                // The store went away, or Ctrl-C came: what was removed before is gone all the same.
+                Show(context.Screen, outcomes);
+                throw;
             }
 
-            Show(context.Screen, answers);
+            Show(context.Screen, outcomes);
 
-            // Who names a run wants that one gone; who names an age wants what can go.
-            return named.Length > 0 && answers.Exists(answer => answer.Answer.Result is not (RemovalResult.Removed or RemovalResult.NotFound)) ? ExitCodes.Failed : ExitCodes.Success;
+            // Who names a run wants that one gone; who names an age wants what can go, and to know of what never will.
+            return outcomes.Exists(outcome => outcome.Answer is null || (named.Length > 0 && outcome.Answer.Result is not (RemovalResult.Removed or RemovalResult.NotFound)))
+                ? ExitCodes.Failed
+                : ExitCodes.Success;
         });
     }
 
-    private static void Show(Screen screen, List<(RunId RunId, RemovalAnswer Answer)> answers)
+    /// <summary>A record that cannot be read, or a blob that a hold or a lease keeps, keeps none of the other runs. An outage ends the command.</summary>
+    private static async Task<Outcome> RemoveAsync(OzCore core, RunId runId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return new(runId, await core.Removal.RemoveAsync(runId, cancellationToken), Refusal: null);
+        }
+        catch (Exception ex) when (ex is UnreadableRecordException or BlobStoreException { IsOutage: false })
+        {
+            return new(runId, Answer: null, ex.Message);
+        }
+    }
+
+    private static void Show(Screen screen, List<Outcome> outcomes)
     {
         if (screen.Json)
         {
@@ -61,46 +81,60 @@ internal static class RunsDeleteCommand
             {
                 json.WriteStartObject();
                 json.WriteStartArray("runs");
-                foreach (var (runId, answer) in answers)
-                {
-                    json.WriteStartObject();
-                    json.WriteString("run_id", runId.Value);
-                    json.WriteString("result", System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(answer.Result.ToString()));
-                    if (answer.Run is { } run)
-                    {
-                        json.WriteString("state", run.State.Text());
-                    }
-
-                    if (answer.Result == RemovalResult.Removed)
-                    {
-                        json.WriteNumber("files", answer.Files);
-                        json.WriteNumber("bytes", answer.Bytes);
-                    }
-
-                    json.WriteEndObject();
-                }
-
+                outcomes.ForEach(outcome => Write(json, outcome));
                 json.WriteEndArray();
                 json.WriteEndObject();
             });
             return;
         }
 
-        if (answers.Count == 0)
+        if (outcomes.Count == 0)
         {
             screen.Note("Nothing to delete.");
         }
 
-        foreach (var (runId, answer) in answers)
+        foreach (var (runId, answer, refusal) in outcomes)
         {
-            screen.Line($"{runId}  " + answer.Result switch
+            screen.Line($"{runId}  " + answer switch
             {
-                RemovalResult.Removed => screen.Paint("deleted", Style.Warning) + $" ({answer.Run!.State.Text()}, {PlainText.Count(answer.Files, "file")}, {PlainText.Bytes(answer.Bytes)})",
-                RemovalResult.NotOver => $"kept: it is {answer.Run!.State.Text()}; 'ozf runs cancel {runId}' ends it first",
-                RemovalResult.Owed => "kept: its completion event is still owed, or its host still cleans up; try again in a minute; 'ozf events deliveries' says what is open",
-                RemovalResult.KeyTooYoung => $"kept: its idempotency key answers repeats for another {PlainText.Duration(answer.Wait)}; delete it then",
+                null => screen.Paint("not deleted", Style.Bad) + $": {PlainText.OneLine(refusal ?? "")}",
+                { Result: RemovalResult.Removed } => screen.Paint("deleted", Style.Warning) + $" ({answer.Run!.State.Text()}, {PlainText.Count(answer.Files, "file")}, {PlainText.Bytes(answer.Bytes)})",
+                { Result: RemovalResult.NotOver } => $"kept: it is {answer.Run!.State.Text()}; 'ozf runs cancel {runId}' ends it first",
+                { Result: RemovalResult.Owed } => "kept: its completion event is still owed, or its host still cleans up; try again in a minute; 'ozf events deliveries' says what is open",
+                { Result: RemovalResult.KeyTooYoung } => $"kept: its idempotency key answers repeats for another {PlainText.Duration(answer.Wait)}; delete it then",
                 _ => "not found",
             });
         }
     }
+
+    private static void Write(Utf8JsonWriter json, Outcome outcome)
+    {
+        json.WriteStartObject();
+        json.WriteString("run_id", outcome.RunId.Value);
+        if (outcome.Answer is not { } answer)
+        {
+            json.WriteString("result", "refused");
+            json.WriteString("message", outcome.Refusal);
+            json.WriteEndObject();
+            return;
+        }
+
+        json.WriteString("result", JsonNamingPolicy.SnakeCaseLower.ConvertName(answer.Result.ToString()));
+        if (answer.Run is { } run)
+        {
+            json.WriteString("state", run.State.Text());
+        }
+
+        if (answer.Result == RemovalResult.Removed)
+        {
+            json.WriteNumber("files", answer.Files);
+            json.WriteNumber("bytes", answer.Bytes);
+        }
+
+        json.WriteEndObject();
+    }
+
+    /// <param name="Answer">Null: it could not be removed.</param>
+    /// <param name="Refusal">Why, in that case.</param>
+    private sealed record Outcome(RunId RunId, RemovalAnswer? Answer, string? Refusal);
 }

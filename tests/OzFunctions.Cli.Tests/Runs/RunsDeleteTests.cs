@@ -1,5 +1,7 @@
+using OzFunctions.Blobs;
 using OzFunctions.Cli.CommandLine;
 using OzFunctions.Runs;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Cli.Tests.Runs;
 
@@ -65,6 +67,54 @@ public sealed class RunsDeleteTests : IDisposable
         Assert.StartsWith(run, (await _ozf.RunAsync("runs", "delete", "--older-than", "0s")).Ends(0).Line, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_run_that_cannot_go_keeps_none_of_the_others_and_is_named()
+    {
+        var (older, held, newer) = (await EndOneAsync(), await EndOneAsync(), await EndOneAsync());
+        _ozf.Blobs = blobs => new Holding(blobs, held, new("The blob has a hold:\nend it first.", isTransient: false, null));
+
+        var aged = (await _ozf.RunAsync("runs", "delete", "--older-than", "0s")).Ends(ExitCodes.Failed);
+        var named = (await _ozf.RunAsync("runs", "delete", held, "--output", "json")).Ends(ExitCodes.Failed).Json.GetProperty("runs")[0];
+
+        Assert.Equal(3, aged.Line.Split('\n').Length);
+        Assert.Contains($"{held}  not deleted: The blob has a hold: end it first.", aged.Output, StringComparison.Ordinal);
+        Assert.All([older, newer], run => Assert.Contains($"{run}  deleted", aged.Output, StringComparison.Ordinal));
+        Assert.Equal((held, "refused", true), (named.GetProperty("run_id").GetString(), named.GetProperty("result").GetString(), named.GetProperty("message").GetString()!.StartsWith("The blob has a hold", StringComparison.Ordinal)));
+        (await _ozf.RunAsync("runs", "get", held)).Ends(0);
+    }
+
+    [Fact]
+    public async Task A_record_that_a_newer_version_wrote_is_refused_and_the_others_that_are_named_go()
+    {
+        var (newer, ended) = (await EndOneAsync(), await EndOneAsync());
+        var record = Directory.GetFiles(Path.Join(_ozf.Data, "ozfunctions/runs"), $"*{newer}.json", SearchOption.AllDirectories).Single();
+        var text = File.ReadAllText(record);
+        File.WriteAllText(record, text.Replace("\"schema\":1", "\"schema\":99", StringComparison.Ordinal));
+        Assert.NotEqual(text, File.ReadAllText(record));
+
+        var answer = (await _ozf.RunAsync("runs", "delete", newer, ended)).Ends(ExitCodes.Failed);
+
+        Assert.Contains($"{newer}  not deleted: The record of run {newer} cannot be read: it has schema 99", answer.Output, StringComparison.Ordinal);
+        Assert.Contains($"{ended}  deleted", answer.Output, StringComparison.Ordinal);
+        Assert.True(File.Exists(record));
+    }
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public async Task An_outage_ends_it_and_what_was_removed_before_is_said(bool transient, bool all)
+    {
+        var (older, newer) = (await EndOneAsync(), await EndOneAsync());
+        _ozf.Blobs = blobs => new Holding(blobs, older, new("The store is away.", transient, null) { RefusesAll = all });
+
+        var answer = (await _ozf.RunAsync("runs", "delete", newer, older, "--output", "json")).Ends(ExitCodes.Unavailable);
+
+        var removed = Assert.Single(answer.Json.GetProperty("runs").EnumerateArray());
+        Assert.Equal((newer, "removed"), (removed.GetProperty("run_id").GetString(), removed.GetProperty("result").GetString()));
+        Assert.Contains("The store is away.", answer.Error, StringComparison.Ordinal);
+        Assert.Equal("", (await _ozf.RunAsync("runs", "delete", "--older-than", "0s")).Ends(ExitCodes.Unavailable).Output);
+    }
+
     [Theory]
     [InlineData]
     [InlineData("--older-than", "soon")]
@@ -84,5 +134,12 @@ public sealed class RunsDeleteTests : IDisposable
         var run = (await _ozf.RunAsync("run", "-p", "x")).Ends(0).Line;
         (await _ozf.RunAsync("runs", "cancel", run)).Ends(0);
         return run;
+    }
+
+    /// <summary>A store that does not let one run's record go.</summary>
+    private sealed class Holding(IBlobStore inner, string runId, BlobStoreException refusal) : WrappedBlobStore(inner)
+    {
+        public override Task<bool> TryDeleteAsync(string name, ETag? match, CancellationToken cancellationToken) =>
+            name == RunBlobs.Record(RunId.Parse(runId)) ? throw refusal : base.TryDeleteAsync(name, match, cancellationToken);
     }
 }
