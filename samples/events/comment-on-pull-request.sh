@@ -23,15 +23,25 @@ body=$(say '.data | "**\(.title // "Agent run")**: \(.state)" + (if .message the
 # The token goes by standard input: arguments are seen by every user of the machine.
 github() { printf 'Authorization: Bearer %s\n' "$GITHUB_TOKEN" | curl --silent --show-error --fail --max-time 20 -H @- -H 'Accept: application/vnd.github+json' "$@"; }
 
+comment=${TMPDIR:-/tmp}/comment.$$
+trap 'rm -f "$comment"' EXIT
 say '.data.pull_requests // [] | .[].url' | sed -nE 's#^https://[^/]+/([^/]+/[^/]+)/pull/([0-9]+).*#\1 \2#p' | while read -r repository number; do
     comments="$api/repos/$repository/issues/$number/comments"
-    if github "$comments?per_page=100" | jq -e --arg id "$id" 'any(.[]; .body | contains($id))' >/dev/null; then
-        continue
-    fi
+    page=0 found=more
+    while [ "$found" = more ]; do
+        page=$((page + 1))
+        # Each page into a variable first, oldest comments first: a call that failed must end this, and not pass for a page without the comment.
+        answer=$(github "$comments?per_page=100&page=$page")
+        found=$(printf '%s' "$answer" | jq -r --arg id "$id" 'if any(.[]; .body // "" | contains($id)) then "yes" elif . == [] then "no" else "more" end')
+    done
+    case "$found" in
+        yes) continue ;;
+        no) ;;
+        *) echo "$comments: no list of comments was answered" >&2; exit 1 ;;
+    esac
 
     jq -n --arg body "$body
 
-<!-- $id -->" '{body: $body}' > "${TMPDIR:-/tmp}/comment.$$"
-    trap 'rm -f "${TMPDIR:-/tmp}/comment.$$"' EXIT
-    github --output /dev/null --data "@${TMPDIR:-/tmp}/comment.$$" "$comments"
+<!-- $id -->" '{body: $body}' > "$comment"
+    github --output /dev/null --data "@$comment" "$comments"
 done

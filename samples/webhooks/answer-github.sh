@@ -10,7 +10,9 @@ printf '%s' "$repository" | grep -Eqx '[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+' || exit 
 printf '%s' "$number" | grep -Eqx '[0-9]+' || exit 0
 run=$(get .data.run_id)
 
-if gh api --paginate "repos/$repository/issues/$number/comments?per_page=100" --jq '.[].body' | grep -qF "$run"; then
+# Into a variable first: a call that failed must end this, and not pass for comments that do not name the run.
+comments=$(gh api --paginate "repos/$repository/issues/$number/comments?per_page=100" --jq '.[].body')
+if printf '%s' "$comments" | grep -qF "$run"; then
     exit 0
 fi
 

@@ -12,32 +12,18 @@ public sealed class SampleCommandTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Theory(Timeout = 300_000)]
-    [InlineData("[]", 2)]
-    [InlineData("""[{"body":"old <!-- r1:1:completed -->"}]""", 1)]
-    public async Task A_pull_request_gets_one_comment_however_often_the_event_comes(string there, int calls)
-    {
-        Assert.SkipUnless(File.Exists("/usr/bin/jq") || File.Exists("/usr/local/bin/jq"), "jq is not installed here");
-        using var place = new TempDirectory();
-        var curl = place["curl"];
-        await File.WriteAllTextAsync(
-            curl,
-            $$"""
-            #!/bin/sh
-            n=$(ls "$CALLS" | wc -l)
-            { printf '%s\n' "$@"; echo --; cat; } > "$CALLS/$n"
-            for argument; do case "$argument" in @-) ;; @*) cat "${argument#@}" > "$CALLS/../body" ;; esac; done
-            echo '{{there}}'
-            """,
-            Cancellation);
-        File.SetUnixFileMode(curl, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        await File.WriteAllTextAsync(place["event"], Event, Cancellation);
+    private const string Another = """[{"body":"another"},{"body":null}]""";
+    private const string Ours = """[{"body":"another"},{"body":"old <!-- r1:1:completed -->"}]""";
 
-        var (exitCode, _, errors) = await TestProcess.RunAsync(
-            "/bin/sh",
-            ["-c", $"{Path.Combine(Root(), "samples", "events", "comment-on-pull-request.sh")} < {place["event"]}"],
-            Cancellation,
-            new Dictionary<string, string?> { ["PATH"] = place.Path + ":" + Environment.GetEnvironmentVariable("PATH"), ["CALLS"] = place.Create("calls"), ["GITHUB_TOKEN"] = "ghp_secret", ["TMPDIR"] = place.Create("tmp") });
+    [Theory(Timeout = 300_000)]
+    [InlineData(2, true, "[]")]
+    [InlineData(1, false, Ours)]
+    [InlineData(3, true, Another, "[]")]
+    [InlineData(3, false, Another, Another, Ours)]
+    public async Task A_pull_request_gets_one_comment_however_often_the_event_comes_and_however_many_it_has(int calls, bool comments, params string[] pages)
+    {
+        using var place = new TempDirectory();
+        var (exitCode, errors) = await RunAsync(place, """cat "$CALLS/../pages/$page" """, pages);
 
         Assert.True(exitCode == 0, errors);
         var made = Directory.GetFiles(place["calls"]).Order().Select(File.ReadAllText).ToArray();
@@ -49,12 +35,63 @@ public sealed class SampleCommandTests
             Assert.Contains("Authorization: Bearer ghp_secret", call, StringComparison.Ordinal);
         });
         Assert.Empty(Directory.GetFiles(place["tmp"]));
-        if (calls == 2)
+        Assert.Equal(comments, File.Exists(place["body"]));
+        if (comments)
         {
             var body = await File.ReadAllTextAsync(place["body"], Cancellation);
             Assert.Contains("**Fix it**: SUCCEEDED (3 files)", body, StringComparison.Ordinal);
             Assert.Contains("<!-- r1:1:completed -->", body, StringComparison.Ordinal);
         }
+    }
+
+    [Theory(Timeout = 300_000)]
+    [InlineData("exit 22")]
+    [InlineData("exit 0")]
+    [InlineData("echo '<html>'")]
+    [InlineData("""[ "$page" = 2 ] && exit 22; cat "$CALLS/../pages/1" """)]
+    public async Task Where_the_comments_cannot_be_read_none_is_made_and_the_event_comes_again(string answers)
+    {
+        using var place = new TempDirectory();
+        var (exitCode, _) = await RunAsync(place, answers, Another);
+
+        Assert.NotEqual(0, exitCode);
+        Assert.False(File.Exists(place["body"]));
+        Assert.Empty(Directory.GetFiles(place["tmp"]));
+    }
+
+    /// <param name="place">Gets what the calls were, and the body of the comment that was made.</param>
+    /// <param name="answers">How a page of comments is answered, in shell.</param>
+    /// <param name="pages">Files that the answer may come from.</param>
+    private static async Task<(int ExitCode, string Errors)> RunAsync(TempDirectory place, string answers, params string[] pages)
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/jq") || File.Exists("/usr/local/bin/jq"), "jq is not installed here");
+        var kept = place.Create("pages");
+        for (var page = 0; page < pages.Length; page++)
+        {
+            await File.WriteAllTextAsync(Path.Combine(kept, $"{page + 1}"), pages[page], Cancellation);
+        }
+
+        var curl = place["curl"];
+        await File.WriteAllTextAsync(
+            curl,
+            $$"""
+            #!/bin/sh
+            n=$(ls "$CALLS" | wc -l)
+            { printf '%s\n' "$@"; echo --; cat; } > "$CALLS/$n"
+            page=
+            for argument; do case "$argument" in @-) ;; @*) cat "${argument#@}" > "$CALLS/../body" ;; *"&page="*) page=${argument##*&page=} ;; esac; done
+            [ -n "$page" ] || exit 0
+            {{answers}}
+            """,
+            Cancellation);
+        File.SetUnixFileMode(curl, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        await File.WriteAllTextAsync(place["event"], Event, Cancellation);
+        var (exitCode, _, errors) = await TestProcess.RunAsync(
+            "/bin/sh",
+            ["-c", $"{Path.Combine(Root(), "samples", "events", "comment-on-pull-request.sh")} < {place["event"]}"],
+            Cancellation,
+            new Dictionary<string, string?> { ["PATH"] = place.Path + ":" + Environment.GetEnvironmentVariable("PATH"), ["CALLS"] = place.Create("calls"), ["GITHUB_TOKEN"] = "ghp_secret", ["TMPDIR"] = place.Create("tmp") });
+        return (exitCode, errors);
     }
 
     private static string Root()

@@ -179,12 +179,14 @@ public sealed class SampleWebhooksTests : IDisposable
         Assert.DoesNotContain("secret-", called, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task An_answer_that_stands_far_down_a_long_thread_is_not_given_twice()
+    [Theory]
+    [InlineData("echo '<sub>run r-1</sub>'", 0)]
+    [InlineData("echo 'HTTP 502' >&2; exit 7", 7)]
+    public async Task An_answer_that_stands_far_down_a_long_thread_or_may_stand_there_is_not_given_twice(string comments, int exitCode)
     {
         var bin = Directory.CreateDirectory(Path.Join(_rig.Place, "bin")).FullName;
         var calls = Path.Join(_rig.Place, "calls");
-        Tool(bin, "gh", """printf '%s\n' "$*" >>"$CALLS"; case "$*" in *--paginate*) echo '<sub>run r-1</sub>' ;; esac""");
+        Tool(bin, "gh", $"""printf '%s\n' "$*" >>"$CALLS"; case "$*" in *--paginate*) {comments} ;; esac""");
         await using var command = TestProcess.Start("/bin/sh", [Path.Join(Samples, "answer-github.sh")], new Dictionary<string, string?>
         {
             ["PATH"] = bin + ":" + System.Environment.GetEnvironmentVariable("PATH"),
@@ -193,7 +195,7 @@ public sealed class SampleWebhooksTests : IDisposable
         await command.Input.WriteAsync("""{"data":{"run_id":"r-1","state":"SUCCEEDED","metadata":{"repository":"acme/shop","number":"42"}}}""");
         command.Input.Close();
 
-        Assert.Equal(0, await command.WaitForExitAsync(Cancellation));
+        Assert.Equal(exitCode, await command.WaitForExitAsync(Cancellation));
         Assert.Single(await File.ReadAllLinesAsync(calls, Cancellation));
     }
 
