@@ -76,13 +76,15 @@ internal static partial class SpoolTransfer
         // Nothing is owed in the spool itself; its marker may have outlived its process.
         await source.Outbox.PublishAsync(runId, cancellationToken);
         var artifacts = RunBlobs.Artifact(runId, run.Record.Attempt, "");
+        var collected = await ArtifactManifests.ReadAsync(from, runId, run.Record.Attempt, cancellationToken);
+        var types = collected.Artifacts.ToLookup(entry => artifacts + entry.Path, entry => entry.ContentType, StringComparer.Ordinal);
         var (data, leftOut) = (new List<string>(), new HashSet<string>(StringComparer.Ordinal));
         await foreach (var blob in from.ListAllAsync(RunBlobs.DataOf(runId), cancellationToken))
         {
             data.Add(blob.Name);
             try
             {
-                await CopyAsync(from, to, blob, cancellationToken);
+                await CopyAsync(from, to, blob, types[blob.Name].FirstOrDefault() ?? TypeOf(blob.Name), cancellationToken);
             }
             catch (ArgumentException) when (blob.Name.StartsWith(artifacts, StringComparison.Ordinal))
             {
@@ -156,15 +158,18 @@ internal static partial class SpoolTransfer
         return record with { Attempts = [.. record.Attempts.SkipLast(1), attempt] };
     }
 
-    private static async Task CopyAsync(IBlobStore from, IBlobStore to, BlobEntry blob, CancellationToken cancellationToken)
+    private static async Task CopyAsync(IBlobStore from, IBlobStore to, BlobEntry blob, string type, CancellationToken cancellationToken)
     {
         await using var content = await from.OpenReadAsync(blob.Name, 0, null, cancellationToken);
         if (content is not null)
         {
-            var type = blob.Name.EndsWith(".ndjson", StringComparison.Ordinal) ? "application/x-ndjson" : blob.Name.EndsWith(".json", StringComparison.Ordinal) ? "application/json" : "application/octet-stream";
             await to.UploadAsync(blob.Name, content, type, blob.Metadata, cancellationToken);
         }
     }
+
+    /// <summary>Of logs and manifests, and of what no manifest speaks of.</summary>
+    private static string TypeOf(string name) =>
+        name.EndsWith(".ndjson", StringComparison.Ordinal) ? "application/x-ndjson" : name.EndsWith(".json", StringComparison.Ordinal) ? "application/json" : "application/octet-stream";
 
     [LoggerMessage(LogLevel.Warning, "Run {RunId}, which 'ozf exec' kept on this machine, is not sent: its record there or in the store cannot be read")]
     private static partial void NotRead(ILogger logger, RunId runId, Exception exception);

@@ -42,6 +42,28 @@ public sealed class SpoolTransferTests
         Assert.Single(_lines.Written, line => line.StartsWith("Warning: The file no such name of run", StringComparison.Ordinal));
     }
 
+    [Fact(Timeout = 180_000)]
+    public async Task What_is_sent_keeps_the_content_type_that_its_manifest_says()
+    {
+        var (source, store) = (CoreOf("spool", _spool), new Choosy(_store));
+        var run = await KeepAsync(source, "page.html", "notes.txt");
+        await _spool.PutAsync(RunBlobs.Log(run, 1), "{}\n"u8.ToArray(), Cancellation);
+        await _spool.PutAsync(RunBlobs.Artifact(run, 1, "unknown"), "?"u8.ToArray(), Cancellation);
+
+        Assert.Equal(0, await SendAsync(source, CoreOf("store", store)));
+
+        Assert.Equal(
+            new Dictionary<string, string>
+            {
+                [RunBlobs.Artifact(run, 1, "page.html")] = "text/html; charset=utf-8",
+                [RunBlobs.Artifact(run, 1, "notes.txt")] = "text/plain",
+                [RunBlobs.Artifact(run, 1, "unknown")] = "application/octet-stream",
+                [RunBlobs.Manifest(run, 1)] = "application/json",
+                [RunBlobs.Log(run, 1)] = "application/x-ndjson",
+            },
+            store.Types);
+    }
+
     [Theory(Timeout = 180_000)]
     [InlineData(true)]
     [InlineData(false)]
@@ -100,7 +122,7 @@ public sealed class SpoolTransferTests
             await source.Ports.Blobs.PutAsync(RunBlobs.Artifact(runId, 1, file), Encoding.UTF8.GetBytes("8 bytes!"), Cancellation);
         }
 
-        var manifest = new ArtifactManifest { Artifacts = [.. files.Select(file => new ArtifactEntry { Path = file, Bytes = 8, Sha256 = "00", ContentType = "text/plain" })] };
+        var manifest = new ArtifactManifest { Artifacts = [.. files.Select(file => new ArtifactEntry { Path = file, Bytes = 8, Sha256 = "00", ContentType = file.EndsWith(".html", StringComparison.Ordinal) ? "text/html; charset=utf-8" : "text/plain" })] };
         await source.Ports.Blobs.PutAsync(RunBlobs.Manifest(runId, 1), JsonSerializer.SerializeToUtf8Bytes(manifest, RunJson.Wire.ArtifactManifest), Cancellation);
         Assert.True(await source.Records.TryCreateAsync(
             new()
@@ -128,8 +150,19 @@ public sealed class SpoolTransferTests
 
         public bool ByArgument { get; set; }
 
-        public override Task<BlobEntry> UploadAsync(string name, Stream content, string contentType, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
-            name.EndsWith(Refused, StringComparison.Ordinal) ? throw new ArgumentException("no such name", nameof(name)) : base.UploadAsync(name, content, contentType, metadata, cancellationToken);
+        /// <summary>Content types of what was uploaded.</summary>
+        public Dictionary<string, string> Types { get; } = [];
+
+        public override Task<BlobEntry> UploadAsync(string name, Stream content, string contentType, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken)
+        {
+            if (name.EndsWith(Refused, StringComparison.Ordinal))
+            {
+                throw new ArgumentException("no such name", nameof(name));
+            }
+
+            Types[name] = contentType;
+            return base.UploadAsync(name, content, contentType, metadata, cancellationToken);
+        }
 
         public override Task<ETag?> TryCreateAsync(string name, ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken) =>
             name != RefusedRecord ? base.TryCreateAsync(name, content, metadata, cancellationToken)
