@@ -17,11 +17,18 @@ internal sealed partial class AttemptAdoption(
     private const int AtOnce = 8;
     private readonly ConcurrentDictionary<string, bool> _named = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Task> _discards = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, bool> _perhapsMine = new(StringComparer.Ordinal);
     private readonly DiscardPauses _pauses = new(ports.Time);
     private readonly OtherWorkersDirectories _others = new(options.WorkerId, ports.Time);
 
     /// <summary>The removal of directories that are nobody's: it takes as long as their teardown, for which neither adoption nor a claim waits. Never fails.</summary>
     public Task Discards => Task.WhenAll(_discards.Values);
+
+    /// <summary>
+    /// Whether a record may name this host as the owner of what it does not carry on: A2 was sent and not answered, or what follows it failed, and no later round has seen to
+    /// it. Such a host leaves its heartbeat when it ends, for others would take one that is absent for dead at once, while the agent may live.
+    /// </summary>
+    public bool LeavesRuns => !_perhapsMine.IsEmpty;
 
     /// <summary>Runs that this host goes on with. The heartbeat is sent after the locks were got (A2).</summary>
     /// <param name="presence">Of this host.</param>
@@ -53,7 +60,14 @@ internal sealed partial class AttemptAdoption(
             var tried = group.Select(async directory =>
             {
                 AdoptedAttempt? adopted = null;
-                await SafelyAsync(directory, async () => adopted = await TryAdoptAsync(directory, presence, nobodys, cancellationToken), detach);
+                await SafelyAsync(
+                    directory,
+                    async () =>
+                    {
+                        adopted = await TryAdoptAsync(directory, presence, nobodys, cancellationToken);
+                        _perhapsMine.TryRemove(directory.Name, out _);
+                    },
+                    detach);
                 return adopted;
             }).ToList();
             foreach (var adopted in (await Task.WhenAll(tried)).OfType<AdoptedAttempt>())
@@ -188,6 +202,8 @@ internal sealed partial class AttemptAdoption(
                     return RecordDecision.Refuse;
                 }
 
+                // Until all of it was answered.
+                _perhapsMine[directory.Name] = true;
                 return record.Owner.HostId == presence.HostId
                     ? RecordDecision.Done
                     : RecordDecision.Write(record with

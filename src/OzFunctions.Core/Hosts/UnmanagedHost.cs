@@ -310,7 +310,7 @@ public sealed partial class UnmanagedHost
     {
         // The outbox outlives this host: without the heartbeat others would take what is being sent under its id for left, and send it as well.
         _presence.GiveUpName();
-        if (!settled || _outbox.IsSendingAs(_presence.HostId))
+        if (!settled || _adoption.LeavesRuns || _outbox.IsSendingAs(_presence.HostId))
         {
             _presence.Dispose();
             return;

@@ -283,7 +283,7 @@ public sealed partial class WorkerHost
     {
         try
         {
-            if (_detach.IsCancellationRequested || _leavesRuns)
+            if (_detach.IsCancellationRequested || _leavesRuns || _adoption.LeavesRuns)
             {
                 // The last heartbeat gives the next host the whole lease; the locks go with the process.
                 await _presence.TryBeatAsync(_leave.Token);
