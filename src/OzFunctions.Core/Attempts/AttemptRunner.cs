@@ -91,10 +91,18 @@ internal sealed partial class AttemptRunner(
         await FinishAsync(attempt, settled, removed, stop => outbox.PublishAsync(attempt.RunId, stop), cancellationToken);
     }
 
-    /// <summary>S8 and S9 of a record that is settled; S10 and S11 go on beside.</summary>
+    /// <summary>
+    /// S8 and S9 of a record that is settled; S10 and S11 go on beside. A run that waits again has its entry before the directory goes: whoever is killed on the way leaves
+    /// one of the two, by which the run is found at once. Who claims it meanwhile does so in a directory of its own, and this one is of an attempt that is over.
+    /// </summary>
     private async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, bool removed, Func<CancellationToken, Task> publish, CancellationToken cancellationToken)
     {
         await ReleaseAsync(attempt, settled, cancellationToken);
+        var waits = settled.Record.State == RunState.Queued;
+        if (waits)
+        {
+            await PutBackAsync(settled.Record, cancellationToken);
+        }
 
         if (!removed)
         {
@@ -102,15 +110,13 @@ internal sealed partial class AttemptRunner(
         }
 
         ports.Probe.Passed(ProtocolStep.S9, attempt.RunId);
+        if (waits)
+        {
+            return;
+        }
 
         try
         {
-            if (settled.Record.State == RunState.Queued)
-            {
-                await unowned.PutBackAsync(settled.Record, cancellationToken);
-                return;
-            }
-
             if (settled.Record.Request.ExpiresAt is not null)
             {
                 await index.RemoveAsync(settled.Record, cancellationToken);
@@ -122,6 +128,19 @@ internal sealed partial class AttemptRunner(
         {
             // The record carries all that is owed; the tick sends it (T3).
             NotFinished(attempt.RunId, ex);
+        }
+    }
+
+    private async Task PutBackAsync(RunRecord record, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await unowned.PutBackAsync(record, cancellationToken);
+        }
+        catch (BlobStoreException ex)
+        {
+            // T3 puts it.
+            NotFinished(record.RunId, ex);
         }
     }
 

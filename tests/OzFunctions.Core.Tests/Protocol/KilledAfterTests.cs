@@ -1,3 +1,4 @@
+using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Intake;
 using OzFunctions.Protocol;
@@ -161,6 +162,56 @@ public sealed class KilledAfterTests
     }
 
     [Theory(Timeout = Limit)]
+    [InlineData(ProtocolStep.S8)]
+    [InlineData(ProtocolStep.S9)]
+    public async Task A_host_killed_after_it_put_a_lost_start_back_leaves_a_run_that_the_next_host_starts_at_once(ProtocolStep step)
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var ask = World.Ask();
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(ask with { Request = ask.Request with { MaxAttempts = 2 } }, Cancellation)).Run.RunId;
+        var first = world.NewProcess(ProtocolStep.C10);
+        world.StartHost(first, machine);
+        await first.Killed.WaitAsync(Cancellation);
+        Assert.Single(machine.Directories).Value.ShimLost = true;
+
+        // It has no room to claim the run itself before it is killed.
+        var second = world.NewProcess(step);
+        world.StartHost(second, machine, slots: 1);
+        await second.Killed.WaitAsync(Cancellation);
+
+        var record = await SettleAtOnceAsync(world, machine, run, step);
+        Assert.Equal((RunState.Succeeded, 2, 2), (record.State, record.Attempt, record.Starts));
+        Assert.Equal([1, 1], machine.Executions.Values);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(ProtocolStep.S8)]
+    [InlineData(ProtocolStep.S9)]
+    public async Task A_host_killed_after_it_gave_a_claimed_run_back_leaves_a_run_that_the_next_host_starts_at_once(ProtocolStep step)
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var run = (await world.NewProcess().Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var process = new SimulatedProcess(world, killAfter: step)
+        {
+            // It can neither start nor settle before it was told to stop.
+            Probe = new AtStep(ProtocolStep.C8, () => world.Outage = call => call.Name == RunBlobs.Record(run) ? new BlobStoreException("503", isTransient: true, null) : null),
+        };
+        var host = world.StartHost(process, machine);
+        await UntilAsync(world, () => process.Steps.Contains(ProtocolStep.C8));
+        host.Drain();
+        host.Drain();
+        await UntilAsync(world, () => machine.Directories.Values.All(directory => directory.Outcome is not null));
+        world.Outage = null;
+        await process.Killed.WaitAsync(Cancellation);
+
+        var record = await SettleAtOnceAsync(world, machine, run, step);
+        Assert.Equal((RunState.Succeeded, 2, 1, 0), (record.State, record.Attempt, record.Starts, record.PrestartFailures));
+        Assert.Equal([1], machine.Executions.Values);
+    }
+
+    [Theory(Timeout = Limit)]
     [InlineData(ProtocolStep.A1)]
     [InlineData(ProtocolStep.A2)]
     public async Task An_adopter_killed_after_the_step_is_adopted_from_in_turn(ProtocolStep step)
@@ -264,6 +315,35 @@ public sealed class KilledAfterTests
 
         Assert.Single(world.CompletionIds(runId));
         Assert.Empty(await world.NamesAsync("active/"));
+    }
+
+    /// <summary>By its directory or by its entry, and no clock is moved.</summary>
+    private static async Task<RunRecord> SettleAtOnceAsync(World world, SimulatedMachine machine, RunId run, ProtocolStep step)
+    {
+        Assert.Equal(RunState.Queued, (await world.FindAsync(run))!.State);
+        Assert.Equal(step == ProtocolStep.S8 ? (1, 0) : (0, 1), (machine.Directories.Count, (await world.NamesAsync("ready/")).Count));
+        world.StartHost(machine);
+        return await world.UntilSettledAsync(run, Cancellation);
+    }
+
+    private static Task UntilAsync(World world, Func<bool> condition) => world.UntilAsync(
+        () =>
+        {
+            world.PulseSoon();
+            return Task.FromResult(condition());
+        },
+        Cancellation);
+
+    /// <summary>Does something at each of such steps, before the process goes on.</summary>
+    private sealed class AtStep(ProtocolStep at, Action action) : IProtocolProbe
+    {
+        public void Passed(ProtocolStep step, RunId runId)
+        {
+            if (step == at)
+            {
+                action();
+            }
+        }
     }
 
     private static async Task SubmitAndDieAsync(World world, ProtocolStep step, RunSubmission submission)
