@@ -195,12 +195,12 @@ internal sealed partial class AttemptRunner(
         var settled = await attempt.WriteAsync(
             record =>
             {
+                record = outcome.NotExecuted is true ? RunEnding.TakeStartBack(record) : record;
                 if (outcome.Reason.State() != RunState.Error)
                 {
                     return RecordDecision.Write(ending.End(record, outcome with { Attempt = Merge(record, outcome) }, owed));
                 }
 
-                record = outcome.NotExecuted is true ? RunEnding.TakeStartBack(record) : record;
                 return RecordDecision.Write(outcome.Reason == RunReason.GracefulShutdown && record.State == RunState.Claimed && record.Cancel is null && record.Trigger.Kind != TriggerKind.Exec
                     ? ending.GiveBack(record, waitingFor: null)
                     : ending.Lose(record, outcome.Reason, outcome.Message ?? outcome.Reason.Text(), Merge(record, outcome), owed, outcome.Artifacts));

@@ -65,6 +65,31 @@ public sealed class UnstartedTests
         Assert.Equal((RunState.Succeeded, 1), (record.State, record.Starts));
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_run_cancelled_before_its_host_knew_that_its_start_was_written_counts_no_start()
+    {
+        await using var world = new World();
+        var machine = world.NewMachine();
+        var core = world.NewProcess().Core;
+        var run = (await core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
+        var process = world.NewPausedProcess(ProtocolStep.C8);
+        world.StartHost(process, machine);
+        await process.Paused.WaitAsync(Cancellation);
+        var answers = new LostAnswers(RunBlobs.Record(run));
+        process.Faults = answers;
+        process.Resume();
+        await world.UntilAsync(run, written => written.State == RunState.InProgress, Cancellation);
+
+        await core.Cancels.CancelAsync(run, "ann", null, Cancellation);
+        answers.Restore();
+        var record = await world.UntilSettledAsync(run, Cancellation);
+
+        Assert.Equal((RunState.Cancelled, RunReason.TaskCancelled, 0), (record.State, record.Reason, record.Starts));
+        Assert.Null(record.StartedAt);
+        Assert.Null(Assert.Single(record.Attempts).StartedAt);
+        Assert.Empty(machine.Executions);
+    }
+
     private static Task UntilAsync(World world, Func<bool> condition) => world.UntilAsync(
         () =>
         {
@@ -72,6 +97,21 @@ public sealed class UnstartedTests
             return Task.FromResult(condition());
         },
         Cancellation);
+
+    /// <summary>What is asked of a blob is done and not answered, also if it is over only after answers come again.</summary>
+    private sealed class LostAnswers(string name) : IPortFaults
+    {
+        private volatile bool _restored;
+
+        public void Restore() => _restored = true;
+
+        public async Task<T> CallAsync<T>(PortCall call, Func<Task<T>> make, Func<T>? refused)
+        {
+            var lost = call.Name == name && !_restored;
+            var answer = await make();
+            return lost ? throw new BlobStoreException("The connection dropped.", isTransient: true, null) : answer;
+        }
+    }
 
     /// <summary>Heartbeats are on their way until they are released.</summary>
     private sealed class HeldHeartbeats : IPortFaults
