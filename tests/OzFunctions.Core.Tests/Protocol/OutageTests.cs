@@ -1,6 +1,7 @@
 using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Hosts;
+using OzFunctions.Protocol;
 using OzFunctions.Runs;
 using OzFunctions.Testing;
 using OzFunctions.Testing.Faults;
@@ -85,25 +86,36 @@ public sealed class OutageTests
         var machine = world.NewMachine();
         var (host, process) = Start(world, machine);
         var run = await RunningAsync(world, process, AgentPlan.UntilStopped);
+        var writes = await RunningAsync(world, process, AgentPlan.UntilTold);
+        var directory = machine.Directories.Values.Single(its => its.Intent!.RunId == run);
 
         Begin(world, kind);
         await PassAsync(world, TimeSpan.FromMinutes(8));
-        Assert.All(machine.Directories.Values, directory => Assert.Null(directory.Outcome));
+        Assert.DoesNotContain(ProtocolStep.S1, process.Steps);
         await PassAsync(world, TimeSpan.FromMinutes(7));
 
-        // Stopped, with its outcome on disk; what it says of itself is that the store is away.
-        await StandAsync(() => machine.Directories.Values.All(directory => directory.Outcome is not null));
-        Assert.All(machine.Directories.Values, directory => Assert.Equal(RunReason.HostLost, directory.Outcome!.Reason));
+        // Both are stopped. One has its outcome on disk, the other has a log to store before that; what the host says of itself is that the store is away.
+        await StandAsync(() => process.Steps.Count(step => step == ProtocolStep.S1) == 2 && directory.Outcome is not null);
+        Assert.Equal(RunReason.HostLost, directory.Outcome!.Reason);
+        Assert.DoesNotContain(ProtocolStep.S7, process.Steps);
         await StandAsync(() => host.NotReady?.Contains("agents were stopped", StringComparison.Ordinal) is true);
 
         world.Outage = null;
-        await UntilAsync(world, () => world.Versions.Any(version => version.RunId == run && version.State == RunState.Error));
-        await UntilAsync(world, () => machine.Directories.IsEmpty && world.CompletionIds(run).Count == 1 && host.NotReady is null);
+        foreach (var stopped in (RunId[])[run, writes])
+        {
+            await UntilAsync(world, () => world.Versions.Any(version => version.RunId == stopped && version.State == RunState.Error));
+            await UntilAsync(world, () => world.CompletionIds(stopped).Count == 1);
+            var record = (await world.FindAsync(stopped))!;
+            Assert.Equal((RunReason.HostLost, "stopped"), (record.Reason, record.Message));
+        }
+
+        await UntilAsync(world, () => machine.Directories.IsEmpty && host.NotReady is null);
+        await AssertFilesAsync(world, writes);
         var next = (await process.Core.Intake.SubmitAsync(World.Ask(), Cancellation)).Run.RunId;
         await UntilAsync(world, () => world.Versions.Any(version => version.RunId == next && version.State == RunState.Succeeded) && world.CompletionIds(next).Count == 1);
         await UntilAsync(world, () => machine.Directories.IsEmpty);
         await EndAsync(world, host);
-        Assert.Empty(await world.FindBreachesAsync([run, next]));
+        Assert.Empty(await world.FindBreachesAsync([run, writes, next]));
     }
 
     [Theory(Timeout = Limit)]
@@ -138,8 +150,7 @@ public sealed class OutageTests
         await UntilAsync(world, () => machine.Directories.IsEmpty && world.CompletionIds(run).Count == 1);
         var record = (await world.FindAsync(run))!;
         Assert.Equal((RunState.Succeeded, RunReason.Completed, 0), (record.State, record.Reason, record.CurrentAttempt!.ExitCode));
-        Assert.Equal(SimulatedFiles.Log.ToArray(), (await world.Blobs.FindAsync(RunBlobs.Log(run, 1), Cancellation))!.Content.ToArray());
-        Assert.Equal(SimulatedFiles.Artifact.ToArray(), (await world.Blobs.FindAsync(RunBlobs.Artifact(run, 1, SimulatedFiles.ArtifactName), Cancellation))!.Content.ToArray());
+        await AssertFilesAsync(world, run);
         _loops.Remove(its);
         await EndAsync(world, host);
         Assert.Empty(await world.FindBreachesAsync([run]));
@@ -189,6 +200,13 @@ public sealed class OutageTests
         // 20 heartbeats; a listing and a look at control.json every 15 s; every 8 to 12 s a tick of seven listings and reads.
         Assert.InRange(world.Calls - calls, 100, 800);
         await EndAsync(world, host);
+    }
+
+    /// <summary>Log and artifact of the agent are whole.</summary>
+    private static async Task AssertFilesAsync(World world, RunId run)
+    {
+        Assert.Equal(SimulatedFiles.Log.ToArray(), (await world.Blobs.FindAsync(RunBlobs.Log(run, 1), Cancellation))!.Content.ToArray());
+        Assert.Equal(SimulatedFiles.Artifact.ToArray(), (await world.Blobs.FindAsync(RunBlobs.Artifact(run, 1, SimulatedFiles.ArtifactName), Cancellation))!.Content.ToArray());
     }
 
     /// <summary>Its last heartbeat was written.</summary>
