@@ -60,8 +60,8 @@ public sealed class FaultSweepAzureTests(SharedAzurite azurite)
 
         Assert.Empty(breaches.Order(StringComparer.Ordinal));
 
-        // A host that polls a little less than the counted one may be through before the last step.
-        Assert.InRange(killed, Kills - 1, Kills);
+        // A counted host that was slow appended its log more often and looked once more, so that its end is later than another's by more than the last two kills are apart.
+        Assert.InRange(killed, Kills - 2, Kills);
     }
 
     private async Task<AzureMachine> StartAsync() => new((await azurite.GetAsync()).TakeAccount(), Agent, Teardown);
