@@ -6,12 +6,15 @@ using OzFunctions.Runs;
 namespace OzFunctions.Retention;
 
 /// <summary>
-/// The tick's share of retention (T6): an hour after the last walk through the list of runs it begins the next. A tick looks at a few runs and removes fewer, so that neither a large
-/// clean-up nor many runs that may not go yet hold up what else it does. Several hosts may walk at once; a run that is gone already is passed over.
+/// The tick's share of retention (T6): an hour after the last walk through the list of runs it begins the next. A tick looks at a few runs, removes fewer and deletes so many files, so that neither a
+/// large clean-up, nor a run with very many artifacts, nor many runs that may not go yet hold up what else it does. Several hosts may walk at once; a run that is gone already is passed over.
 /// </summary>
 public sealed partial class RetentionTick(OzPorts ports, RunRecords records, OldRuns old, RunRemoval removal, RetentionOptions options, ILogger<RetentionTick> logger)
 {
     private const int MostRemovals = 20;
+
+    /// <summary>Of all runs of a tick: one may have 100,000 artifacts, and meanwhile this host starts no schedule and settles no lost run.</summary>
+    private const int MostFiles = 500;
 
     /// <summary>A run that may not go yet costs three reads, and there may be a fortnight of them.</summary>
     private const int MostLooks = 100;
@@ -23,6 +26,7 @@ public sealed partial class RetentionTick(OzPorts ports, RunRecords records, Old
     private readonly LeftFiles _left = new(ports.Blobs, records, ports.Time);
 
     private string? _continuation;
+    private long _unfinishedBytes;
     private (RunId RunId, string Message)? _problem;
     private long? _walked;
 
@@ -47,15 +51,24 @@ public sealed partial class RetentionTick(OzPorts ports, RunRecords records, Old
     private async Task RemoveSomeAsync(CancellationToken cancellationToken)
     {
         var (removed, bytes) = (0, 0L);
-        for (var looks = 0; looks < MostLooks && removed < MostRemovals && _page.TryPeek(out var runId); looks++)
+        var budget = new FileBudget(MostFiles);
+        for (var looks = 0; looks < MostLooks && removed < MostRemovals && budget.Left > 0 && _page.TryPeek(out var runId); looks++)
         {
-            if (await TryRemoveAsync(runId, cancellationToken) is { Result: RemovalResult.Removed } answer)
+            var answer = await TryRemoveAsync(runId, budget, cancellationToken);
+            if (answer is { Result: RemovalResult.Unfinished })
             {
-                (removed, bytes) = (removed + 1, bytes + answer.Bytes);
+                _unfinishedBytes += answer.Bytes;
+                break;
             }
 
-            // Only now: one that an outage cut off is the next tick's first.
+            if (answer is { Result: RemovalResult.Removed })
+            {
+                (removed, bytes) = (removed + 1, bytes + _unfinishedBytes + answer.Bytes);
+            }
+
+            // Only now: one that an outage cut off, or that has more files than a tick deletes, is the next tick's first.
             _page.Dequeue();
+            _unfinishedBytes = 0;
         }
 
         if (removed > 0)
@@ -90,11 +103,11 @@ public sealed partial class RetentionTick(OzPorts ports, RunRecords records, Old
     }
 
     /// <summary>Null: its record cannot be read, or something of it cannot be removed; it is left for a person, and keeps none of the others. An outage ends the tick.</summary>
-    private async Task<RemovalAnswer?> TryRemoveAsync(RunId runId, CancellationToken cancellationToken)
+    private async Task<RemovalAnswer?> TryRemoveAsync(RunId runId, FileBudget budget, CancellationToken cancellationToken)
     {
         try
         {
-            return await removal.RemoveAsync(runId, cancellationToken);
+            return await removal.RemoveAsync(runId, budget, cancellationToken);
         }
         catch (UnreadableRecordException)
         {

@@ -18,7 +18,14 @@ public sealed class RunRemoval(OzPorts ports, RunRecords records)
     /// <summary>Senders of webhooks, and people at their pages, send again for days: for as long as the log of deliveries remembers one.</summary>
     private static readonly TimeSpan WebhookKeyStands = DeliveryLog.Kept;
 
-    public async Task<RemovalAnswer> RemoveAsync(RunId runId, CancellationToken cancellationToken)
+    /// <summary>So many files are deleted at a time: each is a call to a store that may be far away.</summary>
+    private const int FilesAtOnce = 8;
+
+    /// <summary>Removes the run whole, however many files it has.</summary>
+    public Task<RemovalAnswer> RemoveAsync(RunId runId, CancellationToken cancellationToken) => RemoveAsync(runId, new FileBudget(int.MaxValue), cancellationToken);
+
+    /// <summary>Removes the run, or of one with more files than there is <paramref name="budget"/> for, so many of them.</summary>
+    internal async Task<RemovalAnswer> RemoveAsync(RunId runId, FileBudget budget, CancellationToken cancellationToken)
     {
         if (await records.FindAsync(runId, cancellationToken) is not { } run)
         {
@@ -49,7 +56,11 @@ public sealed class RunRemoval(OzPorts ports, RunRecords records)
             await ports.Blobs.TryDeleteAsync(key.Name, key.ETag, cancellationToken);
         }
 
-        var (files, bytes) = await RemoveFilesAsync(runId, cancellationToken);
+        var (files, bytes, all) = await RemoveFilesAsync(runId, budget, cancellationToken);
+        if (!all)
+        {
+            return new(RemovalResult.Unfinished, run.Record) { Files = files, Bytes = bytes };
+        }
 
         // Somebody wrote the record meanwhile, to send its event again: it stays until the next time.
         return await records.TryRemoveAsync(run, cancellationToken)
@@ -57,16 +68,28 @@ public sealed class RunRemoval(OzPorts ports, RunRecords records)
             : new(RemovalResult.Owed, run.Record);
     }
 
-    private async Task<(int Files, long Bytes)> RemoveFilesAsync(RunId runId, CancellationToken cancellationToken)
+    private async Task<(int Files, long Bytes, bool All)> RemoveFilesAsync(RunId runId, FileBudget budget, CancellationToken cancellationToken)
     {
-        var (files, bytes) = (0, 0L);
-        await foreach (var entry in ports.Blobs.ListAllAsync(RunBlobs.DataOf(runId), cancellationToken))
-        {
-            await ports.Blobs.TryDeleteAsync(entry.Name, match: null, cancellationToken);
-            (files, bytes) = (files + 1, bytes + entry.Length);
-        }
+        var (files, bytes, all) = (0, 0L, true);
+        await Parallel.ForEachAsync(
+            TakeAsync(), new ParallelOptions { MaxDegreeOfParallelism = FilesAtOnce, CancellationToken = cancellationToken },
+            async (entry, token) => await ports.Blobs.TryDeleteAsync(entry.Name, match: null, token));
+        return (files, bytes, all);
 
-        return (files, bytes);
+        async IAsyncEnumerable<BlobEntry> TakeAsync()
+        {
+            await foreach (var entry in ports.Blobs.ListAllAsync(RunBlobs.DataOf(runId), cancellationToken))
+            {
+                if (!budget.TryTake())
+                {
+                    all = false;
+                    yield break;
+                }
+
+                (files, bytes) = (files + 1, bytes + entry.Length);
+                yield return entry;
+            }
+        }
     }
 
     /// <summary>The key blob that leads to this very run; null: there is none.</summary>
@@ -97,6 +120,9 @@ public enum RemovalResult
 
     /// <summary>Its idempotency key must answer repeats a while longer.</summary>
     KeyTooYoung,
+
+    /// <summary>Files of it are left, and with them its record, by which the next time finds them.</summary>
+    Unfinished,
 }
 
 /// <summary>What became of a removal, with the record as it was.</summary>
