@@ -19,6 +19,9 @@ internal sealed class MemoryBlobs : IBlobStore
     /// <summary>What an upload of this name throws, once its content was read; null: it is taken.</summary>
     public Func<string, Exception?> Refuses { get; set; } = _ => null;
 
+    /// <summary>What an append to this name throws; null: it is done.</summary>
+    public Func<string, BlobStoreException?> RefusesAppend { get; set; } = _ => null;
+
     /// <summary>No call is answered before this is over.</summary>
     public Task Answers { get; set; } = Task.CompletedTask;
 
@@ -44,6 +47,11 @@ internal sealed class MemoryBlobs : IBlobStore
 
     public Task<bool> TryAppendAsync(string name, long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => Do(() =>
     {
+        if (RefusesAppend(name) is { } refusal)
+        {
+            throw refusal;
+        }
+
         var before = _blobs.TryGetValue(name, out var blob) ? blob.Content : [];
         if (before.Length != offset)
         {

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using OzFunctions.Backends;
 using OzFunctions.Blobs;
 using OzFunctions.Protocol;
@@ -260,6 +261,33 @@ public sealed class OrderTests
         Assert.Single(lines.Written, line => line == $"Warning: The artifacts of run {attempt.Record.RunId} cannot be stored now; they are kept and tried again");
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData("exit 0", RunReason.Completed)]
+    [InlineData("exit 3", RunReason.AgentInvocation)]
+    public async Task A_log_that_the_store_refuses_for_good_keeps_no_run_from_ending_as_it_ended(string agent, RunReason reason)
+    {
+        await using var rig = new BackendRig();
+        var clock = new LeapingClock();
+        var attempt = rig.Claim(BackendRig.Fake("say hello; " + agent));
+        var isLast = false;
+        attempt.OnPassed = step => isLast |= step == ProtocolStep.S5;
+        rig.Blobs.RefusesAppend = name =>
+        {
+            if (isLast)
+            {
+                clock.Leap(TimeSpan.FromMinutes(11));
+            }
+
+            return name.EndsWith("/log.ndjson", StringComparison.Ordinal) ? new BlobStoreException("412 LeaseIdMissing", isTransient: false, null) : null;
+        };
+
+        var outcome = await DirectBackend.Create(rig.Options, BackendRig.Binary, rig.Blobs, clock, NullLoggerFactory.Instance).RunAsync(attempt, BackendRig.Cancellation);
+
+        Assert.Equal(reason, outcome.Reason);
+        Assert.Null(outcome.Attempt.Log);
+        Assert.Contains("The log could not be stored to its end: 412 LeaseIdMissing", outcome.Attempt.Warnings!);
+    }
+
     [Fact(Timeout = 180_000)]
     public async Task An_outage_that_outlasts_the_lease_stops_the_agent_and_its_log_catches_up_in_order()
     {
@@ -332,5 +360,19 @@ public sealed class OrderTests
         var outcome = await rig.RunAsync(BackendRig.Fake("spawn-daemon double-fork; spawn-daemon env-i; spawn-daemon hold-output; exit 0"));
 
         Assert.Equal(RunReason.Completed, outcome.Reason);
+    }
+
+    /// <summary>The system's clock, which a test sets ahead. Timers do not notice.</summary>
+    private sealed class LeapingClock : TimeProvider
+    {
+        private long _ahead;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Interlocked.Read(ref _ahead) + System.GetElapsedTime(0, System.GetTimestamp()).Ticks;
+
+        public override DateTimeOffset GetUtcNow() => System.GetUtcNow().AddTicks(Interlocked.Read(ref _ahead));
+
+        public void Leap(TimeSpan by) => Interlocked.Add(ref _ahead, by.Ticks);
     }
 }

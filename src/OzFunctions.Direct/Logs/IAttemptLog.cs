@@ -21,7 +21,7 @@ public interface IAttemptLog : IAsyncDisposable
     /// <summary>Bytes appended so far are in the store when it returns; throws when the store cannot be reached.</summary>
     Task FlushAsync(CancellationToken cancellationToken);
 
-    /// <summary>S2: everything is appended, the tail after the cut included, and durable; no line may follow.</summary>
+    /// <summary>S2: everything is appended, the tail after the cut included, and durable; no line may follow. Throws when the store has refused the log for 10 minutes.</summary>
     Task<LogSummary> SealAsync(CancellationToken cancellationToken);
 }
 

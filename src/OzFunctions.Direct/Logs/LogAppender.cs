@@ -10,6 +10,12 @@ namespace OzFunctions.Direct.Logs;
 /// </summary>
 internal sealed partial class LogAppender : IAsyncDisposable
 {
+    /// <summary>
+    /// A blob that is refused for good while the log is being sealed (somebody's lease or hold is on it) is tried for this long, as an artifact is that is refused alone: whoever put it there
+    /// may take it away. Then the run ends without the rest of its log.
+    /// </summary>
+    private static readonly TimeSpan RefusedFor = TimeSpan.FromMinutes(10);
+
     // The tail comes at one go, and every append has its price.
     private const int TailBatches = 4;
 
@@ -35,6 +41,8 @@ internal sealed partial class LogAppender : IAsyncDisposable
     private int _appends;
     private long _since;
     private bool _outage;
+    private long? _refusedSince;
+    private bool _givenUp;
 
     public LogAppender(RunId runId, string privateDirectory, LogBlob blob, LogJournal journal, AttemptLogOptions options, Func<IOutputFilter> filters, TimeProvider time, ILogger logger)
     {
@@ -84,6 +92,12 @@ internal sealed partial class LogAppender : IAsyncDisposable
             try
             {
                 await RunAsync(cancellationToken);
+                return;
+            }
+            catch (BlobStoreException ex) when (_givenUp)
+            {
+                GivenUp(_runId, ex);
+                Demand.End(ex);
                 return;
             }
             catch (Exception ex) when (!cancellationToken.IsCancellationRequested)
@@ -317,6 +331,7 @@ internal sealed partial class LogAppender : IAsyncDisposable
             try
             {
                 var result = await act(cancellationToken);
+                _refusedSince = null;
                 if (_outage)
                 {
                     _outage = false;
@@ -333,10 +348,29 @@ internal sealed partial class LogAppender : IAsyncDisposable
                     StoreIsAway(_runId, ex);
                 }
 
+                _givenUp = IsRefusedForGood(ex);
+                if (_givenUp)
+                {
+                    throw;
+                }
+
                 Demand.Fail(ex);
                 await _retry.WaitAsync(pause, cancellationToken);
             }
         }
+    }
+
+    /// <summary>While the agent runs nothing is given up, and an outage never is.</summary>
+    private bool IsRefusedForGood(Exception exception)
+    {
+        if (exception is not BlobStoreException { IsOutage: false } || Demand.Read().Seal is null)
+        {
+            _refusedSince = null;
+            return false;
+        }
+
+        _refusedSince ??= _time.GetTimestamp();
+        return _time.GetElapsedTime(_refusedSince.Value) >= RefusedFor;
     }
 
     [LoggerMessage(LogLevel.Warning, "The log of run {RunId} cannot be stored now; it is kept and tried again")]
@@ -350,6 +384,9 @@ internal sealed partial class LogAppender : IAsyncDisposable
 
     [LoggerMessage(LogLevel.Warning, "The stored log of run {RunId} holds other bytes at byte {Offset}; the log goes on behind them")]
     private partial void BlobDifferent(RunId runId, long offset);
+
+    [LoggerMessage(LogLevel.Error, "The log of run {RunId} is refused by the store; the run ends without the rest of it")]
+    private partial void GivenUp(RunId runId, Exception exception);
 
     [LoggerMessage(LogLevel.Error, "Storing the log of run {RunId} failed; it starts over")]
     private partial void Failed(RunId runId, Exception exception);

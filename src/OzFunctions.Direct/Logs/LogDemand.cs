@@ -39,7 +39,7 @@ internal sealed class LogDemand(AsyncSignal work, AsyncSignal retry)
         return flush.Task;
     }
 
-    /// <summary>Completes when everything is stored and durable.</summary>
+    /// <summary>Completes when everything is stored and durable; fails when the store refuses the log for good.</summary>
     public Task<LogSummary> SealAsync()
     {
         Task<LogSummary> sealing;

@@ -3,6 +3,7 @@ using System.Text;
 using System.Threading.Channels;
 using OzFunctions.Direct.Logs;
 using OzFunctions.Shim.Protocol;
+using OzFunctions.Testing;
 
 namespace OzFunctions.Direct.Tests.Logs;
 
@@ -135,6 +136,48 @@ public sealed class AttemptLogTests
         await sealing;
 
         Assert.Equal(["host:begin", .. Enumerable.Range(0, 1000).Select(i => $"out:{i}")], await scene.MessagesAsync());
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task A_seal_of_a_log_that_is_refused_for_good_is_given_up_after_ten_minutes()
+    {
+        var time = new ManualTimeProvider();
+        await using var scene = new LogScene { Time = time };
+        scene.BeforeAppend = _ => LogScene.Refused;
+        await using var log = scene.Open();
+        await WriteAsync(scene, log, 3);
+        await AdvanceAsync(time, TimeSpan.FromHours(1), new TaskCompletionSource().Task);
+        var began = time.GetTimestamp();
+
+        var sealing = log.SealAsync(Cancellation);
+        await AdvanceAsync(time, TimeSpan.FromMinutes(9), sealing);
+        Assert.False(sealing.IsCompleted);
+        await AdvanceAsync(time, TimeSpan.FromMinutes(3), sealing);
+
+        Assert.Equal("412 LeaseIdMissing", (await Assert.ThrowsAsync<Blobs.BlobStoreException>(() => sealing)).Message);
+        Assert.InRange(time.GetElapsedTime(began), TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(12));
+        await Assert.ThrowsAsync<Blobs.BlobStoreException>(() => log.FlushAsync(Cancellation));
+        await Assert.ThrowsAsync<Blobs.BlobStoreException>(() => log.SealAsync(Cancellation));
+    }
+
+    [Theory(Timeout = 180_000)]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_seal_waits_out_any_outage_and_a_refusal_of_some_minutes(bool away)
+    {
+        var time = new ManualTimeProvider();
+        await using var scene = new LogScene { Time = time };
+        scene.BeforeAppend = _ => away ? LogScene.Away : LogScene.Refused;
+        await using var log = scene.Open();
+        await WriteAsync(scene, log, 3);
+
+        var sealing = log.SealAsync(Cancellation);
+        await AdvanceAsync(time, away ? TimeSpan.FromDays(1) : TimeSpan.FromMinutes(9), sealing);
+        scene.Heal();
+        await AdvanceAsync(time, TimeSpan.FromMinutes(1), sealing);
+
+        Assert.True((await sealing).Sealed);
+        Assert.Equal(["out:0", "out:1", "out:2"], await scene.MessagesAsync());
     }
 
     [Fact(Timeout = 180_000)]
@@ -284,6 +327,18 @@ public sealed class AttemptLogTests
 
         Assert.Equal(await scene.UndisturbedAsync(), await scene.StoredAsync());
         Assert.Equal(Enumerable.Range(0, 200).Select(i => $"host:host {i}"), (await scene.MessagesAsync()).Where(message => message.StartsWith("host:", StringComparison.Ordinal)));
+    }
+
+    /// <summary>Lets this time pass, a wait of the log after the other, or until the work is done.</summary>
+    private static async Task AdvanceAsync(ManualTimeProvider time, TimeSpan by, Task work)
+    {
+        for (var began = time.GetTimestamp(); !work.IsCompleted && time.GetElapsedTime(began) < by;)
+        {
+            if (await Task.WhenAny(work, time.TimerArmedAsync(1, Cancellation)) != work)
+            {
+                time.Advance(TimeSpan.FromSeconds(15));
+            }
+        }
     }
 
     private static async Task WriteAsync(LogScene scene, IAttemptLog log, int lines)

@@ -39,6 +39,9 @@ internal sealed class LogScene : IAsyncDisposable, IAgentLineObserver
 
     public static BlobStoreException Away => new("The store cannot be reached.", isTransient: true, inner: null);
 
+    /// <summary>As where somebody put a lease on the blob.</summary>
+    public static BlobStoreException Refused => new("412 LeaseIdMissing", isTransient: false, inner: null);
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     public FakeSession Session { get; }
