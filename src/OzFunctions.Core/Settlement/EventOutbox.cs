@@ -30,7 +30,6 @@ public sealed partial class EventOutbox : IAsyncDisposable
     private readonly PutOffPublishers _putOff;
     private readonly OwedWaits _waits;
     private readonly OwedEvents _owed;
-    private readonly EventDeliveryLog _log;
     private readonly EventSender _sender;
     private readonly DeliveryReservations _reservations;
     private readonly ILogger _logger;
@@ -41,7 +40,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
 
     public EventOutbox(OzPorts ports, RunRecords records, OwedPublishers owed, EventDeliveryLog log, HostRegistry hosts, OzMetrics metrics, ILogger<EventOutbox> logger)
     {
-        (_ports, _records, _log, _logger) = (ports, records, log, logger);
+        (_ports, _records, _logger) = (ports, records, logger);
         _putOff = new(ports.Time);
         _waits = new(ports.Time, _putOff);
         _owed = new(ports, records, owed, _waits);
@@ -256,7 +255,7 @@ public sealed partial class EventOutbox : IAsyncDisposable
         await using var stopping = stop.Register(() => timer.Change(NotedWithin, Timeout.InfiniteTimeSpan));
 
         // In the log first: who sees that nothing is owed any more finds what became of it.
-        await _log.NoteAsync(stored, delivery, deadline.Token);
+        await _sender.LogAsync(stored, delivery, deadline.Token);
         var tried = run.Record.Outbox?.FirstOrDefault(there => there.Publisher == delivery.Publisher) ?? entry;
         var next = delivery.NextAt is null ? null : entry with { Tries = delivery.Tries, NextAt = delivery.NextAt, HostId = null };
         await _owed.NoteOrSettleAsync(run, marker, new(delivery.Publisher, next, delivery.State == EventDeliveryState.Delivered ? null : tried), deadline.Token);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OzFunctions.Blobs;
 using OzFunctions.Events;
 using OzFunctions.Hosts;
 using OzFunctions.Json;
@@ -92,6 +93,22 @@ internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, Pu
         return delivery;
     }
 
+    /// <summary>
+    /// Notes in the delivery log how a try ended. An entry that the store refuses for good (somebody put a lease or a hold on it) is passed over: the log is for people, and what
+    /// went out must not go out again for its sake.
+    /// </summary>
+    public async Task LogAsync(RunEvent stored, PublisherDelivery delivery, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await log.NoteAsync(stored, delivery, cancellationToken);
+        }
+        catch (BlobStoreException ex) when (!ex.IsOutage)
+        {
+            NotLogged(stored.RunId, delivery.Publisher, delivery.State, ex);
+        }
+    }
+
     private static string WorkerOf(RunRecord record, OutboxEntry entry) => entry.WorkerId ?? record.WorkerId;
 
     private PublisherDelivery Result(IEventPublisher publisher, OutboxEntry entry, Exception? failure)
@@ -155,7 +172,7 @@ internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, Pu
             At = ports.Time.GetWireTime(),
             Message = why,
         };
-        await log.NoteAsync(stored, delivery, cancellationToken);
+        await LogAsync(stored, delivery, cancellationToken);
         return true;
     }
 
@@ -175,6 +192,9 @@ internal sealed partial class EventSender(OzPorts ports, OwedPublishers owed, Pu
 
     [LoggerMessage(LogLevel.Warning, "The completion event of run {RunId} could not be sent to {Publisher}; {Next}")]
     private partial void PublishFailed(RunId runId, string publisher, string next, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "What became of the event of run {RunId} at {Publisher} ({State}) could not be written into the delivery log; the event is not sent again for that")]
+    private partial void NotLogged(RunId runId, string publisher, EventDeliveryState state, Exception exception);
 
     [LoggerMessage(LogLevel.Error, "Run {RunId} is terminal and its record holds no event; nothing was sent")]
     private partial void NoEvent(RunId runId);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
+using OzFunctions.Blobs;
 using OzFunctions.Cancelling;
 using OzFunctions.Core.Tests.Schedules;
 using OzFunctions.Core.Tests.Simulation;
@@ -563,6 +564,36 @@ public sealed class EventDeliveryTests
         Assert.Equal(Retention.RemovalResult.Removed, (await scene.Process.Removal.RemoveAsync(run, Cancellation)).Result);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task An_entry_of_the_delivery_log_that_is_refused_makes_no_event_go_out_again()
+    {
+        var (scene, lines, hook) = (new ScheduleScene(), new LogLines(), new Receiver());
+        var run = await CancelledAsync(scene, hook);
+        RefuseDeliveryLog(scene);
+        var host = scene.NewProcess(new CoreOptions(), lines, hook);
+        host.Outbox.Start();
+
+        await host.Tick.TickAsync(Cancellation);
+        await host.Outbox.StopAsync(TimeSpan.FromMinutes(1)).WaitAsync(Cancellation);
+
+        Assert.Equal([$"{run}:0:completed"], hook.Taken);
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+        Assert.Single(lines.Written, line => line.StartsWith($"Warning: What became of the event of run {run} at hook (Delivered) could not be written into the delivery log", StringComparison.Ordinal));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task An_entry_of_the_delivery_log_that_is_refused_keeps_no_event_owed_that_no_host_can_send()
+    {
+        var scene = new ScheduleScene();
+        var run = await CancelledAsync(scene, "lokal", scene.NewProcess(new CoreOptions(), scene.Clock, new Receiver()));
+        RefuseDeliveryLog(scene);
+
+        scene.Clock.Advance(TimeSpan.FromHours(24));
+        await TickOnceAsync(scene, "local", new Receiver());
+
+        Assert.DoesNotContain(RunBlobs.Active(run), scene.Store.Names);
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData(false)]
     [InlineData(true)]
@@ -798,6 +829,12 @@ public sealed class EventDeliveryTests
         scene.Clock.Advance(TimeSpan.FromMinutes(2));
         return run;
     }
+
+    /// <summary>As where somebody put a lease or a hold on its entries: they can be read.</summary>
+    private static void RefuseDeliveryLog(ScheduleScene scene) =>
+        scene.Store.Before = (method, name) => method is "TryCreateAsync" or "TryReplaceAsync" && name.StartsWith(EventDeliveryLog.Prefix, StringComparison.Ordinal)
+            ? throw new BlobStoreException("412 LeaseIdMissing", isTransient: false, null)
+            : Task.CompletedTask;
 
     /// <summary>A process with the configuration of this worker comes, looks once, sends what it may, and goes.</summary>
     private static async Task TickOnceAsync(ScheduleScene scene, string workerId, Receiver receiver)

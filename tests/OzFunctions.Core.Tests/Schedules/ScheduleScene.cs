@@ -31,7 +31,7 @@ internal sealed class ScheduleScene
 
     public OzCore NewProcess(CoreOptions options) => NewProcess(options, Clock);
 
-    public OzCore NewProcess(CoreOptions options, ILoggerFactory loggers) => new(Ports(Clock, []), options, loggers);
+    public OzCore NewProcess(CoreOptions options, ILoggerFactory loggers, params IReadOnlyList<Events.IEventPublisher> publishers) => new(Ports(Clock, publishers), options, loggers);
 
     public OzCore NewProcess(CoreOptions options, TimeProvider clock, params IReadOnlyList<Events.IEventPublisher> publishers) => new(Ports(clock, publishers), options, NullLoggerFactory.Instance);
 
