@@ -131,6 +131,53 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
     }
 
     [Fact(Timeout = 180_000)]
+    public async Task A_service_that_holds_a_look_up_keeps_no_near_ring_waiting_and_is_not_asked_twice()
+    {
+        var (between, time) = (new Interference(), new ManualTimeProvider());
+        var bell = new AzureBell(StorageAccount.Open(_connection, new() { Between = between }, time), lasts: TimeSpan.FromHours(1));
+        await using var listener = bell.Listen("local");
+        var (held, release) = between.HoldBack(IsLook, held: 1);
+        var waiting = listener.WaitAsync(TimeSpan.FromSeconds(50), Cancellation);
+        await held;
+
+        await bell.RingAsync("local", Run, Cancellation);
+        Assert.True(await waiting);
+        for (var ring = 0; ring < 3; ring++)
+        {
+            time.Advance(PollPace.Fast);
+            await bell.RingAsync("local", Run, Cancellation);
+            Assert.True(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+        }
+
+        Assert.Single(between.Seen, IsPeek);
+
+        // What the look finds at last is heard too.
+        await CreatePatient().RingAsync("local", Run, Cancellation);
+        release.TrySetResult();
+        Assert.True(await listener.WaitAsync(TimeSpan.FromSeconds(50), Cancellation));
+        Assert.Single(between.Seen, IsPeek);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task What_a_look_failed_of_during_a_near_ring_is_said_by_the_next_wait_and_rings_are_heard_on()
+    {
+        var (between, time) = (new Interference(), new ManualTimeProvider());
+        var bell = new AzureBell(StorageAccount.Open(_connection, new() { Between = between }, time), lasts: TimeSpan.FromHours(1));
+        await using var listener = bell.Listen("local");
+        var (held, release) = between.HoldBack(IsLook, held: 1);
+        var waiting = listener.WaitAsync(TimeSpan.FromSeconds(50), Cancellation);
+        await held;
+        await bell.RingAsync("local", Run, Cancellation);
+        Assert.True(await waiting);
+
+        release.TrySetException(new Azure.RequestFailedException(403, "refused", "AuthorizationFailure", null));
+        await Assert.ThrowsAsync<BlobStoreException>(() => listener.WaitAsync(TimeSpan.FromSeconds(50), Cancellation));
+        await bell.RingAsync("local", Run, Cancellation);
+
+        Assert.True(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
+    }
+
+    [Fact(Timeout = 180_000)]
     public async Task The_look_after_a_ring_is_due_a_pace_later()
     {
         var (between, time) = (new Interference(), new ManualTimeProvider());
@@ -142,15 +189,17 @@ public sealed class AzureBellContractTests(SharedAzurite azurite) : BellContract
         Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
         time.Advance(TimeSpan.FromMilliseconds(47));
         Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
-        Assert.Single(between.Seen, IsLook);
+        Assert.Single(between.Seen, IsPeek);
 
         // A timer may end early; a look that is due but for a moment would wait a fifth of the pace longer.
         time.Advance(TimeSpan.FromMilliseconds(2));
         Assert.False(await listener.WaitAsync(TimeSpan.Zero, Cancellation));
-        Assert.Equal(2, between.Seen.Count(IsLook));
-
-        static bool IsLook(string request) => request.StartsWith("GET", StringComparison.Ordinal) && request.Contains("/messages?", StringComparison.Ordinal);
+        Assert.Equal(2, between.Seen.Count(IsPeek));
     }
+
+    private static bool IsLook(Azure.Core.Request request) => request.Method == Azure.Core.RequestMethod.Get;
+
+    private static bool IsPeek(string request) => request.StartsWith("GET", StringComparison.Ordinal) && request.Contains("/messages?", StringComparison.Ordinal);
 }
 
 public sealed class AzureEventQueueContractTests(SharedAzurite azurite) : EventPublisherContract, IAsyncLifetime

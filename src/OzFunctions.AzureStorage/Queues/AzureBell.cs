@@ -116,7 +116,9 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
     {
         private readonly PollPace _pace = new(bell.Time);
         private readonly Lock _lock = new();
+        private readonly CancellationTokenSource _end = new();
         private TaskCompletionSource _rung = NewRing();
+        private Task<bool>? _looking;
         private RunId? _lastRun;
         private long? _looked;
         private long? _rangAt;
@@ -168,6 +170,14 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             }
         }
 
+        private Task NextRing()
+        {
+            lock (_lock)
+            {
+                return _rung.Task;
+            }
+        }
+
         private static TaskCompletionSource NewRing() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public async Task<bool> WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
@@ -176,7 +186,7 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
             while (true)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (TryTakeRing() || (IsLookDue() && await LookAsync(cancellationToken)))
+                if (TryTakeRing() || ((_looking is not null || IsLookDue()) && await HearAsync(cancellationToken)))
                 {
                     return true;
                 }
@@ -195,14 +205,36 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
         /// <summary>Who has just heard a ring is on his way to a claim: another look at once would only stand in its way.</summary>
         private bool IsLookDue() => _looked is not { } looked || bell.Time.GetElapsedTime(looked) >= PollPace.Fast - TimersEndEarly;
 
-        public ValueTask DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
             lock (bell._lock)
             {
                 bell._listeners.Remove(this);
             }
 
-            return ValueTask.CompletedTask;
+            await _end.CancelAsync();
+            if (_looking is Task looking)
+            {
+                await looking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+
+            _end.Dispose();
+        }
+
+        /// <summary>
+        /// The look, or a near ring if that comes first: a service that hangs keeps none waiting. The look goes on then, and the next wait hears what came of it; no other is begun meanwhile.
+        /// </summary>
+        private async Task<bool> HearAsync(CancellationToken cancellationToken)
+        {
+            var looking = _looking ??= LookAsync(_end.Token);
+            await Task.WhenAny(looking, NextRing()).WaitAsync(cancellationToken);
+            if (TryTakeRing())
+            {
+                return true;
+            }
+
+            _looking = null;
+            return await looking;
         }
 
         /// <summary>Something is there that was not there at the last look, or may be.</summary>
@@ -236,15 +268,9 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
 
         private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
         {
-            Task ring;
-            lock (_lock)
-            {
-                ring = _rung.Task;
-            }
-
             // A ring that has come is answered by the wait that follows.
             using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            await Task.WhenAny(ring, Task.Delay(pause, bell.Time, over.Token));
+            await Task.WhenAny(NextRing(), Task.Delay(pause, bell.Time, over.Token));
             await over.CancelAsync();
         }
     }

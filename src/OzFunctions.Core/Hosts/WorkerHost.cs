@@ -597,23 +597,39 @@ public sealed partial class WorkerHost
     /// <summary>Waiting runs are listed at every ring, when a slot falls free, and every 15 seconds, whether or not the bell works.</summary>
     private async Task ForwardBellAsync(CancellationToken stop)
     {
+        IBellListener? listener = null;
         while (!stop.IsCancellationRequested)
         {
             await GuardAsync(
                 "bell",
                 async token =>
                 {
-                    await using var listener = _ports.Bell.Listen(_options.WorkerId);
-                    while (!token.IsCancellationRequested)
+                    // Kept when the store fails a wait: what rings until the next one is remembered.
+                    listener ??= _ports.Bell.Listen(_options.WorkerId);
+                    try
                     {
-                        if (await listener.WaitAsync(_options.ListEvery, token))
+                        while (!token.IsCancellationRequested)
                         {
-                            _rung.Put(listener.LastRun);
-                            _wake.Set();
+                            if (await listener.WaitAsync(_options.ListEvery, token))
+                            {
+                                _rung.Put(listener.LastRun);
+                                _wake.Set();
+                            }
                         }
+                    }
+                    catch (Exception ex) when (ex is not (BlobStoreException or OperationCanceledException))
+                    {
+                        await listener.DisposeAsync();
+                        listener = null;
+                        throw;
                     }
                 },
                 stop);
+        }
+
+        if (listener is not null)
+        {
+            await GuardAsync("end of the bell", _ => listener.DisposeAsync().AsTask(), stop);
         }
     }
 

@@ -1,6 +1,7 @@
 using OzFunctions.Blobs;
 using OzFunctions.Core.Tests.Simulation;
 using OzFunctions.Protocol;
+using OzFunctions.Queues;
 using OzFunctions.Runs;
 using OzFunctions.Testing;
 
@@ -238,6 +239,18 @@ public sealed class HostFaultTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_host_whose_bell_fails_for_a_while_goes_on_with_the_same_listener_which_remembers_what_rang()
+    {
+        DeafBell? bell = null;
+        await using var world = new World { BellDecorator = inner => bell = new(inner, failures: 2) };
+        world.StartHost(world.NewMachine());
+
+        await bell!.Heard.WaitAsync(Cancellation);
+
+        Assert.Equal(1, bell.Listeners);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task What_a_run_ended_from_elsewhere_left_on_its_machine_is_ended_and_removed()
     {
         await using var world = new World { SharedLocks = false };
@@ -372,5 +385,56 @@ public sealed class HostFaultTests
     {
         var ask = World.Ask(plan);
         return ask with { Request = ask.Request with { ConcurrencyKey = "repo" } };
+    }
+
+    /// <summary>The first waits of its listeners fail, and meanwhile it rings.</summary>
+    private sealed class DeafBell(IBell inner, int failures) : IBell
+    {
+        private readonly TaskCompletionSource _heard = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _listeners;
+        private int _waits;
+
+        public int Listeners => Volatile.Read(ref _listeners);
+
+        /// <summary>A wait after those was told at once that it rang.</summary>
+        public Task Heard => _heard.Task;
+
+        public Task RingAsync(string workerId, RunId runId, CancellationToken cancellationToken) => inner.RingAsync(workerId, runId, cancellationToken);
+
+        public IBellListener Listen(string workerId)
+        {
+            Interlocked.Increment(ref _listeners);
+            return new Listener(this, workerId);
+        }
+
+        private sealed class Listener(DeafBell bell, string workerId) : IBellListener
+        {
+            private readonly IBellListener _inner = bell.Inner.Listen(workerId);
+
+            public RunId? LastRun => _inner.LastRun;
+
+            public async Task<bool> WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
+            {
+                if (Interlocked.Increment(ref bell._waits) <= bell.Failures)
+                {
+                    await bell.Inner.RingAsync(workerId, RunId.Create(TimeProvider.System), cancellationToken);
+                    throw new BlobStoreException("cut off", isTransient: true, null);
+                }
+
+                var rang = await _inner.WaitAsync(atMost, cancellationToken);
+                if (rang)
+                {
+                    bell._heard.TrySetResult();
+                }
+
+                return rang;
+            }
+
+            public ValueTask DisposeAsync() => _inner.DisposeAsync();
+        }
+
+        private IBell Inner => inner;
+
+        private int Failures => failures;
     }
 }
