@@ -16,28 +16,22 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
     public const string StartedType = "io.ozfunctions.run.started.v1";
     public const string CompletedType = "io.ozfunctions.run.completed.v1";
 
-    /// <summary>Largest event; above it the artifacts give way to <c>manifest_url</c>.</summary>
+    /// <summary>Largest event; above it the artifacts give way to <c>manifest_url</c>, and then the texts go.</summary>
     private const int MostBytes = 48 * 1024;
     private const int MostArtifacts = 50;
 
     private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public RunEvent Queued(RunRecord record) => Render(record, RunEventKind.Queued, record.CreatedAt, null, withArtifacts: false, withTexts: true);
+    public RunEvent Queued(RunRecord record) => RenderWithoutArtifacts(record, RunEventKind.Queued, record.CreatedAt);
 
-    public RunEvent Started(RunRecord record) =>
-        Render(record, RunEventKind.Started, record.CurrentAttempt?.StartedAt ?? record.UpdatedAt, null, withArtifacts: false, withTexts: true);
+    public RunEvent Started(RunRecord record) => RenderWithoutArtifacts(record, RunEventKind.Started, record.CurrentAttempt?.StartedAt ?? record.UpdatedAt);
 
     /// <summary>The event of a record that is being made terminal.</summary>
     public RunEvent Completed(RunRecord record, IReadOnlyList<ArtifactEntry>? artifacts)
     {
         var time = record.FinishedAt ?? record.UpdatedAt;
         var rendered = Render(record, RunEventKind.Completed, time, artifacts, withArtifacts: true, withTexts: true);
-        if (rendered.Json.Length > MostBytes)
-        {
-            rendered = Render(record, RunEventKind.Completed, time, artifacts, withArtifacts: false, withTexts: true);
-        }
-
-        return rendered.Json.Length > MostBytes ? Render(record, RunEventKind.Completed, time, artifacts, withArtifacts: false, withTexts: false) : rendered;
+        return rendered.Json.Length > MostBytes ? RenderWithoutArtifacts(record, RunEventKind.Completed, time, artifacts) : rendered;
     }
 
     /// <summary>The event stored in a terminal record; null where there is none.</summary>
@@ -47,6 +41,13 @@ public sealed class RunEvents(IBlobStore blobs, Uri? publicUrl)
         && stored.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String
             ? new(id.GetString()!, type.GetString()!, record.RunId, JsonSerializer.SerializeToUtf8Bytes(stored, RunJson.Wire.JsonElement)) { Traceparent = record.Traceparent }
             : null;
+
+    /// <summary>With its texts where it is small enough.</summary>
+    private RunEvent RenderWithoutArtifacts(RunRecord record, RunEventKind kind, DateTimeOffset time, IReadOnlyList<ArtifactEntry>? artifacts = null)
+    {
+        var rendered = Render(record, kind, time, artifacts, withArtifacts: false, withTexts: true);
+        return rendered.Json.Length > MostBytes ? Render(record, kind, time, artifacts, withArtifacts: false, withTexts: false) : rendered;
+    }
 
     private RunEvent Render(
         RunRecord record, RunEventKind kind, DateTimeOffset time, IReadOnlyList<ArtifactEntry>? artifacts, bool withArtifacts, bool withTexts)

@@ -51,6 +51,26 @@ public sealed class RunEventJsonTests
         Assert.Contains("\"state\":\"FAILED\"", bare, StringComparison.Ordinal);
     }
 
+    /// <summary>What intake lets through: 32 entries, names and values of 256 characters.</summary>
+    [Theory]
+    [InlineData("漢")]
+    [InlineData("😀")]
+    public void Queued_and_started_over_48_KiB_give_their_texts_up(string letter)
+    {
+        var full = string.Concat(Enumerable.Repeat(letter, 256 / letter.Length));
+        var metadata = Enumerable.Range(0, 32).ToDictionary(n => $"{n:d2}{full[2..]}", _ => full);
+        var record = Record() with { Request = new() { Prompt = "p", Metadata = metadata } };
+
+        RunEvent[] both = [Events().Queued(record), Events().Started(record with { State = RunState.InProgress, Attempt = 1 })];
+        Assert.All(both, rendered =>
+        {
+            Assert.InRange(rendered.Json.Length, 1, 48 * 1024);
+            Assert.DoesNotContain("\"metadata\"", Text(rendered), StringComparison.Ordinal);
+            Assert.Contains("\"run_id\"", Text(rendered), StringComparison.Ordinal);
+        });
+        Assert.Contains("\"metadata\"", Text(Events().Queued(record with { Request = new() { Prompt = "p", Metadata = metadata.Take(10).ToDictionary() } })), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Of_more_than_50_artifacts_the_first_50_are_named_and_where_all_stand()
     {
