@@ -27,12 +27,15 @@ comment=${TMPDIR:-/tmp}/comment.$$
 trap 'rm -f "$comment"' EXIT
 say '.data.pull_requests // [] | .[].url' | sed -nE 's#^https://[^/]+/([^/]+/[^/]+)/pull/([0-9]+).*#\1 \2#p' | while read -r repository number; do
     comments="$api/repos/$repository/issues/$number/comments"
-    page=0 found=more
+    page=0 found=more last=
     while [ "$found" = more ]; do
         page=$((page + 1))
         # Each page into a variable first, oldest comments first: a call that failed must end this, and not pass for a page without the comment.
         answer=$(github "$comments?per_page=100&page=$page")
         found=$(printf '%s' "$answer" | jq -r --arg id "$id" 'if any(.[]; .body // "" | contains($id)) then "yes" elif . == [] then "no" else "more" end')
+        # A server that knows no pages answers the same again.
+        if [ "$found" = more ] && [ "$answer" = "$last" ]; then found=no; fi
+        last=$answer
     done
     case "$found" in
         yes) continue ;;

@@ -34,6 +34,21 @@ internal static class StorageSockets
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
+            NoticeSilence(socket, deadAfter);
+            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static void NoticeSilence(Socket socket, TimeSpan deadAfter)
+    {
+        try
+        {
             // Of a call that is sent and waits for its answer; what is under way is the user timeout's.
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, ProbeAfterSeconds);
@@ -43,14 +58,10 @@ internal static class StorageSockets
             {
                 socket.SetRawSocketOption((int)SocketOptionLevel.Tcp, TcpUserTimeout, BitConverter.GetBytes((int)deadAfter.TotalMilliseconds));
             }
-
-            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
         }
-        catch
+        catch (SocketException)
         {
-            socket.Dispose();
-            throw;
+            // Old systems and sandboxes do not know them all: calls have times of their own, only longer ones.
         }
     }
 }

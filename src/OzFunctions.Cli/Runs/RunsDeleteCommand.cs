@@ -32,11 +32,12 @@ internal static class RunsDeleteCommand
 
             await using var store = context.OpenStore();
 
+            var outcomes = new List<Outcome>();
+
             // Those that are named are all looked up before the first is removed: a slip in one changes nothing.
             var chosen = named.Length > 0
                 ? (await RunSearch.FindAllAsync(store.Core, named, cancellationToken)).ToAsyncEnumerable()
-                : store.Core.OldRuns.FindAsync(context.Now - age, broken => context.Screen.Warn(broken.Message), cancellationToken);
-            var outcomes = new List<Outcome>();
+                : store.Core.OldRuns.FindAsync(context.Now - age, broken => outcomes.Add(new(broken.RunId, Answer: null, broken.Message)), cancellationToken);
             try
             {
                 await foreach (var runId in chosen)

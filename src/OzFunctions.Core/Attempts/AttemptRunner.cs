@@ -13,7 +13,7 @@ namespace OzFunctions.Attempts;
 internal sealed partial class AttemptRunner(
     OzPorts ports, DispatchIndex index, ConcurrencyLocks locks, RunEnding ending, UnownedRuns unowned, EventOutbox outbox, IRunBackend backend, OzMetrics metrics, ILogger<AttemptRunner> logger)
 {
-    private const int MostReleases = 3;
+    private const int MostTries = 3;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
@@ -93,7 +93,7 @@ internal sealed partial class AttemptRunner(
 
     /// <summary>
     /// S8 and S9 of a record that is settled; S10 and S11 go on beside. A run that waits again has its entry before the directory goes: whoever is killed on the way leaves
-    /// one of the two, by which the run is found at once. Who claims it meanwhile does so in a directory of its own, and this one is of an attempt that is over.
+    /// one of the two, by which the run is found at once, unless the store did not take the entry. Who claims it meanwhile does so in a directory of its own, and this one is of an attempt that is over.
     /// </summary>
     private async Task FinishAsync(OwnedAttempt attempt, StoredRun settled, bool removed, Func<CancellationToken, Task> publish, CancellationToken cancellationToken)
     {
@@ -101,7 +101,7 @@ internal sealed partial class AttemptRunner(
         var waits = settled.Record.State == RunState.Queued;
         if (waits)
         {
-            await PutBackAsync(settled.Record, cancellationToken);
+            await TryAFewTimesAsync(attempt.RunId, () => unowned.PutBackAsync(settled.Record, cancellationToken), cancellationToken);
         }
 
         if (!removed)
@@ -131,35 +131,30 @@ internal sealed partial class AttemptRunner(
         }
     }
 
-    private async Task PutBackAsync(RunRecord record, CancellationToken cancellationToken)
+    /// <summary>S8: a holder that is not live is dropped by the next taker, but a key that nobody takes again would keep its lock's blob.</summary>
+    private async Task ReleaseAsync(OwnedAttempt attempt, StoredRun settled, CancellationToken cancellationToken)
     {
-        try
+        if (await TryAFewTimesAsync(attempt.RunId, () => locks.ReleaseAsync(settled.Record, attempt.Attempt, attempt.ConcurrencyKey, cancellationToken), cancellationToken))
         {
-            await unowned.PutBackAsync(record, cancellationToken);
-        }
-        catch (BlobStoreException ex)
-        {
-            // T3 puts it.
-            NotFinished(record.RunId, ex);
+            ports.Probe.Passed(ProtocolStep.S8, attempt.RunId);
         }
     }
 
-    /// <summary>S8. A few tries: a holder that is not live is dropped by the next taker, but a key that nobody takes again would keep its lock's blob.</summary>
-    private async Task ReleaseAsync(OwnedAttempt attempt, StoredRun settled, CancellationToken cancellationToken)
+    /// <summary>False: it failed each time, and is left to a tick (T3) or to whoever comes next.</summary>
+    private async Task<bool> TryAFewTimesAsync(RunId runId, Func<Task> step, CancellationToken cancellationToken)
     {
         var pause = FirstPause;
         for (var tries = 1; ; tries++)
         {
             try
             {
-                await locks.ReleaseAsync(settled.Record, attempt.Attempt, attempt.ConcurrencyKey, cancellationToken);
-                ports.Probe.Passed(ProtocolStep.S8, attempt.RunId);
-                return;
+                await step();
+                return true;
             }
-            catch (BlobStoreException ex) when (tries == MostReleases)
+            catch (BlobStoreException ex) when (tries == MostTries)
             {
-                NotFinished(attempt.RunId, ex);
-                return;
+                NotFinished(runId, ex);
+                return false;
             }
             catch (BlobStoreException)
             {

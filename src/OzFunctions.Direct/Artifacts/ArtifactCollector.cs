@@ -26,6 +26,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
     private readonly Dictionary<string, ArtifactEntry> _kept = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _refusedAlone = new(StringComparer.Ordinal);
     private BlobStoreException? _refusal;
+    private bool _othersAreTaken;
 
     /// <summary>A repeat uploads what the store has not taken yet. Faults of a store that is away, or that refuses everybody, are thrown as they are.</summary>
     public async Task<CollectedArtifacts> CollectAsync(RunId runId, int attempt, IEnumerable<ArtifactSource> sources, CancellationToken cancellationToken)
@@ -34,7 +35,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         var entries = new List<ArtifactEntry>();
         var names = new HashSet<string>(StringComparer.Ordinal);
         var (count, bytes, leftOut) = (0, 0L, 0);
-        _refusal = null;
+        (_refusal, _othersAreTaken) = (null, false);
         foreach (var found in sources)
         {
             // A name is seen by more people than a file.
@@ -45,11 +46,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
                 continue;
             }
 
-            if (await CollectOneAsync(prefix, source, names.Add(source.Name), entries, count, bytes, cancellationToken) is not { } entry)
-            {
-                continue;
-            }
-
+            var entry = await CollectOneAsync(prefix, source, names.Add(source.Name), entries, count, bytes, cancellationToken);
             if (entry.LeftOut is null)
             {
                 count++;
@@ -93,9 +90,13 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
     {
         try
         {
-            await WriteManifestAsync(prefix, entries, cancellationToken);
+            if (!_othersAreTaken)
+            {
+                await WriteManifestAsync(prefix, entries, cancellationToken);
+                _othersAreTaken = true;
+            }
         }
-        catch (BlobStoreException)
+        catch (BlobStoreException exception) when (exception.RefusesAll)
         {
             _refusedAlone.Clear();
             throw;
@@ -105,9 +106,9 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
         return time.GetElapsedTime(_refusedAlone[name]) < RefusedAloneFor;
     }
 
-    /// <summary>Null: it is refused and waited for.</summary>
+    /// <summary>One that is refused and waited for is answered as if it were kept: it has its place in the limits, and none of this round is written.</summary>
     /// <param name="entries">Before it: what is written to see whether everything is refused.</param>
-    private async Task<ArtifactEntry?> CollectOneAsync(string prefix, ArtifactSource source, bool isNew, IReadOnlyList<ArtifactEntry> entries, int count, long bytes, CancellationToken cancellationToken)
+    private async Task<ArtifactEntry> CollectOneAsync(string prefix, ArtifactSource source, bool isNew, IReadOnlyList<ArtifactEntry> entries, int count, long bytes, CancellationToken cancellationToken)
     {
         var name = Shown(source.Name);
         if (!isNew)
@@ -179,7 +180,7 @@ internal sealed class ArtifactCollector(IBlobStore blobs, ArtifactLimits limits,
             if (await IsWaitedForAsync(prefix, name, entries, cancellationToken))
             {
                 _refusal = exception;
-                return null;
+                return new ArtifactEntry { Path = name, Bytes = length };
             }
 
             return LeaveOut(name, length, Refused(exception));

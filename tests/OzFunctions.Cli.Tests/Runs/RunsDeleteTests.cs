@@ -83,8 +83,10 @@ public sealed class RunsDeleteTests : IDisposable
         (await _ozf.RunAsync("runs", "get", held)).Ends(0);
     }
 
-    [Fact]
-    public async Task A_record_that_a_newer_version_wrote_is_refused_and_the_others_that_are_named_go()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_record_that_a_newer_version_wrote_is_refused_and_the_others_go(bool byAge)
     {
         var (newer, ended) = (await EndOneAsync(), await EndOneAsync());
         var record = Directory.GetFiles(Path.Join(_ozf.Data, "ozfunctions/runs"), $"*{newer}.json", SearchOption.AllDirectories).Single();
@@ -92,7 +94,8 @@ public sealed class RunsDeleteTests : IDisposable
         File.WriteAllText(record, text.Replace("\"schema\":1", "\"schema\":99", StringComparison.Ordinal));
         Assert.NotEqual(text, File.ReadAllText(record));
 
-        var answer = (await _ozf.RunAsync("runs", "delete", newer, ended)).Ends(ExitCodes.Failed);
+        string[] chosen = byAge ? ["--older-than", "0s"] : [newer, ended];
+        var answer = (await _ozf.RunAsync(["runs", "delete", .. chosen])).Ends(ExitCodes.Failed);
 
         Assert.Contains($"{newer}  not deleted: The record of run {newer} cannot be read: it has schema 99", answer.Output, StringComparison.Ordinal);
         Assert.Contains($"{ended}  deleted", answer.Output, StringComparison.Ordinal);

@@ -178,6 +178,9 @@ public sealed class ArtifactCollectorTests : IDisposable
 
         await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync(collector));
         _time.Advance(TimeSpan.FromMinutes(9));
+
+        // An outage in between says nothing of who is refused.
+        _blobs.Refuses = name => name.EndsWith(".exe", StringComparison.Ordinal) ? Refusal : new BlobStoreException("503", isTransient: true, null);
         await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync(collector));
         _blobs.Refuses = name => name.Contains("/artifacts/", StringComparison.Ordinal) ? Refusal : null;
         _time.Advance(TimeSpan.FromMinutes(1));
@@ -185,6 +188,20 @@ public sealed class ArtifactCollectorTests : IDisposable
         // What was taken once is not sent again: nothing but the one is refused.
         Assert.Equal(new ArtifactSummary(2, 2, 1), await CollectAsync(collector));
         Assert.Equal(["a.txt: 1 ", "b.exe: 2 the store does not take it: 403", "c.txt: 1 "], Manifest().Select(entry => $"{entry.Path}: {entry.Bytes} {entry.LeftOut}"));
+    }
+
+    [Fact]
+    public async Task One_that_is_waited_for_has_its_place_in_the_limits()
+    {
+        _temp.Write("private/artifacts/a.txt", "aaaaaa");
+        _temp.Write("private/artifacts/b.txt", "bbbbbb");
+        _blobs.Refuses = name => name.EndsWith("a.txt", StringComparison.Ordinal) ? Refusal : null;
+        var collector = NewCollector(new ArtifactLimits { TotalBytes = 10 });
+        await Assert.ThrowsAsync<BlobStoreException>(() => CollectAsync(collector));
+
+        _blobs.Refuses = _ => null;
+        Assert.Equal(new ArtifactSummary(1, 6, 1), await CollectAsync(collector));
+        Assert.Equal(["a.txt: ", "b.txt: the limit of 10 bytes for all artifacts would be passed"], Manifest().Select(entry => $"{entry.Path}: {entry.LeftOut}"));
     }
 
     [Fact]
