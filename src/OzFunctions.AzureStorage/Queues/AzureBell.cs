@@ -12,8 +12,8 @@ namespace OzFunctions.AzureStorage;
 /// <param name="lasts">How long a ring can be heard.</param>
 public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
 {
-    /// <summary>Long enough to be seen at the slowest pace and after one failed look.</summary>
-    private static readonly TimeSpan Lasts = TimeSpan.FromSeconds(6);
+    /// <summary>Long enough to be seen at the slowest pace and after one failed look; no longer, as a look shows so many and no more (<see cref="Shown"/>).</summary>
+    private static readonly TimeSpan Lasts = TimeSpan.FromSeconds(4);
 
     /// <summary>Whoever rings is on his way to something else: a ring that takes longer is lost.</summary>
     private static readonly TimeSpan SentWithin = TimeSpan.FromSeconds(2);
@@ -23,7 +23,7 @@ public sealed class AzureBell(StorageAccount account, TimeSpan lasts) : IBell
 
     private static readonly TimeSpan HeldUpAfter = TimeSpan.FromSeconds(1);
 
-    /// <summary>The most that one peek shows: the oldest. As many may hide others, as they do from five runs a second on: then a look counts as a ring, so often.</summary>
+    /// <summary>The most that one peek shows: the oldest. As many may hide others, as they do from eight runs a second on: then a look counts as a ring, so often.</summary>
     private const int Shown = 32;
 
     private static readonly TimeSpan HiddenEvery = TimeSpan.FromMilliseconds(250);
